@@ -1,0 +1,139 @@
+"""What a search optimises: the objectives with their goals, and the constraints that bind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoray.records import Record, Status
+from objectives.base import CostModel, Goal, Objective
+from searchspaces.base import Choices, SearchSpace, nearest
+
+Losses = NDArray[np.float64]  # (n, m): n candidates, m objectives, every column to be minimised
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on an objective or a cost.
+
+    Attributes:
+        name: The objective or cost.
+        at_most: Upper bound in its unit, or None.
+        at_least: Lower bound in its unit, or None.
+    """
+
+    name: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        bounds = [b for b in (self.at_most, self.at_least) if b is not None]
+        if not bounds or not all(math.isfinite(b) for b in bounds):
+            raise ValueError(f"constraint on {self.name!r} needs a finite at_most or at_least, got {self.at_most} and {self.at_least}")
+        if len(bounds) == 2 and self.at_least > self.at_most:  # type: ignore[operator]
+            raise ValueError(f"constraint on {self.name!r}: at_least {self.at_least} is above at_most {self.at_most}")
+
+    def __str__(self) -> str:
+        parts = [f"{self.name} >= {self.at_least:g}"] if self.at_least is not None else []
+        return " and ".join([*parts, *([f"{self.name} <= {self.at_most:g}"] if self.at_most is not None else [])])
+
+    def violation(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) values -> (n,): how far outside, relative to the bound (absolute where the bound is 0); 0 inside."""
+        excess = np.zeros_like(values, dtype=np.float64)
+        if self.at_most is not None:
+            excess += np.maximum(values - self.at_most, 0.0) / (abs(self.at_most) or 1.0)
+        if self.at_least is not None:
+            excess += np.maximum(self.at_least - values, 0.0) / (abs(self.at_least) or 1.0)
+        return excess
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A space, its objectives and constraints.
+
+    Attributes:
+        space: Where candidates come from.
+        measured: Objectives measured on workers.
+        costs: Cost models computed from genes.
+        targets: Names of those that are optimised, in the order of the loss columns; the rest are recorded and may be constrained.
+        constraints: All must hold.
+    """
+
+    space: SearchSpace
+    measured: tuple[Objective, ...]
+    costs: tuple[CostModel, ...]
+    targets: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.value_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"objectives and costs need distinct names, got {list(names)}")
+        if not self.targets:
+            raise ValueError(f"a search needs at least one target; {nearest('', names)}")
+        for kind, wanted in (("target", self.targets), ("constraint", [c.name for c in self.constraints])):
+            for name in wanted:
+                if name not in names:
+                    raise ValueError(f"{kind} {name!r} is neither an objective nor a cost of this search; {nearest(name, names)}")
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Every objective, then every cost."""
+        return tuple(o.name for o in self.measured) + tuple(c.name for c in self.costs)
+
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        return tuple(o.name for o in self.measured)
+
+    @property
+    def analytic_constraints(self) -> tuple[Constraint, ...]:
+        """Those on costs: settled before dispatch."""
+        return tuple(c for c in self.constraints if c.name not in self.measured_names)
+
+    @property
+    def measured_constraints(self) -> tuple[Constraint, ...]:
+        """Those on measured objectives: settled at selection."""
+        return tuple(c for c in self.constraints if c.name in self.measured_names)
+
+    def goal(self, name: str) -> Goal:
+        """Which way `name` is better."""
+        return next(o.goal for o in (*self.measured, *self.costs) if o.name == name)
+
+    def unit(self, name: str) -> str:
+        """In what `name` is counted."""
+        return next(o.unit for o in (*self.measured, *self.costs) if o.name == name)
+
+    def cost_values(self, choices: Choices) -> dict[str, NDArray[np.float64]]:
+        """(n, g) canonical choices -> every cost, (n,) each.
+
+        Raises:
+            ValueError: A cost model returned something else than n finite values.
+        """
+        values = {}
+        for cost in self.costs:
+            column = np.asarray(cost.evaluate(choices), dtype=np.float64)
+            if column.shape != (len(choices),) or not np.isfinite(column).all():
+                raise ValueError(f"cost {cost.name!r} must return {len(choices)} finite values, got shape {column.shape} with "
+                                 f"{int((~np.isfinite(column)).sum())} that are not finite")
+            values[cost.name] = column
+        return values
+
+    def losses(self, records: Sequence[Record]) -> tuple[Losses, NDArray[np.float64]]:
+        """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as can be: an infinite violation."""
+        losses = np.zeros((len(records), len(self.targets)))
+        violations = np.array([r.violation for r in records], dtype=np.float64)
+        signs = [self.goal(name).sign for name in self.targets]
+        for i, record in enumerate(records):
+            if record.status is Status.OK:
+                losses[i] = [sign * record.values[name] for sign, name in zip(signs, self.targets, strict=True)]
+            elif record.status is Status.FAILED:
+                violations[i] = np.inf
+        return losses, violations
+
+    def violation(self, values: Mapping[str, float]) -> float:
+        """Sum of all constraints' violations over the values that are there."""
+        return float(sum(c.violation(np.array([values[c.name]]))[0] for c in self.constraints if c.name in values))

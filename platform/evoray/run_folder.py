@@ -1,0 +1,148 @@
+"""The run folder: one place that knows which file of a run is called what.
+
+    job.json                 the whole configuration, versions, seed
+    supernet/                step-*/ checkpoints, metrics.jsonl (training curves)
+    ledger/part-*.parquet    one row an evaluation of the search
+    baseline/part-*.parquet  random search with the same number of evaluations, when the job asks for it
+    shards/generation-*.json searcher states and counters at each barrier
+    phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
+    front.parquet            the Pareto front, the ledger's columns
+    trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
+    report.html              the picture of the run
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+class RunFolder:
+    """Paths and small files of one run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], job: dict[str, Any]) -> RunFolder:
+        """Makes the folder and writes job.json.
+
+        Raises:
+            FileExistsError: Something is there already.
+        """
+        folder = cls(path)
+        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+            raise FileExistsError(f"run folder {folder.path} exists already and is not empty: resume it with `evoray resume {folder.path}` or choose another --run-dir")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_json(folder.path / "job.json", job)
+        return folder
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """A folder that is there.
+
+        Raises:
+            FileNotFoundError: It is not, or is no run folder.
+        """
+        folder = cls(path)
+        if not (folder.path / "job.json").is_file():
+            raise FileNotFoundError(f"{folder.path} is no run folder (it has no job.json): give the folder that `evoray run` printed")
+        return folder
+
+    @property
+    def supernet(self) -> Path:
+        return self.path / "supernet"
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger"
+
+    @property
+    def baseline(self) -> Path:
+        return self.path / "baseline"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def job(self) -> dict[str, Any]:
+        """job.json."""
+        return _read_object(self.path / "job.json")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out."""
+        file = self.supernet / "metrics.jsonl"
+        lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+        return [json.loads(line) for line in lines]
+
+    def phases(self) -> dict[str, float]:
+        """Seconds of each phase that has ended."""
+        return _read_object(self.path / "phases.json", missing={})
+
+    def add_phase(self, name: str, seconds: float) -> None:
+        """Adds to a phase's seconds; a resumed phase sums up."""
+        phases = self.phases()
+        write_json(self.path / "phases.json", {**phases, name: phases.get(name, 0.0) + seconds})
+
+    def trust(self) -> dict[str, Any] | None:
+        """trust.json, or None when `evoray trust` was not run."""
+        return _read_object(self.path / "trust.json", missing={}) or None
+
+    def write_trust(self, trust: dict[str, Any]) -> None:
+        write_json(self.path / "trust.json", trust)
+
+    def front(self) -> pa.Table | None:
+        """front.parquet, or None before the search has written one."""
+        file = self.path / "front.parquet"
+        return pq.read_table(file) if file.is_file() else None
+
+    def write_front(self, table: pa.Table) -> None:
+        temporary = self.path / ".front.parquet.tmp"
+        pq.write_table(table, temporary)
+        os.replace(temporary, self.path / "front.parquet")
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Writes durably: a reader sees the old file or the whole new one, also after a crash."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    with temporary.open("w") as stream:
+        json.dump(value, stream, indent=2, allow_nan=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, file)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+    if missing is not None and not file.is_file():
+        return missing
+    try:
+        value = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON ({error}): restore it, or start a new run") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{file} must hold a JSON object, got {type(value).__name__}")
+    return value

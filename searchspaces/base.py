@@ -1,0 +1,178 @@
+"""The search-space contract: what a space must offer so that every sampler, searcher and objective can use it.
+
+A space is any object that fits `SearchSpace`; it needs no base class and no registration. A population is an `(n, g)` int16
+array of option indices ("choices"); an `Architecture` exists only where one network crosses to a worker or a file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an index into its gene's options
+Option = int | float | str | bool
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One decision of a space.
+
+    Attributes:
+        name: Unique within its space, dotted from the outside in: "stage2.width".
+        options: What may be chosen, smallest first where there is an order.
+    """
+
+    name: str
+    options: tuple[Option, ...]
+
+    def __post_init__(self) -> None:
+        if not self.options or len(set(self.options)) != len(self.options):
+            raise ValueError(f"gene {self.name!r} needs distinct options and at least one, got {self.options}")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network of a space.
+
+    Attributes:
+        space: The space's name.
+        choices: One option index a gene, canonical (already repaired).
+        key: Stable text id of the canonical choices; equal keys mean the same built network.
+    """
+
+    space: str
+    choices: tuple[int, ...]
+    key: str
+
+
+class SearchSpace(Protocol):
+    """A set of networks, described by genes, that one supernet contains."""
+
+    @property
+    def name(self) -> str:
+        """How `searchspaces.load` finds it: "NAME" or "NAME:PRESET"."""
+        ...
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        """Fixed order, outermost decision first."""
+        ...
+
+    @property
+    def published(self) -> Mapping[str, Architecture]:
+        """The papers' own results as architectures, by their published name; may be empty."""
+        ...
+
+    def repair(self, choices: Choices) -> Choices:
+        """(n, g) -> (n, g): valid and canonical, vectorised, idempotent.
+
+        Two rows that build the same network become the same row: inactive genes are set to option 0.
+        """
+        ...
+
+    def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
+        """(n, g) -> {"macs": (n,), "params": (n,), ...}: exact, vectorised, no module built."""
+        ...
+
+    def build_supernet(self) -> nn.Module:
+        """The largest network, freshly initialised from torch's global generator.
+
+        Its forward is `supernet(inputs, architecture, *, dropout=0.0, drop_connect=0.0)` and runs the subnet on views of the
+        big weights, normalising with batch statistics.
+        """
+        ...
+
+    def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        """A stand-alone network with its own weights, copied from `supernet`; None: freshly initialised for training alone.
+
+        Its forward is `subnet(inputs)`; its normalisation layers are torch's own, so that recalibration and export know them.
+        """
+        ...
+
+
+def canonical_keys(space: SearchSpace, choices: Choices) -> list[str]:
+    """Text ids of rows that `repair` has already made canonical: one base-36 digit a gene (two where a gene has over 36 options)."""
+    wide = [len(gene.options) > len(_DIGITS) for gene in space.genes]
+    if not any(wide):
+        table = np.frombuffer(_DIGITS.encode(), dtype=np.uint8)
+        rows = np.ascontiguousarray(table[choices])
+        return [row.tobytes().decode() for row in rows]
+    base = len(_DIGITS)
+    return [
+        "".join((_DIGITS[int(c) // base] if two else "") + _DIGITS[int(c) % base] for c, two in zip(row, wide, strict=True))
+        for row in choices
+    ]
+
+
+def architectures(space: SearchSpace, choices: Choices) -> list[Architecture]:
+    """Canonical architectures of the rows of `choices` (n, g), repaired first."""
+    repaired = space.repair(np.atleast_2d(np.asarray(choices, dtype=np.int16)))
+    keys = canonical_keys(space, repaired)
+    return [
+        Architecture(space.name, tuple(int(c) for c in row), key) for row, key in zip(repaired, keys, strict=True)
+    ]
+
+
+def architecture_of(space: SearchSpace, options: Mapping[str, Option]) -> Architecture:
+    """The architecture with these options by gene name; genes not named take option 0.
+
+    Raises:
+        ValueError: A gene or an option is unknown.
+    """
+    names = [gene.name for gene in space.genes]
+    choices = np.zeros((1, len(names)), dtype=np.int16)
+    for name, option in options.items():
+        if name not in names:
+            raise ValueError(f"space {space.name!r} has no gene {name!r}; {nearest(name, names)}")
+        gene = space.genes[names.index(name)]
+        if option not in gene.options:
+            raise ValueError(f"gene {name!r} has no option {option!r}; it has {', '.join(map(str, gene.options))}")
+        choices[0, names.index(name)] = gene.options.index(option)
+    return architectures(space, choices)[0]
+
+
+def options_of(space: SearchSpace, architecture: Architecture) -> dict[str, Option]:
+    """The chosen option of every gene, by name."""
+    return {gene.name: gene.options[c] for gene, c in zip(space.genes, architecture.choices, strict=True)}
+
+
+def smallest(space: SearchSpace) -> Architecture:
+    """The network of every gene's first option."""
+    return architectures(space, np.zeros((1, len(space.genes)), dtype=np.int16))[0]
+
+
+def biggest(space: SearchSpace) -> Architecture:
+    """The network of every gene's last option."""
+    last = np.array([[len(gene.options) - 1 for gene in space.genes]], dtype=np.int16)
+    return architectures(space, last)[0]
+
+
+def space_size(space: SearchSpace) -> int:
+    """How many rows of choices there are, before `repair` makes some of them equal."""
+    return int(np.prod([len(gene.options) for gene in space.genes], dtype=object))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest of `known`, then all of them."""
+    names: Sequence[str] = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}there is {', '.join(names) if names else 'none'}"
+
+
+def as_json(architecture: Architecture, space: SearchSpace) -> dict[str, Any]:
+    """What `architecture.json` holds."""
+    return {
+        "space": architecture.space,
+        "key": architecture.key,
+        "choices": list(architecture.choices),
+        "options": options_of(space, architecture),
+    }
