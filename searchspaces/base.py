@@ -116,9 +116,7 @@ def architectures(space: SearchSpace, choices: Choices) -> list[Architecture]:
     """Canonical architectures of the rows of `choices` (n, g), repaired first."""
     repaired = space.repair(np.atleast_2d(np.asarray(choices, dtype=np.int16)))
     keys = canonical_keys(space, repaired)
-    return [
-        Architecture(space.name, tuple(int(c) for c in row), key) for row, key in zip(repaired, keys, strict=True)
-    ]
+    return [Architecture(space.name, tuple(int(c) for c in row), key) for row, key in zip(repaired, keys, strict=True)]
 
 
 def architecture_of(space: SearchSpace, options: Mapping[str, Option]) -> Architecture:

@@ -101,11 +101,11 @@ class Problem:
 
     def goal(self, name: str) -> Goal:
         """Which way `name` is better."""
-        return next(o.goal for o in (*self.measured, *self.costs) if o.name == name)
+        return self._described(name).goal
 
     def unit(self, name: str) -> str:
         """In what `name` is counted."""
-        return next(o.unit for o in (*self.measured, *self.costs) if o.name == name)
+        return self._described(name).unit
 
     def cost_values(self, choices: Choices) -> dict[str, NDArray[np.float64]]:
         """(n, g) canonical choices -> every cost, (n,) each.
@@ -117,8 +117,10 @@ class Problem:
         for cost in self.costs:
             column = np.asarray(cost.evaluate(choices), dtype=np.float64)
             if column.shape != (len(choices),) or not np.isfinite(column).all():
-                raise ValueError(f"cost {cost.name!r} must return {len(choices)} finite values, got shape {column.shape} with "
-                                 f"{int((~np.isfinite(column)).sum())} that are not finite")
+                raise ValueError(
+                    f"cost {cost.name!r} must return {len(choices)} finite values, got shape {column.shape} with "
+                    f"{int((~np.isfinite(column)).sum())} that are not finite"
+                )
             values[cost.name] = column
         return values
 
@@ -137,3 +139,7 @@ class Problem:
     def violation(self, values: Mapping[str, float]) -> float:
         """Sum of all constraints' violations over the values that are there."""
         return float(sum(c.violation(np.array([values[c.name]]))[0] for c in self.constraints if c.name in values))
+
+    def _described(self, name: str) -> Objective | CostModel:
+        described: dict[str, Objective | CostModel] = {o.name: o for o in self.measured}
+        return {**described, **{c.name: c for c in self.costs}}[name]

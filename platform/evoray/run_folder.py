@@ -1,14 +1,14 @@
 """The run folder: one place that knows which file of a run is called what.
 
-    job.json                 the whole configuration, versions, seed
-    supernet/                step-*/ checkpoints, metrics.jsonl (training curves)
-    ledger/part-*.parquet    one row an evaluation of the search
-    baseline/part-*.parquet  random search with the same number of evaluations, when the job asks for it
-    shards/generation-*.json searcher states and counters at each barrier
-    phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
-    front.parquet            the Pareto front, the ledger's columns
-    trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
-    report.html              the picture of the run
+job.json                 the whole configuration, versions, seed
+supernet/                step-*/ checkpoints, metrics.jsonl (training curves)
+ledger/part-*.parquet    one row an evaluation of the search
+baseline/part-*.parquet  random search with the same number of evaluations, when the job asks for it
+shards/generation-*.json searcher states and counters at each barrier
+phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
+front.parquet            the Pareto front, the ledger's columns
+trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
+report.html              the picture of the run
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class RunFolder:
         """
         folder = cls(path)
         if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-            raise FileExistsError(f"run folder {folder.path} exists already and is not empty: resume it with `evoray resume {folder.path}` or choose another --run-dir")
+            raise FileExistsError(
+                f"run folder {folder.path} exists already and is not empty: resume it with `evoray resume {folder.path}` or choose another --run-dir"
+            )
         folder.path.mkdir(parents=True, exist_ok=True)
         write_json(folder.path / "job.json", job)
         return folder
