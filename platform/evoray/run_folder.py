@@ -41,9 +41,8 @@ class RunFolder:
         """
         folder = cls(path)
         if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-            raise FileExistsError(
-                f"run folder {folder.path} exists already and is not empty: resume it with `evoray resume {folder.path}` or choose another --run-dir"
-            )
+            advice = f"resume it with `evoray resume {folder.path}` or choose another --run-dir"
+            raise FileExistsError(f"run folder {folder.path} exists already and is not empty: {advice}")
         folder.path.mkdir(parents=True, exist_ok=True)
         write_json(folder.path / "job.json", job)
         return folder
