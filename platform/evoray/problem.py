@@ -14,6 +14,7 @@ from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Choices, SearchSpace, nearest
 
 Losses = NDArray[np.float64]  # (n, m): n candidates, m objectives, every column to be minimised
+WORST_VIOLATION = 1e30  # of a failed record: finite, so that states stay JSON, and beyond any real one
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Problem:
         return values
 
     def losses(self, records: Sequence[Record]) -> tuple[Losses, NDArray[np.float64]]:
-        """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as can be: an infinite violation."""
+        """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as can be: the worst violation."""
         losses = np.zeros((len(records), len(self.targets)))
         violations = np.array([r.violation for r in records], dtype=np.float64)
         signs = [self.goal(name).sign for name in self.targets]
@@ -133,7 +134,7 @@ class Problem:
             if record.status is Status.OK:
                 losses[i] = [sign * record.values[name] for sign, name in zip(signs, self.targets, strict=True)]
             elif record.status is Status.FAILED:
-                violations[i] = np.inf
+                violations[i] = WORST_VIOLATION
         return losses, violations
 
     def violation(self, values: Mapping[str, float]) -> float:

@@ -1,0 +1,92 @@
+"""A bench: where one objective measures candidates. A plain class; `distributed` makes an actor of it."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from objectives.base import Candidate, MeasurementError, Objective
+from searchspaces.base import Architecture, SearchSpace
+
+Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of one candidate under one objective.
+
+    Attributes:
+        key: The architecture's key.
+        value: In the objective's unit; None when it failed.
+        seconds: Wall-clock of the measurement.
+        error: Why it failed; "" otherwise.
+        worker: "host:pid".
+    """
+
+    key: str
+    value: float | None
+    seconds: float
+    error: str
+    worker: str
+
+
+class Bench:
+    """One opened objective with the supernet it measures on."""
+
+    def __init__(self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu") -> None:
+        """`weights` are used in place, never copied or written to."""
+        self._space = space
+        self._objective = objective
+        torch.set_num_threads(max(1, round(objective.needs.cpus)))
+        self._supernet = None if weights is None else supernet_with(space, weights).to(device)
+        self._device = torch.device(device)
+        objective.open(self._device)
+
+    def ready(self) -> bool:
+        """True: opening has ended."""
+        return True
+
+    def measure(self, architectures: Sequence[Architecture]) -> list[Measurement]:
+        """One measurement each, in order. What an objective raises is that candidate's failure, not the bench's."""
+        return [self._measure_one(a) for a in architectures]
+
+    def _measure_one(self, architecture: Architecture) -> Measurement:
+        start = time.perf_counter()
+        value, error = None, ""
+        try:
+            measured = float(self._objective.measure(Candidate(self._space, architecture, self._supernet)))
+            if math.isfinite(measured):
+                value = measured
+            else:
+                error = f"{self._objective.name} is {measured}"
+        except MeasurementError as failure:
+            error = str(failure) or "MeasurementError without a message"
+        except Exception as failure:  # promise 5: a candidate that fails is a record; a search whose candidates all fail stops in loop.py
+            error = f"{type(failure).__name__}: {failure}"
+        return Measurement(architecture.key, value, time.perf_counter() - start, error, f"{platform.node()}:{os.getpid()}")
+
+
+def weights_of(supernet: nn.Module) -> dict[str, NDArray[Any]]:
+    """The state dict as arrays that share its memory."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in supernet.state_dict().items()}
+
+
+def supernet_with(space: SearchSpace, weights: Weights) -> nn.Module:
+    """A supernet whose parameters are `weights` themselves, read in place."""
+    supernet = space.build_supernet()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in weights.items()}
+    supernet.load_state_dict(tensors, assign=True)
+    return supernet.requires_grad_(False).eval()
