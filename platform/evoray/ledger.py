@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,30 @@ from evoray.run_folder import sync_folder
 _log = logging.getLogger(__name__)
 
 
-class Ledger:
+class Ledger(Protocol):
+    """Where a search writes its records before it uses them."""
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """Every record by key, in the order of completion."""
+        ...
+
+    def append(self, records: Sequence[Record]) -> None:
+        """When it returns the records are kept, as safely as this ledger can."""
+        ...
+
+
+class MemoryLedger:
+    """For a search that leaves no files; lost with the process."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+
+    def append(self, records: Sequence[Record]) -> None:
+        self.records.update({record.key: record for record in records})
+
+
+class FolderLedger:
     """The one writer of a ledger folder. Use it as a context manager, or call `close()`.
 
     Attributes:
@@ -71,15 +94,11 @@ class Ledger:
         self._next_part += 1
         self.records.update({record.key: record for record in records})
 
-    def table(self) -> pa.Table:
-        """All records in the order of completion."""
-        return to_table(self.records.values(), self._schema)
-
     def close(self) -> None:
         """Gives the lock back."""
         self._lock.close()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> FolderLedger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -87,7 +87,7 @@ def front(losses: Losses, violations: NDArray[np.float64] | None = None) -> NDAr
     if len(candidates) == 0:
         return candidates
     keep = moocore.is_nondominated(losses[candidates], keep_weakly=True)
-    return candidates[keep]
+    return np.asarray(candidates[keep], dtype=np.int64)
 
 
 def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoray.records import Record
 from searchspaces.base import Choices
@@ -46,8 +47,13 @@ class Lineage:
 
 
 @runtime_checkable
-class TracesLineage(Protocol):
-    """A searcher that can say where its candidates come from, for the genealogy in the report."""
+class TracesCandidates(Protocol):
+    """A searcher that can say where its candidates come from, for the genealogy and the statistics in the report."""
+
+    @property
+    def num_duplicates(self) -> int:
+        """How many proposals it has thrown away because their network had been asked for before."""
+        ...
 
     def lineage(self) -> Sequence[Lineage]:
         """One for each row of the last `ask`."""
@@ -55,27 +61,40 @@ class TracesLineage(Protocol):
 
 
 class Seen:
-    """The rows a searcher has asked for: a set of canonical choices that remembers its order for `state()`."""
+    """The canonical rows a searcher has met, in order.
+
+    Attributes:
+        num_duplicates: Rows that `add_new` has refused.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[bytes, None] = {}
-
-    def add_new(self, choices: Choices) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Adds the rows not seen yet; their indices, the first of equal rows only."""
-        before = self._rows
-        fresh = []
-        for i, row in enumerate(np.ascontiguousarray(choices, dtype=np.int16)):
-            text = row.tobytes()
-            if text not in before:
-                before[text] = None
-                fresh.append(i)
-        return np.array(fresh, dtype=np.int64)
+        self.num_duplicates = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def state(self) -> list[str]:
-        return [row.hex() for row in self._rows]
+    def add(self, choices: Choices) -> None:
+        """Adds rows, whether new or not."""
+        self._rows.update(dict.fromkeys(_texts(choices)))
 
-    def restore(self, state: Sequence[str]) -> None:
-        self._rows = dict.fromkeys(bytes.fromhex(row) for row in state)
+    def add_new(self, choices: Choices) -> NDArray[np.int64]:
+        """Adds rows and counts those met before; the indices of the new ones, the first of equal rows only."""
+        fresh = []
+        for i, text in enumerate(_texts(choices)):
+            if text not in self._rows:
+                self._rows[text] = None
+                fresh.append(i)
+        self.num_duplicates += len(choices) - len(fresh)
+        return np.array(fresh, dtype=np.int64)
+
+    def state(self) -> dict[str, Any]:
+        return {"rows": [row.hex() for row in self._rows], "num_duplicates": self.num_duplicates}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rows = dict.fromkeys(bytes.fromhex(row) for row in state["rows"])
+        self.num_duplicates = state["num_duplicates"]
+
+
+def _texts(choices: Choices) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(choices, dtype="<i2")]

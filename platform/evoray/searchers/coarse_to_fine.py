@@ -59,11 +59,15 @@ class CoarseToFine:
             missing -= len(new)
         return np.concatenate(found)
 
+    @property
+    def num_duplicates(self) -> int:
+        return self._seen.num_duplicates
+
     def lineage(self) -> Sequence[Lineage]:
         return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add_new(self._archive.add(records))
+        self._seen.add(self._archive.add(records))
         best = pareto.front(self._archive.losses, self._archive.violations)
         self._archive.keep(best if len(best) else np.argsort(self._archive.violations, kind="stable")[:1])
 

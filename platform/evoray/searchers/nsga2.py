@@ -56,11 +56,15 @@ class Nsga2:
             missing -= len(new)
         return np.concatenate(found)
 
+    @property
+    def num_duplicates(self) -> int:
+        return self._seen.num_duplicates
+
     def lineage(self) -> Sequence[Lineage]:
         return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add_new(self._archive.add(records))
+        self._seen.add(self._archive.add(records))
         self._archive.keep(pareto.survivors(self._archive.losses, self._archive.violations, self._population))
 
     def state(self) -> dict[str, Any]:

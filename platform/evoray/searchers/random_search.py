@@ -41,6 +41,10 @@ class RandomSearch:
         self._asked = len(choices)
         return choices
 
+    @property
+    def num_duplicates(self) -> int:
+        return self._seen.num_duplicates
+
     def lineage(self) -> Sequence[Lineage]:
         return [Lineage("sample")] * self._asked
 

@@ -1,0 +1,147 @@
+"""`evoray.search`: a whole search in one call, from Python, without Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike
+from torch import nn
+
+from evoray import pareto, provenance, selection
+from evoray.bench import weights_of
+from evoray.evaluator import Evaluator, LocalEvaluator
+from evoray.feasibility import check_feasible
+from evoray.ledger import FolderLedger, Ledger, MemoryLedger
+from evoray.loop import Schedule, Search
+from evoray.problem import Constraint, Problem
+from evoray.records import schema, to_table
+from evoray.run_folder import RunFolder
+from evoray.searchers.base import Searcher
+from evoray.shard import LocalShards, searchers_for
+from objectives.base import CostModel, Goal, Objective
+from searchspaces.base import Architecture, SearchSpace
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found.
+
+    Attributes:
+        records: Every evaluation in the order of completion, the ledger's columns.
+        values: Objectives and costs with unit, goal and whether they are targets, as in job.json.
+        space: The space searched.
+    """
+
+    records: pa.Table
+    values: Sequence[dict[str, Any]]  # JSON
+    space: SearchSpace
+
+    def front(self) -> pa.Table:
+        """The Pareto front: feasible records that no feasible record dominates."""
+        return selection.front(self.records, self.values)
+
+    def hypervolume(self, reference: ArrayLike) -> float:
+        """Volume between the front and `reference` (m,), given in the targets' own units and order."""
+        best = self.front()
+        signs = np.array([Goal(v["goal"]).sign for v in self.values if v["target"]])
+        return pareto.hypervolume(selection.losses(best, self.values), signs * np.asarray(reference, dtype=np.float64))
+
+    def pick(self, choice: str = "knee") -> Architecture:
+        """The architecture that `choice` names: "knee", "best:NAME", or (the beginning of) a key."""
+        row = selection.pick(self.records, self.values, choice)
+        return Architecture(self.space.name, tuple(row["choices"]), row["key"])
+
+    def knee(self) -> Architecture:
+        """The front's knee."""
+        return self.pick("knee")
+
+
+def search(
+    space: SearchSpace,
+    objectives: Sequence[Objective | CostModel],
+    *,
+    constraints: Sequence[Constraint] = (),
+    targets: Sequence[str] | None = None,
+    searcher: str | Searcher = "nsga2",
+    evaluations: int = 256,
+    population: int = 32,
+    num_shards: int = 1,
+    seed: int = 0,
+    supernet: nn.Module | None = None,
+    evaluator: Evaluator | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+) -> Result:
+    """Evolves architectures of `space` and returns everything it has learnt.
+
+    Args:
+        space: Where candidates come from.
+        objectives: Measured objectives and cost models, mixed.
+        constraints: Bounds on any of them; those on costs hold before anything is measured.
+        targets: Names of those to optimise; None for all.
+        searcher: A name in `evoray.searchers`, or a Searcher (which is then the only shard).
+        evaluations: Distinct networks to evaluate.
+        population: Candidates a generation and shard.
+        num_shards: Parts of the population, which exchange elites.
+        seed: Of all randomness.
+        supernet: Trained weights for objectives that need them.
+        evaluator: Where to measure; None for this process.
+        run_dir: A folder for the ledger and the searcher's state. Given again with the same arguments, the search resumes.
+
+    Raises:
+        ValueError: Impossible configuration, or constraints that nothing satisfies; nothing has been written.
+        RuntimeError: Every candidate failed, or an objective was never measured.
+    """
+    measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
+    costs = tuple(cast(CostModel, o) for o in objectives if not hasattr(o, "measure"))
+    names = tuple(o.name for o in objectives) if targets is None else tuple(targets)
+    problem = Problem(space, measured, costs, names, tuple(constraints))
+    schedule = Schedule(evaluations=evaluations, population=population)
+    if isinstance(searcher, str):
+        shard_searchers = searchers_for(problem, searcher, num_shards=num_shards, seed=seed, population=population)
+    else:
+        shard_searchers = [searcher]
+    check_feasible(problem, seed)
+    described = provenance.describe(problem)
+    columns = schema(problem.value_names, problem.measured_names)
+    with ExitStack() as stack:
+        folder = None if run_dir is None else _folder(run_dir, described, searcher, schedule, num_shards, seed)
+        ledger: Ledger = MemoryLedger() if folder is None else stack.enter_context(FolderLedger(folder.ledger, columns))
+        used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
+        snapshots = None if folder is None else folder.shards
+        Search(problem, LocalShards(problem, shard_searchers), used, ledger, schedule, snapshots=snapshots).run()
+        if evaluator is None:
+            used.close()
+        result = Result(to_table(ledger.records.values(), columns), described["values"], space)
+        if folder is not None:
+            folder.write_front(result.front())
+    return result
+
+
+def _folder(
+    run_dir: str | os.PathLike[str], described: dict[str, Any], searcher: str | Searcher, schedule: Schedule, num_shards: int, seed: int
+) -> RunFolder:
+    job = {
+        "job": "evoray.search",
+        "preset": "",
+        "seed": seed,
+        **described,
+        "config": {
+            "searcher": searcher if isinstance(searcher, str) else type(searcher).__name__,
+            "num_shards": num_shards,
+            "population": schedule.population,
+        },
+    }
+    folder = RunFolder(run_dir)
+    if not (folder.path / "job.json").is_file():
+        return RunFolder.create(run_dir, {**job, **provenance.surroundings()})
+    before = folder.job()
+    changed = [name for name in job if before.get(name) != job[name]]
+    if changed:
+        raise ValueError(f"run folder {folder.path} holds another search (other {', '.join(changed)}): choose another run_dir")
+    return folder

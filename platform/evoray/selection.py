@@ -1,0 +1,79 @@
+"""Choosing among a run's records: the front, the knee, the best under an objective; works on what a run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from evoray import pareto
+from objectives.base import Goal
+from searchspaces.base import nearest
+
+Values = Sequence[Mapping[str, Any]]  # job.json's "values": JSON
+
+
+def targets(values: Values) -> list[str]:
+    """Names of the optimised values, in the order of the loss columns."""
+    return [v["name"] for v in values if v["target"]]
+
+
+def complete(table: pa.Table) -> pa.Table:
+    """The records of which every objective was measured."""
+    return table.filter(pc.equal(table["status"], "ok"))
+
+
+def losses(table: pa.Table, values: Values) -> NDArray[np.float64]:
+    """(n, m) losses of complete records."""
+    signs = [Goal(v["goal"]).sign for v in values if v["target"]]
+    columns = [sign * table[name].to_numpy() for sign, name in zip(signs, targets(values), strict=True)]
+    return np.stack(columns, axis=1) if len(table) else np.zeros((0, len(columns)))
+
+
+def front(table: pa.Table, values: Values) -> pa.Table:
+    """The feasible records that no feasible record dominates, best first in the first target."""
+    ok = complete(table)
+    points = losses(ok, values)
+    kept = pareto.front(points, ok["violation"].to_numpy()) if len(ok) else np.zeros(0, dtype=np.int64)
+    return ok.take(kept[np.lexsort(points[kept].T[::-1])] if len(kept) else kept)
+
+
+def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:
+    """The record that `choice` names: a key or the beginning of one, "knee" of the front, or "best:NAME" on the front.
+
+    Raises:
+        ValueError: It names none, or several.
+    """
+    best = front(table, values)
+    if choice == "knee" or choice.startswith("best:"):
+        if len(best) == 0:
+            raise ValueError(f"cannot pick {choice!r}: the run has no feasible record yet; give a key")
+        return _row(
+            best, pareto.knee(losses(best, values)) if choice == "knee" else _best_index(best, values, choice.removeprefix("best:"))
+        )
+    keys = table["key"].to_pylist()
+    matches = [choice] if choice in keys else [key for key in keys if key.startswith(choice)]
+    if len(matches) != 1:
+        known = best["key"].to_pylist()
+        what = "no record has" if not matches else f"{len(matches)} records have"
+        raise ValueError(
+            f"{what} a key that begins with {choice!r}; pick 'knee', 'best:NAME' or one of the front: {nearest(choice, known)}"
+        )
+    return _row(table, keys.index(matches[0]))
+
+
+def _best_index(best: pa.Table, values: Values, name: str) -> int:
+    by_name = {v["name"]: v for v in values}
+    if name not in by_name:
+        raise ValueError(f"no objective or cost {name!r} in this run; {nearest(name, by_name)}")
+    sign = Goal(by_name[name]["goal"]).sign
+    return int(np.argmin(sign * best[name].to_numpy()))
+
+
+def _row(table: pa.Table, index: int) -> dict[str, Any]:
+    row: dict[str, Any] = table.slice(index, 1).to_pylist()[0]
+    return row

@@ -1,0 +1,155 @@
+"""A small made-up space with known values, for tests that need no network: fast, exact, deterministic."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evoray.problem import Constraint, Problem
+from objectives.base import Candidate, Goal, MeasurementError, Needs
+from searchspaces.base import Architecture, Choices, Gene
+
+
+@dataclass(frozen=True)
+class TableSpace:
+    """Depth 1-3 and up to three layer widths; a layer beyond the depth is inactive, so different rows can be one network."""
+
+    name: str = "table"
+    num_options: int = 6
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        widths = tuple(range(8, 8 * (self.num_options + 1), 8))
+        return (Gene("depth", (1, 2, 3)), *(Gene(f"layer{i}.width", widths) for i in range(3)), Gene("activation", ("relu", "gelu")))
+
+    @property
+    def published(self) -> Mapping[str, Architecture]:
+        return {}
+
+    def repair(self, choices: Choices) -> Choices:
+        counts = np.array([len(g.options) for g in self.genes], dtype=np.int16)
+        fixed = np.clip(choices, 0, counts - 1).astype(np.int16)
+        depth = fixed[:, :1] + 1
+        fixed[:, 1:4] = np.where(np.arange(3) < depth, fixed[:, 1:4], 0)
+        return fixed
+
+    def costs(self, choices: Choices) -> dict[str, NDArray[np.float64]]:
+        active = np.arange(3) < choices[:, :1] + 1
+        widths = np.where(active, (choices[:, 1:4] + 1) * 8, 0).astype(np.float64)
+        return {"macs": (widths**2).sum(axis=1) + 10.0, "params": widths.sum(axis=1) + 1.0}
+
+    def build_supernet(self) -> nn.Module:
+        return nn.Linear(1, 1)
+
+    def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        return nn.Linear(1, 1)
+
+
+@dataclass(frozen=True)
+class Macs:
+    """The analytic cost of TableSpace."""
+
+    space: TableSpace = field(default_factory=TableSpace)
+    name: str = "macs"
+    unit: str = "MACs"
+    goal: Goal = Goal.MINIMIZE
+
+    def evaluate(self, choices: Choices) -> NDArray[np.float64]:
+        return self.space.costs(choices)["macs"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A made-up accuracy: grows with the size, with a bump from a hash of the choices. Deterministic.
+
+    Attributes:
+        seconds: Sleeps so long in each measurement.
+    """
+
+    name: str = "score"
+    unit: str = "%"
+    goal: Goal = Goal.MAXIMIZE
+    needs: Needs = Needs(cpus=1.0)
+    seconds: float = 0.0
+    log: str = ""
+
+    def open(self, device: torch.device) -> None:
+        """Nothing to open."""
+
+    def measure(self, candidate: Candidate) -> float:
+        if self.seconds:
+            time.sleep(self.seconds)
+        if self.log:
+            with open(self.log, "a") as stream:
+                stream.write(candidate.architecture.key + "\n")
+        return score_of(candidate.architecture)
+
+
+def score_of(architecture: Architecture) -> float:
+    """What Score measures."""
+    bump = _hash(architecture.key) % 1000 / 100.0
+    choices = np.array(architecture.choices)
+    return float(50 + 20 * np.log1p(TableSpace().costs(choices[None])["macs"][0]) / 8 + bump)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Wraps an objective; fails for a repeatable share of the keys, in a chosen way.
+
+    Attributes:
+        share: Of candidates that fail.
+        how: "raise", "nan", "hang", "die", "error" (MeasurementError), "none" (a wrong type).
+    """
+
+    inner: Score = field(default_factory=Score)
+    share: float = 0.2
+    how: str = "raise"
+
+    name = property(lambda self: self.inner.name)
+    unit = property(lambda self: self.inner.unit)
+    goal = property(lambda self: self.inner.goal)
+    needs = property(lambda self: self.inner.needs)
+
+    def open(self, device: torch.device) -> None:
+        self.inner.open(device)
+
+    def fails(self, key: str) -> bool:
+        return _hash("fault" + key) % 1000 < 1000 * self.share
+
+    def measure(self, candidate: Candidate) -> float:
+        if self.fails(candidate.architecture.key):
+            if self.how == "raise":
+                raise ZeroDivisionError("made to fail")
+            if self.how == "error":
+                raise MeasurementError(f"{candidate.architecture.key} cannot be measured")
+            if self.how == "nan":
+                return float("nan")
+            if self.how == "hang":
+                time.sleep(3600)
+            if self.how == "die":
+                os._exit(1)
+            return None  # type: ignore[return-value]
+        return self.inner.measure(candidate)
+
+
+def table_problem(*constraints: Constraint, score: Score | Faulty | None = None, targets: tuple[str, ...] = ("score", "macs")) -> Problem:
+    """TableSpace under a made-up score and its MACs."""
+    space = TableSpace()
+    return Problem(space, (score or Score(),), (Macs(space),), targets, constraints)  # type: ignore[arg-type]
+
+
+def replaced(score: Score, **changes: object) -> Score:
+    return dataclasses.replace(score, **changes)  # type: ignore[arg-type]
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
