@@ -98,7 +98,7 @@ def search(
         RuntimeError: Every candidate failed, or an objective was never measured.
     """
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
-    costs = tuple(cast(CostModel, o) for o in objectives if not hasattr(o, "measure"))
+    costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     names = tuple(o.name for o in objectives) if targets is None else tuple(targets)
     problem = Problem(space, measured, costs, names, tuple(constraints))
     schedule = Schedule(evaluations=evaluations, population=population)

@@ -198,23 +198,30 @@ class Search:
         }
 
     def _restore(self) -> None:
-        """Goes back to the newest readable barrier; without one everything is replayed from the ledger, with equal results."""
+        """Goes back to the newest barrier that is readable and whose records are all in the ledger.
+
+        Without one everything is replayed from the ledger: only what is missing there is measured, and the results are the same.
+        """
         fresh = self._shards.call("state", [()] * self._shards.num_shards)
         for file in sorted(self._snapshots.glob("generation-*.json"), reverse=True) if self._snapshots else ():
             try:
-                snapshot = json.loads(file.read_text())
-                generation, known = int(snapshot["generation"]), int(snapshot["statistics"]["known"])
-                self._shards.call("restore", [(state,) for state in snapshot["shards"]])
+                self._restore_from(json.loads(file.read_text()))
             except (ValueError, KeyError, TypeError) as error:
                 file.rename(file.with_name(f"damaged-{file.name}"))
-                _log.warning("search state %s is damaged (%s): it was set aside, an older one is used", file, error)
+                _log.warning("search state %s cannot be used (%s): it was set aside, an older one is used", file, error)
                 self._shards.call("restore", [(state,) for state in fresh])
                 continue
-            self._generation, self._num_known = generation, known
-            counted = [r for r in self._ledger.records.values() if r.generation < generation]
-            self._counted = {r.key for r in counted}
-            self._num_failed = sum(r.status is Status.FAILED for r in counted)
             return
+
+    def _restore_from(self, snapshot: Mapping[str, Any]) -> None:
+        generation, known = int(snapshot["generation"]), int(snapshot["statistics"]["known"])
+        counted = [r for r in self._ledger.records.values() if r.generation < generation]
+        if len(counted) != snapshot["evaluations"]:
+            raise ValueError(f"it knows {snapshot['evaluations']} evaluations, the ledger holds {len(counted)}")
+        self._shards.call("restore", [(state,) for state in snapshot["shards"]])
+        self._generation, self._num_known = generation, known
+        self._counted = {r.key for r in counted}
+        self._num_failed = sum(r.status is Status.FAILED for r in counted)
 
     def _report(self, num_waiting: int) -> None:
         self._on_progress(Progress(self._generation, len(self._counted) - num_waiting, self._num_failed, self._ledger.records))

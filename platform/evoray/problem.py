@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,25 @@ class Constraint:
         if self.at_least is not None:
             excess += np.maximum(self.at_least - values, 0.0) / (abs(self.at_least) or 1.0)
         return excess
+
+
+_BOUND = re.compile(r"\s*([\w@.]+)\s*(<=|>=)\s*([-+0-9.eE]+)\s*")
+
+
+def parse_constraint(text: str) -> Constraint:
+    """The constraint that a text such as "macs<=2e6" or "accuracy >= 90" means.
+
+    Raises:
+        ValueError: It means none.
+    """
+    match = _BOUND.fullmatch(text)
+    try:
+        bound = float(match[3]) if match else math.nan
+    except ValueError:
+        bound = math.nan
+    if match is None or not math.isfinite(bound):
+        raise ValueError(f"cannot read the constraint {text!r}: write NAME<=NUMBER or NAME>=NUMBER, such as 'macs<=2e6'")
+    return Constraint(match[1], at_most=bound) if match[2] == "<=" else Constraint(match[1], at_least=bound)
 
 
 @dataclass(frozen=True)

@@ -146,11 +146,11 @@ class RayEvaluator:
         try:
             result = ray.get(ref)
         except RayActorError as error:
-            self._lost(call, _first_line(error))
+            self._lost(call, _reason(error))
             return
         except RayError as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
             self._idle[call.objective].append(call.actor)
-            self._measured(call, Measurement(call.key, None, 0.0, _first_line(error), ""))
+            self._measured(call, Measurement(call.key, None, 0.0, _reason(error), ""))
             return
         self._idle[call.objective].append(call.actor)
         if call.key:
@@ -198,6 +198,7 @@ class RayEvaluator:
             del self._attempts[attempt.architecture.key]
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _reason(error: BaseException) -> str:
+    """One line of Ray's many: what the constructor raised stands in the last, what happened to an actor in the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1] if "creation task" in lines[0] else lines[0]

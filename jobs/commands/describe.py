@@ -1,0 +1,62 @@
+"""Describes one search space: genes, range of costs, published networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import searchspaces
+from evoray import variation
+from evoray.seeds import generator_for
+from jobs.terminal.errors import user_input
+from searchspaces.base import SearchSpace, biggest, smallest, space_size
+
+_SAMPLES = 20_000
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(describe, args=arguments, prog="evoray describe")
+
+
+def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = False) -> None:
+    """Describes a search space.
+
+    Args:
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them.
+        published: List the published networks with their costs.
+    """
+    with user_input():
+        described = searchspaces.load(space)
+    console = Console()
+    console.print(f"[bold]{described.name}[/]: {space_size(described):.4g} architectures, {len(described.genes)} genes")
+    genes = Table("gene", "options")
+    for gene in described.genes:
+        genes.add_row(gene.name, " ".join(map(str, gene.options)))
+    console.print(genes)
+    console.print(_costs(described))
+    if published:
+        console.print(_published(described))
+
+
+def _costs(space: SearchSpace) -> Table:
+    ends = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
+    rng = generator_for(0, "describe")
+    sampled = space.costs(space.repair(variation.sample(variation.option_counts(space.genes), _SAMPLES, rng)))
+    table = Table("cost", "smallest", "5 %", "25 %", "median", "75 %", "95 %", "biggest", title=f"of {_SAMPLES:,} uniform samples")
+    for name, (low, high) in space.costs(ends).items():
+        table.add_row(name, *(f"{v:,.0f}" for v in (low, *np.quantile(sampled[name], [0.05, 0.25, 0.5, 0.75, 0.95]), high)))
+    return table
+
+
+def _published(space: SearchSpace) -> Table:
+    rows = list(space.published.items())
+    costs = space.costs(np.array([a.choices for _, a in rows], dtype=np.int16).reshape(len(rows), -1)) if rows else {}
+    table = Table("published", "key", *costs)
+    for index, (name, architecture) in enumerate(rows):
+        table.add_row(name, architecture.key, *(f"{column[index]:,.0f}" for column in costs.values()))
+    return table

@@ -1,0 +1,27 @@
+"""Lists the search spaces with their presets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import searchspaces
+from searchspaces.base import space_size
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(spaces, args=arguments, prog="evoray spaces")
+
+
+def spaces() -> None:
+    """Lists the search spaces: name, number of genes, number of architectures."""
+    table = Table("space", "genes", "architectures", "published")
+    for name in searchspaces.names():
+        for index, preset in enumerate(searchspaces.presets(name)):
+            full = name if index == 0 else f"{name}:{preset}"
+            space = searchspaces.load(f"{name}:{preset}")
+            table.add_row(full, str(len(space.genes)), f"{space_size(space):.3g}", str(len(space.published)))
+    Console().print(table)

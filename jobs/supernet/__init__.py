@@ -1,0 +1,1 @@
+"""What jobs share that train a supernet and search it: configuration, composition, the phases of a run."""

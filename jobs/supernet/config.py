@@ -1,0 +1,114 @@
+"""The configuration of a supernet search: frozen dataclasses, from which tyro makes the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from evoray.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which pictures."""
+
+    name: Annotated[str, tyro.conf.arg(aliases=("--data",))] = "digits"
+    """A data source: digits, cifar10, cifar100, fashion_mnist, image_folder."""
+    root: Path | None = None
+    """Folder of the data; without it EVORAY_DATA, or the source's own place."""
+    image_size: int | None = None
+    """Side in pixels that images are brought to; none for the source's own."""
+    limit: int | None = None
+    """At most so many training images, the same share of each class."""
+    download: bool = False
+    """Whether the source may fetch what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How the trained supernet is searched."""
+
+    searcher: str = "nsga2"
+    """An algorithm of evoray.searchers."""
+    targets: tuple[str, ...] = ("accuracy", "latency")
+    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params)."""
+    constraints: tuple[str, ...] = ()
+    """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
+    evaluations: int = 256
+    """Distinct networks to evaluate."""
+    population: int = 32
+    """Candidates that each shard proposes a generation."""
+    shards: int = 2
+    """Parts of the population, each an actor."""
+    migrate_every: int = 2
+    """Generations between exchanges of elites along the ring of shards; 0 for never."""
+    num_migrants: int = 2
+    """Elites that a shard sends to the next one."""
+    baseline: bool = True
+    """Whether random search with the same number of evaluations follows, for comparison."""
+
+    def __post_init__(self) -> None:
+        if self.shards < 1:
+            raise ValueError(f"search.shards must be at least 1, got {self.shards}")
+        if self.population < 2:
+            raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """How candidates are measured."""
+
+    calibration_images: int = 1024
+    """Training images from which each network's batch-norm statistics are recomputed."""
+    validation_limit: int | None = None
+    """At most so many validation images for the accuracy; none for all."""
+    latency_batch: int = 1
+    """Images in one timed forward pass."""
+    latency_threads: int = 1
+    """Threads of one timed forward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """What is run where."""
+
+    address: str = ""
+    """A Ray cluster to join; without it the one this program was submitted to, or else a local one."""
+    train_workers: int = 2
+    """Ray Train workers (data-parallel)."""
+    min_train_workers: int = 0
+    """Training goes on with as few workers as this when machines are lost; 0 for exactly train_workers."""
+    train_gpus: bool | None = None
+    """Whether each training worker and the accuracy objective take a GPU; none for: if the cluster has one."""
+    max_failures: int = 3
+    """How often training is started again after a worker died."""
+    accuracy_workers: int = 1
+    """Actors that measure accuracy."""
+    timeout_seconds: float = 120.0
+    """A measurement that takes longer is stopped with its actor."""
+    max_attempts: int = 2
+    """How often a measurement is started before its candidate counts as failed."""
+
+    def __post_init__(self) -> None:
+        if self.train_workers < 1:
+            raise ValueError(f"cluster.train-workers must be at least 1, got {self.train_workers}")
+        if not 0 <= self.min_train_workers <= self.train_workers:
+            raise ValueError(f"cluster.min-train-workers must be between 0 and {self.train_workers}, got {self.min_train_workers}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupernetSearch:
+    """Trains a supernet on a data set and searches it."""
+
+    space: str = "bignas:digits"
+    """A search space, NAME or NAME:PRESET."""
+    data: DataOptions = field(default_factory=DataOptions)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    search: SearchOptions = field(default_factory=SearchOptions)
+    measure: MeasureOptions = field(default_factory=MeasureOptions)
+    cluster: ClusterOptions = field(default_factory=ClusterOptions)
+    seed: int = 0
+    """Of all randomness."""

@@ -1,0 +1,28 @@
+"""A user's mistake is one line and exit code 2; anything else keeps its traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_MISTAKES = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ConnectionError)
+
+
+@contextmanager
+def user_input() -> Iterator[None]:
+    """Around code that only reads what a user gave and writes nothing: its errors are the user's to mend.
+
+    Raises:
+        SystemExit: With code 2, after one line that says what was wrong.
+    """
+    try:
+        yield
+    except _MISTAKES as error:
+        complain(error)
+        raise SystemExit(2) from None
+
+
+def complain(error: BaseException) -> None:
+    """One line on standard error."""
+    print(f"evoray: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,0 +1,46 @@
+"""Live progress of a run's phases: bars in a terminal, a line now and then where the output is a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_LINE_SECONDS = 10.0
+
+
+class PhaseProgress:
+    """One phase: so many of a total, with a word on how it goes. `console` is where it is shown."""
+
+    def __init__(self, console: Console, bars: Progress, name: str, total: int) -> None:
+        self._console = console
+        self._bars = bars
+        self._name = name
+        self._total = total
+        self._task = bars.add_task(name, total=total, note="")
+        self._last_line = time.monotonic()
+
+    def update(self, completed: int, note: str) -> None:
+        """Shows where the phase is."""
+        self._bars.update(self._task, completed=completed, note=note)
+        if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"{self._name}: {completed} of {self._total}  {note}", highlight=False)
+
+
+@contextmanager
+def phase(console: Console, name: str, total: int) -> Iterator[PhaseProgress]:
+    """Shows a bar for the time of the block."""
+    columns = (
+        TextColumn("[bold]{task.description:<9}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield PhaseProgress(console, bars, name, total)

@@ -1,0 +1,149 @@
+"""Searches on a real local cluster: equal to local ones, and not to be stopped by dying, hanging or lying workers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+import ray
+
+from evoray.distributed.evaluator import PoolOptions, RayEvaluator
+from evoray.distributed.shards import RayShards
+from evoray.evaluator import LocalEvaluator
+from evoray.ledger import FolderLedger, MemoryLedger
+from evoray.loop import Schedule, Search
+from evoray.problem import Constraint, Problem
+from evoray.records import Record, Status, schema
+from evoray.shard import LocalShards, searchers_for
+from tests.synthetic import Faulty, Score, table_problem
+
+pytestmark = pytest.mark.ray
+
+SCHEDULE = Schedule(evaluations=60, population=10, migrate_every=2, num_migrants=2)
+
+
+def local(problem: Problem) -> dict[str, Record]:
+    """What a search in this process records."""
+    ledger = MemoryLedger()
+    searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
+    Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem, max_attempts=2), ledger, SCHEDULE).run()
+    return ledger.records
+
+
+def facts(records: dict[str, Record]) -> dict[str, tuple[object, ...]]:
+    """All that must not depend on who measured what when."""
+    return {k: (r.choices, dict(r.values), r.violation, r.status, r.shard, r.generation, r.parents, r.operator) for k, r in records.items()}
+
+
+def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: object = None) -> dict[str, Record]:
+    """What the same search on actors records; `disturb(evaluator, shards)` runs beside it."""
+    ledger = MemoryLedger()
+    searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
+    shards = RayShards(problem, searchers)
+    evaluator = RayEvaluator(problem, options=PoolOptions(workers=workers, timeout_seconds=timeout, max_attempts=2))
+    try:
+        if callable(disturb):
+            threading.Thread(target=disturb, args=(evaluator, shards), daemon=True).start()
+        Search(problem, shards, evaluator, ledger, SCHEDULE).run()
+    finally:
+        evaluator.close()
+        shards.close()
+    return ledger.records
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_records_locally_and_with_one_or_two_workers(local_ray: None) -> None:
+    problem = table_problem(Constraint("macs", at_most=4000))
+    expected = facts(local(problem))
+    assert len(expected) == 60
+    assert facts(on_ray(problem, workers=1)) == expected
+    assert facts(on_ray(problem, workers=2)) == expected
+
+
+@pytest.mark.slow
+def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> None:
+    problem = table_problem(Constraint("macs", at_most=4000), score=Score(seconds=0.05))
+    killed: list[int] = []
+
+    def disturb(evaluator: RayEvaluator, shards: RayShards) -> None:
+        for _ in range(2):
+            time.sleep(1.5)
+            for actor in (shards._actors[0], next(iter(evaluator._calls.values())).actor if evaluator._calls else None):
+                if actor is not None:
+                    killed.append(1)
+                    ray.kill(actor)
+
+    records = on_ray(problem, workers=1, disturb=disturb)
+    assert killed, "nothing was killed: the search was too quick for the test"
+    assert facts(records) == facts(local(table_problem(Constraint("macs", at_most=4000))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("hang", "did not return within 1 s"), ("die", "its worker died"), ("nan", "score is nan"), ("raise", "ZeroDivisionError")],
+)
+def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how: str, reason: str) -> None:
+    problem = table_problem(score=Faulty(inner=Score(), share=0.1, how=how))
+    ledger = MemoryLedger()
+    evaluator = RayEvaluator(problem, options=PoolOptions(workers=2, timeout_seconds=1.0, max_attempts=2))
+    schedule = Schedule(evaluations=24, population=12)
+    try:
+        Search(
+            problem, LocalShards(problem, searchers_for(problem, "nsga2", num_shards=1, seed=3, population=12)), evaluator, ledger, schedule
+        ).run()
+    finally:
+        evaluator.close()
+    faulty = problem.measured[0]
+    assert isinstance(faulty, Faulty)
+    assert len(ledger.records) == 24
+    failed = [r for r in ledger.records.values() if r.status is Status.FAILED]
+    assert failed
+    assert all(faulty.fails(r.key) and reason in r.error and "(2 attempts)" in r.error for r in failed)
+    assert all(not faulty.fails(r.key) for r in ledger.records.values() if r.status is Status.OK)
+
+
+@pytest.mark.slow
+def test_a_broken_measured_constraint_cancels_the_dear_objective(local_ray: None, tmp_path: Path) -> None:
+    log = tmp_path / "measured.txt"
+    cheap, dear = Score(name="cheap"), Score(name="dear", log=str(log))
+    base = table_problem()
+    problem = Problem(base.space, (dear, cheap), base.costs, ("dear", "macs"), (Constraint("cheap", at_least=75.0),))  # type: ignore[arg-type]
+    evaluator = RayEvaluator(problem)
+    with FolderLedger(tmp_path / "ledger", schema(problem.value_names, problem.measured_names)) as ledger:
+        shards = LocalShards(problem, searchers_for(problem, "nsga2", num_shards=1, seed=0, population=16))
+        Search(problem, shards, evaluator, ledger, Schedule(evaluations=32, population=16)).run()
+        evaluator.close()
+        cancelled = {r.key for r in ledger.records.values() if r.status is Status.CANCELLED}
+        assert cancelled
+        assert all("dear" not in ledger.records[key].values and ledger.records[key].violation > 0 for key in cancelled)
+    assert not cancelled & set(log.read_text().split())
+
+
+@pytest.mark.slow
+def test_an_objective_that_cannot_be_opened_stops_the_run_with_its_reason(local_ray: None) -> None:
+    problem = table_problem(score=Unopenable())  # type: ignore[arg-type]
+    evaluator = RayEvaluator(problem)
+    try:
+        with pytest.raises(RuntimeError, match="no such camera"):
+            Search(
+                problem,
+                LocalShards(problem, searchers_for(problem, "random", num_shards=1, seed=0, population=4)),
+                evaluator,
+                MemoryLedger(),
+                Schedule(evaluations=4, population=4),
+            ).run()
+    finally:
+        evaluator.close()
+
+
+class Unopenable(Score):
+    """Fails when a worker opens it."""
+
+    def open(self, device: object) -> None:
+        raise OSError("no such camera")
