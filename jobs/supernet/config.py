@@ -37,6 +37,8 @@ class SearchOptions:
     """What is optimised: measured objectives (accuracy, latency) and costs (macs, params)."""
     constraints: tuple[str, ...] = ()
     """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
+    fixed: tuple[str, ...] = ()
+    """Genes that do not vary, such as "resolution=32"."""
     evaluations: int = 256
     """Distinct networks to evaluate."""
     population: int = 32

@@ -1,0 +1,46 @@
+"""Runs one of the project's benchmarks and prints its numbers as one JSON line."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jobs.terminal.errors import user_input
+from searchspaces.base import nearest
+
+_FOLDER = Path(__file__).resolve().parents[2] / "tests" / "benchmarks"
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(bench, args=arguments, prog="evoray bench")
+
+
+def bench(name: Annotated[str, tyro.conf.Positional] = "", /) -> None:
+    """Runs tests/benchmarks/NAME.py; needs the source tree.
+
+    Args:
+        name: The benchmark; without it they are listed.
+    """
+    with user_input():
+        if not _FOLDER.is_dir():
+            raise FileNotFoundError(
+                f"benchmarks are in the source tree, not in the installed package: {_FOLDER} does not exist; clone the repository"
+            )
+        known = sorted(f.stem for f in _FOLDER.glob("*.py") if not f.stem.startswith("_"))
+        if name and name not in known:
+            raise ValueError(f"no benchmark {name!r}; {nearest(name, known)}")
+    if not name:
+        print("\n".join(known))
+        return
+    spec = importlib.util.spec_from_file_location(f"tests.benchmarks.{name}", _FOLDER / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{_FOLDER / name}.py cannot be loaded")
+    sys.path.insert(0, str(_FOLDER.parents[1]))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main()

@@ -1,0 +1,33 @@
+"""Writes report.html of one run, or of several runs compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from evoray.report.page import write_report
+from evoray.run_folder import RunFolder
+from jobs.terminal.errors import user_input
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(report, args=arguments, prog="evoray report")
+
+
+def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: Path | None = None) -> None:
+    """Writes the picture of a run, one self-contained file.
+
+    Args:
+        runs: Run folders; several are drawn into one report.
+        output: Where to; without it report.html in the first run folder.
+    """
+    with user_input():
+        if not runs:
+            raise ValueError("evoray report needs at least one run folder, got none")
+        folders = [RunFolder.open(run) for run in runs]
+        file = output or folders[0].report
+        write_report(folders, file)
+    print(file)

@@ -1,0 +1,32 @@
+"""Goes on with a run that was stopped, or writes the report of a finished one anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from evoray.run_folder import RunFolder
+from jobs.supernet import pipeline
+from jobs.supernet.composition import compose
+from jobs.terminal.errors import user_input
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(resume, args=arguments, prog="evoray resume")
+
+
+def resume(run: Annotated[Path, tyro.conf.Positional], /) -> None:
+    """Repeats only what was running when the run was stopped.
+
+    Args:
+        run: The run folder.
+    """
+    with user_input():
+        folder = RunFolder.open(run)
+        config = pipeline.config_of(folder)
+        compose(config)
+    pipeline.carry_out(folder, config, Console())

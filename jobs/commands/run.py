@@ -1,0 +1,66 @@
+"""Starts a job: evoray run JOB [--preset P] [--run-dir D] [--any.field value]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+import jobs
+from evoray.run_folder import RunFolder
+from jobs.supernet import pipeline
+from jobs.supernet.composition import compose
+from jobs.supernet.config import SupernetSearch
+from jobs.terminal.errors import user_input
+from searchspaces.base import nearest
+
+
+def main(arguments: Sequence[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: evoray run JOB [--preset P] [--run-dir D] [--any.field value]\njobs: {', '.join(jobs.names())}")
+        raise SystemExit(0 if arguments else 2)
+    run(arguments[0], arguments[1:])
+
+
+def run(job: str, arguments: Sequence[str]) -> None:
+    """Runs one job with the rest of the command line; `python -m jobs.JOB` calls this too."""
+    console = Console()
+    with user_input():
+        presets = jobs.load(job).PRESETS
+        words, own = take_options(arguments, ("--preset", "--run-dir"))
+        preset = own["--preset"] or next(iter(presets))
+        if preset not in presets:
+            raise ValueError(f"job {job!r} has no preset {preset!r}; {nearest(preset, presets)}")
+        default = presets[preset]()
+        about = f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a folder that does not exist yet)."
+        config = tyro.cli(SupernetSearch, default=default, args=words, prog=f"evoray run {job}", description=about)
+        composition = compose(config)
+        path = Path(own["--run-dir"]) if own["--run-dir"] else _free_folder(Path("runs"), job)
+        folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
+    console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+    pipeline.carry_out(folder, config, console)
+
+
+def take_options(arguments: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The other words, and the value of each of these options ("" where it was not given)."""
+    found = dict.fromkeys(names, "")
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in found:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise ValueError(f"{name} needs a value after it")
+        found[name] = value
+    return rest, found
+
+
+def _free_folder(parent: Path, job: str) -> Path:
+    """runs/JOB, or runs/JOB-2, runs/JOB-3 ... where that is taken."""
+    candidates = [parent / job, *(parent / f"{job}-{n}" for n in range(2, 10_000))]
+    return next(path for path in candidates if not path.exists())

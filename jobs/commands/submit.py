@@ -1,0 +1,30 @@
+"""Submits a job to a running Ray cluster: evoray submit JOB --address URL [the job's own options]."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import jobs
+from evoray.distributed.submission import submit_program
+from jobs.commands.run import take_options
+from jobs.terminal.errors import user_input
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`--run-dir` must be on storage that every node of the cluster sees."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: evoray submit JOB --address http://HOST:8265 --run-dir SHARED_FOLDER [--any.field value]")
+        raise SystemExit(0 if arguments else 2)
+    with user_input():
+        job = arguments[0]
+        jobs.load(job)
+        rest, own = take_options(arguments[1:], ("--address",))
+        if not own["--address"]:
+            raise ValueError("evoray submit needs --address, the URL of the cluster's dashboard, such as http://127.0.0.1:8265")
+        command = shlex.join(["python", "-m", f"jobs.{job}", *rest])
+        submission = submit_program(own["--address"], command, working_dir=_ROOT)
+    print(f"submitted as {submission}; follow it with: ray job logs --follow --address {own['--address']} {submission}")

@@ -1,0 +1,229 @@
+"""The phases of a supernet search: train, search, compare with random search, report. Each goes on where it was left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from evoray import pareto, provenance, selection
+from evoray.bench import Weights
+from evoray.distributed.cluster import cluster
+from evoray.distributed.evaluator import PoolOptions, RayEvaluator
+from evoray.distributed.metrics import SearchMetrics
+from evoray.distributed.shards import RayShards
+from evoray.distributed.training import train_on_ray
+from evoray.ledger import FolderLedger, read_ledger
+from evoray.loop import Progress, Schedule, Search
+from evoray.records import Record, schema, to_table
+from evoray.report.page import write_report
+from evoray.report.tables import front_table
+from evoray.run_folder import RunFolder
+from evoray.shard import searchers_for
+from evoray.training import checkpoints
+from evoray.training.loop import total_steps
+from jobs.supernet.composition import Composition, compose
+from jobs.supernet.config import SupernetSearch
+from jobs.terminal.progress import PhaseProgress, phase
+
+_POLL_SECONDS = 0.5
+_CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
+
+
+def job_of(name: str, preset: str, config: SupernetSearch, composition: Composition) -> dict[str, Any]:
+    """What job.json holds."""
+    return {
+        "job": name,
+        "preset": preset,
+        "seed": config.seed,
+        **provenance.describe(composition.problem),
+        "config": _CONFIG.dump_python(config, mode="json"),
+        **provenance.surroundings(),
+    }
+
+
+def config_of(folder: RunFolder) -> SupernetSearch:
+    """The configuration that a run was started with.
+
+    Raises:
+        ValueError: job.json does not hold one.
+    """
+    job = folder.job()
+    if "config" not in job:
+        raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
+    return _CONFIG.validate_python(job["config"])
+
+
+def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
+    """The trained supernet's weights and the beginning of their digest.
+
+    Raises:
+        FileNotFoundError: The supernet has no checkpoint.
+    """
+    weights, digest = checkpoints.load_weights(folder.supernet)
+    return {name: tensor.numpy() for name, tensor in weights.items()}, digest
+
+
+def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> None:
+    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but the report.
+
+    Raises:
+        RuntimeError: Training or search cannot go on; what is done stays.
+    """
+    with cluster(config.cluster.address) as dashboard:
+        if dashboard:
+            console.print(f"Ray dashboard: {dashboard}", highlight=False)
+        gpus = config.cluster.train_gpus
+        use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
+        composition = compose(config, gpus=1.0 if use_gpu else 0.0)
+        _train(folder, config, composition, use_gpu, console)
+        _search(folder, config, composition, console)
+    finish(folder, console)
+
+
+def finish(folder: RunFolder, console: Console) -> None:
+    """Writes the report and prints the front."""
+    job, table = folder.job(), read_ledger(folder.ledger)
+    if table is not None:
+        console.print(front_table(job, selection.front(table, job["values"])))
+    write_report([folder], folder.report)
+    phases = "  ".join(f"{name} {seconds:.0f} s" for name, seconds in folder.phases().items())
+    console.print(f"{phases}\nreport: {folder.report}", highlight=False, soft_wrap=True)
+
+
+def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Console) -> None:
+    options = config.cluster
+    workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
+    with _timed(folder, "train"), phase(console, "training", total_steps(composition.source, config.train)) as bar, _tailing(folder, bar):
+        train_on_ray(
+            composition.space,
+            composition.source,
+            config.train,
+            seed=config.seed,
+            folder=folder.supernet,
+            num_workers=workers,
+            use_gpu=use_gpu,
+            max_failures=options.max_failures,
+        )
+
+
+def _search(folder: RunFolder, config: SupernetSearch, composition: Composition, console: Console) -> None:
+    problem, options = composition.problem, config.cluster
+    arrays, digest = supernet_weights(folder)
+    pool = PoolOptions(
+        workers_of={"accuracy": options.accuracy_workers}, timeout_seconds=options.timeout_seconds, max_attempts=options.max_attempts
+    )
+    evaluator = RayEvaluator(problem, arrays, weights_digest=digest, options=pool)
+    columns = schema(problem.value_names, problem.measured_names)
+    try:
+        with FolderLedger(folder.ledger, columns) as ledger:
+            _evolve(folder, config, composition, evaluator, ledger, console)
+            folder.write_front(selection.front(to_table(ledger.records.values(), columns), folder.job()["values"]))
+            if config.search.baseline:
+                _compare(folder, config, composition, evaluator, ledger.records, console)
+    finally:
+        evaluator.close()
+
+
+def _evolve(
+    folder: RunFolder, config: SupernetSearch, composition: Composition, evaluator: RayEvaluator, ledger: FolderLedger, console: Console
+) -> None:
+    problem, search = composition.problem, config.search
+    searchers = searchers_for(problem, search.searcher, num_shards=search.shards, seed=config.seed, population=search.population)
+    shards = RayShards(problem, searchers)
+    metrics = SearchMetrics()
+    try:
+        with _timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
+
+            def show(progress: Progress) -> None:
+                metrics.update(progress)
+                bar.update(progress.evaluations, _search_note(problem, progress))
+
+            schedule = Schedule(
+                evaluations=search.evaluations,
+                population=search.population,
+                migrate_every=search.migrate_every,
+                num_migrants=search.num_migrants,
+            )
+            Search(problem, shards, evaluator, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
+    finally:
+        shards.close()
+
+
+def _compare(
+    folder: RunFolder,
+    config: SupernetSearch,
+    composition: Composition,
+    evaluator: RayEvaluator,
+    known: Mapping[str, Record],
+    console: Console,
+) -> None:
+    """Random search with as many evaluations; what the search has measured already is taken from it."""
+    problem, search = composition.problem, config.search
+    shards = RayShards(problem, searchers_for(problem, "random", num_shards=1, seed=config.seed, population=search.population))
+    columns = schema(problem.value_names, problem.measured_names)
+    try:
+        with (
+            _timed(folder, "baseline"),
+            phase(console, "random", search.evaluations) as bar,
+            FolderLedger(folder.baseline, columns) as ledger,
+        ):
+            Search(
+                problem,
+                shards,
+                evaluator,
+                ledger,
+                Schedule(evaluations=search.evaluations, population=search.population),
+                snapshots=folder.baseline / "shards",
+                reuse=known,
+                on_progress=lambda progress: bar.update(progress.evaluations, "random search, for comparison"),
+            ).run()
+    finally:
+        shards.close()
+
+
+def _search_note(problem: Any, progress: Progress) -> str:  # Any: Problem
+    losses, violations = problem.losses(list(progress.records.values()))
+    size = len(pareto.front(losses, violations))
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    return f"generation {progress.generation}, front of {size}{failed}"
+
+
+@contextmanager
+def _timed(folder: RunFolder, name: str) -> Iterator[None]:
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        folder.add_phase(name, time.monotonic() - start)
+
+
+@contextmanager
+def _tailing(folder: RunFolder, bar: PhaseProgress) -> Iterator[None]:
+    """Shows the newest line of the training metrics while the block runs."""
+    stop = threading.Event()
+
+    def tail() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            show()
+
+    def show() -> None:
+        lines = folder.metrics()
+        if lines:
+            losses = "  ".join(f"{name} {loss:.2f}" for name, loss in lines[-1]["loss"].items())
+            bar.update(lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s")
+
+    thread = threading.Thread(target=tail, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    show()

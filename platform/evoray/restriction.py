@@ -1,0 +1,73 @@
+"""A space with some genes fixed: the same networks and keys, fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from searchspaces.base import Architecture, Choices, Gene, SearchSpace, nearest
+
+
+@dataclass(frozen=True)
+class RestrictedSpace:
+    """`inner` with the option index of some genes pinned by `repair`.
+
+    Attributes:
+        inner: The whole space.
+        pinned: (gene index, option index) pairs.
+    """
+
+    inner: SearchSpace
+    pinned: tuple[tuple[int, int], ...]
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        return self.inner.genes
+
+    @property
+    def published(self) -> Mapping[str, Architecture]:
+        return self.inner.published
+
+    def repair(self, choices: Choices) -> Choices:
+        pinned = np.array(choices, dtype=np.int16)
+        for gene, option in self.pinned:
+            pinned[:, gene] = option
+        return self.inner.repair(pinned)
+
+    def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
+        return self.inner.costs(choices)
+
+    def build_supernet(self) -> nn.Module:
+        return self.inner.build_supernet()
+
+    def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        return self.inner.build_subnet(supernet, architecture)
+
+
+def restrict(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
+    """`space` with genes fixed by texts such as "resolution=32"; the space itself when there are none.
+
+    Raises:
+        ValueError: A text names no gene of the space or no option of its gene.
+    """
+    pinned = []
+    names = [gene.name for gene in space.genes]
+    for setting in settings:
+        name, equals, option = setting.partition("=")
+        if not equals:
+            raise ValueError(f"cannot read {setting!r}: write GENE=OPTION, such as 'resolution=32'")
+        if name not in names:
+            raise ValueError(f"space {space.name!r} has no gene {name!r}; {nearest(name, names)}")
+        options = [str(o) for o in space.genes[names.index(name)].options]
+        if option not in options:
+            raise ValueError(f"gene {name!r} of space {space.name!r} has no option {option!r}; it has {', '.join(options)}")
+        pinned.append((names.index(name), options.index(option)))
+    return RestrictedSpace(space, tuple(pinned)) if pinned else space

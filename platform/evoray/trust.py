@@ -1,0 +1,104 @@
+"""Trust in a supernet: how well inherited accuracy ranks networks against training each of them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy.stats import kendalltau, spearmanr
+
+from evoray import selection
+from evoray.bench import Weights, supernet_with
+from evoray.training.config import TrainConfig
+from evoray.training.loop import train_network
+from objectives.base import Candidate, DataSource, Objective
+from searchspaces.base import Architecture, SearchSpace
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One network measured three ways, in the objective's unit.
+
+    Attributes:
+        key: The architecture's key.
+        inherited: With the supernet's weights and recalibrated batch norm.
+        inherited_without_recalibration: With the supernet's weights as they are cut out, running statistics at their start values.
+        stand_alone: Trained alone from fresh weights with the supernet's budget.
+    """
+
+    key: str
+    inherited: float
+    inherited_without_recalibration: float
+    stand_alone: float
+
+
+def choose_probes(table: pa.Table, count: int, objective: str = "accuracy") -> list[tuple[int, ...]]:
+    """Choices of `count` complete records, evenly spread over the ranks of their inherited accuracy.
+
+    Raises:
+        ValueError: There are not that many, or fewer than 3 are asked for.
+    """
+    done = selection.complete(table)
+    if count < 3 or count > len(done):
+        raise ValueError(f"a rank correlation needs at least 3 probes and at most the {len(done)} records of the run, got {count}")
+    order = np.argsort(done[objective].to_numpy(), kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
+    return [tuple(row) for row in done["choices"].take(pa.array(chosen)).to_pylist()]
+
+
+def probe(
+    space: SearchSpace,
+    architecture: Architecture,
+    source: DataSource,
+    config: TrainConfig,
+    weights: Weights,
+    recalibrated: Objective,
+    untouched: Objective,
+    *,
+    seed: int,
+    device: str,
+) -> Probe:
+    """Measures one network three ways; `untouched` is the same objective without recalibration."""
+    supernet = supernet_with(space, weights).to(device)
+    for objective in (recalibrated, untouched):
+        objective.open(torch.device(device))
+    inherited = recalibrated.measure(Candidate(space, architecture, supernet))
+    raw = untouched.measure(Candidate(space, architecture, supernet))
+    network = space.build_subnet(None, architecture)
+    train_network(network, source, config, seed=seed, device=torch.device(device))
+    alone = recalibrated.measure(_Trained(space, architecture, network))
+    return Probe(architecture.key, inherited, raw, alone)
+
+
+def summary(probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
+    """What trust.json holds: the probes, Kendall's tau-b and Spearman's rho with and without recalibration.
+
+    A correlation that is not defined, because one side has a single value, is 0: nothing was ranked.
+    """
+    alone = [p.stand_alone for p in probes]
+    sides: Mapping[str, list[float]] = {
+        "recalibrated": [p.inherited for p in probes],
+        "without": [p.inherited_without_recalibration for p in probes],
+    }
+    return {
+        "probes": [vars(p) for p in probes],
+        "kendall": {name: _defined(kendalltau(side, alone).statistic) for name, side in sides.items()},
+        "spearman": {name: _defined(spearmanr(side, alone).statistic) if len(set(side)) > 1 else 0.0 for name, side in sides.items()},
+        "seconds": seconds,
+    }
+
+
+def _defined(value: float) -> float:
+    return float(value) if np.isfinite(value) else 0.0
+
+
+class _Trained(Candidate):
+    """A candidate whose network is there already."""
+
+    def __init__(self, space: SearchSpace, architecture: Architecture, network: torch.nn.Module) -> None:
+        super().__init__(space, architecture)
+        self.__dict__["subnet"] = network
