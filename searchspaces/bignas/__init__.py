@@ -1,0 +1,73 @@
+"""BigNAS (Yu et al. 2020, arXiv:2003.11142): one big single-stage model, whose slices are deployed as they are.
+
+The preset "paper" is the table of the paper as its re-implementations agree on it; the others are scaled down for small images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from searchspaces.base import nearest
+from searchspaces.bignas.plan import Plan, Stage
+from searchspaces.bignas.space import BigNAS
+
+__all__ = ["PRESETS", "BigNAS", "Plan", "Stage", "build"]
+
+_PAPER = BigNAS(
+    name="bignas",
+    resolutions=(192, 224, 288, 320),
+    stem_widths=(32, 40),
+    stages=(
+        Stage(widths=(16, 24), depths=(1, 2), kernels=(3,), stride=1, expand=1),
+        Stage(widths=(24, 32), depths=(2, 3), kernels=(3,), stride=2),
+        Stage(widths=(40, 48), depths=(2, 3), kernels=(3, 5), stride=2),
+        Stage(widths=(80, 88), depths=(2, 3, 4), kernels=(3, 5), stride=2),
+        Stage(widths=(112, 120, 128), depths=(2, 3, 4, 5, 6), kernels=(3, 5), stride=1),
+        Stage(widths=(192, 200, 208, 216), depths=(2, 3, 4, 5, 6), kernels=(3, 5), stride=2),
+        Stage(widths=(320, 352), depths=(1, 2), kernels=(3, 5), stride=1),
+    ),
+    last_widths=(1280, 1408),
+)
+
+_DIGITS = BigNAS(
+    name="bignas:digits",
+    in_channels=1,
+    num_classes=10,
+    resolutions=(16, 24, 32),
+    stem_widths=(8, 16),
+    stages=(
+        Stage(widths=(8, 16), depths=(1, 2), kernels=(3, 5), stride=1, expand=1),
+        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
+        Stage(widths=(24, 40), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
+        Stage(widths=(40, 64), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
+    ),
+    last_widths=(64, 128),
+)
+
+_CIFAR = BigNAS(
+    name="bignas:cifar",
+    num_classes=10,
+    resolutions=(24, 28, 32),
+    stem_widths=(16, 24),
+    stem_stride=1,
+    stages=(
+        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=4),
+        Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
+        Stage(widths=(64, 96), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
+    ),
+    last_widths=(192, 256),
+)
+
+PRESETS = {"paper": _PAPER, "digits": _DIGITS, "cifar": _CIFAR}
+
+
+def build(preset: str = "paper") -> BigNAS:
+    """A space of its own, so that what one caller caches in it does not grow another's pickle.
+
+    Raises:
+        ValueError: There is no such preset.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"bignas has no preset {preset!r}; {nearest(preset, PRESETS)}")
+    return dataclasses.replace(PRESETS[preset])

@@ -1,0 +1,15 @@
+"""Input resolution as a gene: the network resizes what it is given."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+# b batch, c channels, h height, w width
+
+
+def resized(x_bchw: Tensor, side: int) -> Tensor:
+    """(b, c, h, w) -> (b, c, side, side) by bicubic interpolation without antialiasing; the input itself when it has that size."""
+    if tuple(x_bchw.shape[2:]) == (side, side):
+        return x_bchw
+    return F.interpolate(x_bchw, size=(side, side), mode="bicubic", align_corners=False)
