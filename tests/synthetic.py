@@ -78,7 +78,7 @@ class Score:
     name: str = "score"
     unit: str = "%"
     goal: Goal = Goal.MAXIMIZE
-    needs: Needs = Needs(cpus=1.0)
+    needs: Needs = field(default_factory=Needs)
     seconds: float = 0.0
     log: str = ""
 

@@ -1,0 +1,54 @@
+"""Laws of dominance that hold for every set of points."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from evoray import pareto
+
+LOSSES = st.tuples(st.integers(1, 24), st.integers(1, 4)).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=st.integers(-5, 5).map(float))
+)
+
+
+def dominates(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
+    return bool((a <= b).all() and (a < b).any())
+
+
+@settings(max_examples=60, deadline=None)
+@given(LOSSES)
+def test_the_front_is_what_nobody_dominates(losses: NDArray[np.float64]) -> None:
+    expected = [i for i, p in enumerate(losses) if not any(dominates(q, p) for q in losses)]
+    assert pareto.front(losses).tolist() == expected
+    assert np.flatnonzero(pareto.ranks(losses) == 0).tolist() == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(LOSSES)
+def test_a_dominating_point_has_a_smaller_rank(losses: NDArray[np.float64]) -> None:
+    rank = pareto.ranks(losses)
+    assert all(rank[i] < rank[j] for i, p in enumerate(losses) for j, q in enumerate(losses) if dominates(p, q))
+
+
+@settings(max_examples=40, deadline=None)
+@given(LOSSES)
+def test_one_more_point_never_shrinks_the_hypervolume(losses: NDArray[np.float64]) -> None:
+    reference = np.full(losses.shape[1], 6.0)
+    volumes = [pareto.hypervolume(losses[:n], reference) for n in range(len(losses) + 1)]
+    assert all(a <= b + 1e-9 for a, b in itertools.pairwise(volumes))
+
+
+@settings(max_examples=40, deadline=None)
+@given(LOSSES, st.randoms(use_true_random=False))
+def test_survivors_are_the_same_points_in_any_order_of_input(losses: NDArray[np.float64], shuffler: object) -> None:
+    distinct = np.unique(losses, axis=0)
+    order = np.arange(len(distinct))
+    shuffler.shuffle(order)  # type: ignore[attr-defined]
+    rank = pareto.ranks(distinct)
+    assert (pareto.ranks(distinct[order]) == rank[order]).all()

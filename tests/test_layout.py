@@ -1,0 +1,101 @@
+"""The house's rules that nobody should need to remember."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = ["searchspaces", "objectives", "evoray", "jobs"]  # each may import those before it
+HOMES = {
+    "searchspaces": ROOT / "searchspaces",
+    "objectives": ROOT / "objectives",
+    "evoray": ROOT / "platform" / "evoray",
+    "jobs": ROOT / "jobs",
+}
+FILES = [(layer, file) for layer, home in HOMES.items() for file in sorted(home.rglob("*.py"))]
+
+
+def imports_of(file: Path) -> set[str]:
+    """Dotted names that a file imports, also under TYPE_CHECKING and inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively; write the full name"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def module_name(layer: str, file: Path) -> str:
+    parts = [layer, *file.relative_to(HOMES[layer]).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_platform_is_a_source_root_and_never_a_package() -> None:
+    assert not (ROOT / "platform" / "__init__.py").exists(), "it would shadow the standard library's `platform` in every Ray worker"
+    assert not (ROOT / "tests" / "platform").exists()
+
+
+@pytest.mark.parametrize(("layer", "file"), FILES, ids=[str(f.relative_to(ROOT)) for _, f in FILES])
+def test_imports_point_one_way(layer: str, file: Path) -> None:
+    allowed = LAYERS[: LAYERS.index(layer) + 1]
+    for name in imports_of(file):
+        top = name.split(".")[0]
+        if top not in LAYERS:
+            continue
+        assert top in allowed, f"{file} imports {name}: imports go {' <- '.join(LAYERS)}"
+        if layer == "objectives" and top == "searchspaces":
+            assert name.startswith("searchspaces.base"), f"{file} imports {name}: objectives know searchspaces.base only"
+        if layer == "evoray" and top in ("searchspaces", "objectives"):
+            assert name.startswith(f"{top}.base"), f"{file} imports {name}: the platform knows no concrete space or objective"
+
+
+@pytest.mark.parametrize(("layer", "file"), FILES, ids=[str(f.relative_to(ROOT)) for _, f in FILES])
+def test_ray_stays_in_distributed(layer: str, file: Path) -> None:
+    if HOMES["evoray"] / "distributed" in file.parents or layer == "jobs":
+        return
+    assert not any(name.split(".")[0] == "ray" for name in imports_of(file)), f"{file} imports ray; only platform/evoray/distributed does"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    modules = {module_name(layer, file): file for layer, file in FILES}
+    graph = {name: {i for i in imports_of(file) if i in modules and i != name} for name, file in modules.items()}
+    # evoray/__init__.py finds its names on first use; what it imports for type checkers alone is no circle at run time.
+    graph["evoray"] = set()
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"import circle: {' -> '.join((*path, name))}"
+        if name not in done:
+            for next_name in graph[name]:
+                visit(next_name, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize(("layer", "file"), FILES, ids=[str(f.relative_to(ROOT)) for _, f in FILES])
+def test_files_have_a_docstring_and_no_standard_library_name(layer: str, file: Path) -> None:
+    if file.parent == ROOT / "platform":
+        return
+    assert file.stem == "__init__" or file.stem not in sys.stdlib_module_names, f"{file} bears the name of a standard library module"
+    assert ast.get_docstring(ast.parse(file.read_text())), f"{file} does not say in its first line why it exists"
+
+
+def test_every_package_is_in_pyproject() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {module_name(layer, file) for layer, file in FILES if file.name == "__init__.py"}
+    assert listed == there
+
+
+def test_constraints_pin_exact_versions_and_no_addresses() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert lines
+    assert all("==" in line and "://" not in line for line in lines)
