@@ -36,10 +36,10 @@ _DIGITS = BigNAS(
     resolutions=(16, 24, 32),
     stem_widths=(8, 16),
     stages=(
-        Stage(widths=(8, 16), depths=(1, 2), kernels=(3, 5), stride=1, expand=1),
-        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
-        Stage(widths=(24, 40), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
-        Stage(widths=(40, 64), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
+        Stage(widths=(8, 16), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
+        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
+        Stage(widths=(32, 48), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
     ),
     last_widths=(64, 128),
 )
@@ -52,14 +52,29 @@ _CIFAR = BigNAS(
     stem_stride=1,
     stages=(
         Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
-        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=4),
+        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
         Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(64, 96), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
     ),
     last_widths=(192, 256),
 )
 
-PRESETS = {"paper": _PAPER, "digits": _DIGITS, "cifar": _CIFAR}
+_IMAGENET96 = BigNAS(
+    name="bignas:imagenet96",
+    num_classes=10,
+    resolutions=(64, 80, 96),
+    stem_widths=(16, 24),
+    stages=(
+        Stage(widths=(16, 24), depths=(1, 2), kernels=(3,), stride=1, expand=1),
+        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
+        Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
+        Stage(widths=(80, 112), depths=(1, 2, 3, 4), kernels=(3, 5), stride=2, expand=4),
+        Stage(widths=(128, 192), depths=(1, 2), kernels=(3, 5), stride=1, expand=6),
+    ),
+    last_widths=(512, 768),
+)
+
+PRESETS = {"paper": _PAPER, "digits": _DIGITS, "cifar": _CIFAR, "imagenet96": _IMAGENET96}
 
 
 def build(preset: str = "paper") -> BigNAS:

@@ -40,7 +40,8 @@ class BigNAS:
         num_classes: Outputs.
         in_channels: Input channels.
         zero_gamma: Whether the last scale of every block with a shortcut starts at 0, so that the block starts as its shortcut.
-        squeeze_base: A quarter of which width the squeeze-and-excitation has: of the block's input, or of its expanded width.
+        squeeze_base: What squeeze-and-excitation has a quarter of: the block's input width, as EfficientNet, or its expanded width,
+            there rounded to a multiple of 8 as in the re-implementations that do so.
         shortcut_convs: Whether blocks that change the width have a shortcut too, through a 1x1 convolution.
     """
 
@@ -157,7 +158,7 @@ class BigNAS:
         return MBConvShape(
             in_width=in_width,
             expanded_width=expanded,
-            squeeze_width=max(1, (in_width if self.squeeze_base == "input" else expanded) // 4),
+            squeeze_width=max(1, in_width // 4) if self.squeeze_base == "input" else rounded_width(expanded / 4),
             out_width=width,
             kernel=kernel,
             stride=stride,
