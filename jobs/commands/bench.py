@@ -6,9 +6,6 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from jobs.terminal.errors import user_input
 from searchspaces.base import nearest
@@ -17,15 +14,8 @@ _FOLDER = Path(__file__).resolve().parents[2] / "tests" / "benchmarks"
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(bench, args=arguments, prog="evoray bench")
-
-
-def bench(name: Annotated[str, tyro.conf.Positional] = "", /) -> None:
-    """Runs tests/benchmarks/NAME.py; needs the source tree.
-
-    Args:
-        name: The benchmark; without it they are listed.
-    """
+    """`evoray bench` lists the benchmarks, `evoray bench NAME [its own options]` runs one; needs the source tree."""
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     with user_input():
         if not _FOLDER.is_dir():
             raise FileNotFoundError(
@@ -43,4 +33,5 @@ def bench(name: Annotated[str, tyro.conf.Positional] = "", /) -> None:
     sys.path.insert(0, str(_FOLDER.parents[1]))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.argv = [f"evoray bench {name}", *arguments[1:]]
     module.main()

@@ -1,0 +1,47 @@
+"""Data sources for classification: one file each; this folder is the registry.
+
+A source is a small picklable object (`objectives.base.DataSource`); the worker that needs images opens a split of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import cast
+
+from evoray.data.images import ImageSource
+from searchspaces.base import nearest
+
+_NOT_SOURCES = {"images", "splitting", "torchvision_sets"}
+
+
+def names() -> list[str]:
+    """The sources that exist, sorted."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_SOURCES)
+
+
+def load(
+    name: str, *, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False
+) -> ImageSource:
+    """The source called `name`, checked but not read.
+
+    Args:
+        name: One of `names()`.
+        root: Folder of the data; None for EVORAY_DATA or the source's own place.
+        image_size: Side in pixels that images are brought to; None for the source's own.
+        limit: At most so many training images, the same share of each class.
+        download: Whether the source may fetch what is missing.
+
+    Raises:
+        ValueError: There is no such source, or an impossible size or limit.
+        FileNotFoundError: The data is not there.
+    """
+    if name not in names():
+        raise ValueError(f"no data source {name!r}; {nearest(name, names())}")
+    if image_size is not None and not 8 <= image_size <= 1024:
+        raise ValueError(f"data.image-size must be between 8 and 1024 pixels, got {image_size}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"data.limit must be at least 1 image, got {limit}")
+    module = importlib.import_module(f"evoray.data.{name}")
+    return cast(ImageSource, module.build(root=root, image_size=image_size, limit=limit, download=download))

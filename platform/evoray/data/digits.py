@@ -1,0 +1,63 @@
+"""scikit-learn's digits: 1,797 real handwritten digits of 8 x 8 grey pixels, embedded, no download (UCI optdigits test set)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from evoray.data.images import Arrays, MemorySplit, opened, resized
+from evoray.data.splitting import stratified, train_or_val
+
+_TEST_SHARE, _VAL_SHARE = 0.2, 0.25  # 60 % train, 20 % val, 20 % test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits:
+    """Digits, scaled up to `image_size` pixels.
+
+    Attributes:
+        image_size: Side in pixels.
+        limit: At most so many training images.
+    """
+
+    image_size: int = 32
+    limit: int | None = None
+    name: str = "digits"
+    num_classes: int = 10
+    mean: tuple[float, ...] = (0.305,)
+    std: tuple[float, ...] = (0.33,)
+    mirror: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return 1, self.image_size, self.image_size
+
+    @property
+    def size(self) -> int:
+        return len(self.open("train"))
+
+    def open(self, split: str) -> MemorySplit:
+        return opened(self, split, _read)
+
+
+def _read(source: Digits, split: str) -> Arrays:
+    images, labels = load_digits(return_X_y=True)
+    pixels = np.round(images.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
+    labels = labels.astype(np.int64)
+    rest, test = stratified(labels, _TEST_SHARE, "test")
+    chosen = test if split == "test" else rest[train_or_val(labels[rest], split, _VAL_SHARE, source.limit)]
+    return resized(pixels[chosen], source.image_size), labels[chosen]
+
+
+def build(*, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False) -> Digits:
+    """Digits; there is nothing to read from a folder or to fetch, so `root` and `download` are refused.
+
+    Raises:
+        ValueError: A root was given.
+    """
+    if root is not None or download:
+        raise ValueError(f"data source 'digits' is embedded and reads no folder: leave out --data.root (got {root}) and --data.download")
+    return Digits(image_size=image_size or 32, limit=limit)

@@ -1,0 +1,122 @@
+"""What the sources share: a split of uint8 images in memory, and the base that caches opened splits in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+
+
+class ImageSource(Protocol):
+    """A `DataSource` that also says how its images may be augmented and how they are normalised."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel, on a scale of 0 to 1."""
+        ...
+
+    @property
+    def std(self) -> tuple[float, ...]: ...
+
+    @property
+    def mirror(self) -> bool:
+        """Whether a mirrored image is still an example of its class."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of training images."""
+        ...
+
+    def open(self, split: str) -> MemorySplit: ...
+
+
+class MemorySplit:
+    """Images held as uint8, normalised when they are asked for.
+
+    Attributes:
+        labels: (n,) int64.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], mean: Sequence[float], std: Sequence[float]) -> None:
+        """`pixels` is (n, c, h, w)."""
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(labels):
+            raise ValueError(f"a split needs (n, c, h, w) uint8 images and n labels, got {pixels.shape} {pixels.dtype} and {len(labels)}")
+        self._pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+        self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        self._scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+        self._shift = -torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1) * 255.0 * self._scale
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: Sequence[int] | torch.Tensor) -> torch.Tensor:
+        """(b, c, h, w) float32, normalised."""
+        chosen = self._pixels[torch.as_tensor(indices)]
+        return chosen.to(torch.float32) * self._scale + self._shift
+
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (n, c, h, w) pixels and (n,) labels
+
+
+def check_split(split: str) -> None:
+    """Raises ValueError for anything but "train", "val" and "test"."""
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}; there is {', '.join(SPLITS)}")
+
+
+def resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """(n, c, h, w) -> (n, c, size, size), bilinear with antialiasing; as it is where it has that size."""
+    if pixels.shape[-2:] == (size, size):
+        return pixels
+    parts = []
+    for start in range(0, len(pixels), 4096):
+        part = torch.from_numpy(pixels[start : start + 4096]).to(torch.float32)
+        scaled = torch.nn.functional.interpolate(part, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        parts.append(scaled.round().clamp(0, 255).to(torch.uint8).numpy())
+    return np.concatenate(parts)
+
+
+def data_folder(root: Path | None, environment: str, candidates: Sequence[str], source: str, expected: str) -> Path:
+    """The first folder that exists among `root` (or the one the environment names) and its `candidates` inside.
+
+    Raises:
+        FileNotFoundError: None does; says what was looked for.
+    """
+    base = root if root is not None else Path(environment) if environment else None
+    if base is None:
+        raise FileNotFoundError(
+            f"data source {source!r} needs a folder: give --data.root DIR or set EVORAY_DATA; expected there: {expected}"
+        )
+    if not base.is_dir():
+        raise FileNotFoundError(f"data folder {base} does not exist: give --data.root an existing folder with {expected}")
+    for name in candidates:
+        if (base / name).exists():
+            return base / name
+    raise FileNotFoundError(f"data folder {base} has no {source} data: expected {expected}")
+
+
+@lru_cache(maxsize=4)
+def opened(source: ImageSource, split: str, read: object) -> MemorySplit:
+    """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
+    check_split(split)
+    if not callable(read):
+        raise TypeError(f"read must be callable, got {type(read).__name__}")
+    pixels, labels = read(source, split)
+    return MemorySplit(pixels, labels, source.mean, source.std)

@@ -1,0 +1,114 @@
+"""Supernet training on Ray: a TorchTrainer whose workers run the plain loop of `evoray.training`.
+
+Checkpoints are the loop's own, written by rank 0 to the run folder, not Ray's: they are renamed into place when they are whole, carry
+digests and hold no pickle, so that a half-written or damaged one is found and the one before it used, whoever was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from evoray.training import checkpoints
+from evoray.training.config import TrainConfig
+from evoray.training.group import TorchGroup
+from evoray.training.loop import total_steps, train_supernet
+from objectives.base import DataSource
+from searchspaces.base import SearchSpace
+
+
+def train_on_ray(
+    space: SearchSpace,
+    source: DataSource,
+    config: TrainConfig,
+    *,
+    seed: int,
+    folder: Path,
+    num_workers: int | tuple[int, int] = 2,
+    use_gpu: bool = False,
+    threads_per_worker: int = 1,
+    max_failures: int = 3,
+) -> None:
+    """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished one returns at once.
+
+    Args:
+        space: What to train.
+        source: Data; each worker opens it.
+        config: The recipe; its batch is divided among the workers.
+        seed: Of all randomness.
+        folder: Seen by every worker.
+        num_workers: Data-parallel workers, or (fewest, most) for elastic training.
+        use_gpu: Whether each worker takes a GPU.
+        threads_per_worker: Torch threads, and Ray CPUs, of each worker.
+        max_failures: How often the training is started again from its last checkpoint.
+
+    Raises:
+        RuntimeError: Ray is not initialised, or training failed more often than that.
+    """
+    if not ray.is_initialized():
+        raise RuntimeError("Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training")
+    done = checkpoints.latest(folder)
+    if done is not None and done.state["step"] == total_steps(source, config):
+        return
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="evoray-train-") as scratch:
+        trainer = TorchTrainer(
+            _train_worker,
+            train_loop_config={
+                "space": ray.put(space),
+                "source": ray.put(source),
+                "config": config,
+                "seed": seed,
+                "folder": str(folder),
+                "threads": threads_per_worker,
+            },
+            scaling_config=ScalingConfig(
+                num_workers=num_workers,
+                use_gpu=use_gpu,
+                resources_per_worker={"CPU": threads_per_worker, **({"GPU": 1} if use_gpu else {})},
+            ),
+            torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+            # Ray's own bookkeeping of this fit; what must outlive it is in `folder`.
+            run_config=RunConfig(name="fit", storage_path=scratch, failure_config=FailureConfig(max_failures=max_failures)),
+        )
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+    finished = checkpoints.latest(folder)
+    if finished is None or finished.state["step"] != total_steps(source, config):
+        raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
+
+
+def _train_worker(arguments: Mapping[str, Any]) -> None:
+    torch.set_num_threads(arguments["threads"])
+    train_supernet(
+        ray.get(arguments["space"]),
+        ray.get(arguments["source"]),
+        arguments["config"],
+        seed=arguments["seed"],
+        folder=Path(arguments["folder"]),
+        group=TorchGroup(),
+        device=ray.train.torch.get_device(),
+    )
+    ray.train.report({"done": True})
+
+
+def _reason(error: BaseException) -> str:
+    """The line that says what went wrong, of the many that Ray gives."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line.split(":")[0]]
+    return (telling or lines or [json.dumps(str(error))])[-1]

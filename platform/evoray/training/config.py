@@ -1,0 +1,80 @@
+"""How a supernet, or one network alone, is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The recipe of BigNAS (Yu et al. 2020, arXiv:2003.11142); epochs and rates are scaled by the job."""
+
+    epochs: float = 30.0
+    """Passes over the training images."""
+    batch_size: int = 64
+    """Images in one optimizer step, over all workers."""
+    sampler: str = "sandwich"
+    """Which subnets a step trains; a file of evoray.training.samplers."""
+    num_random: int = 2
+    """Random subnets in each step, between the biggest and the smallest."""
+    distillation: bool = True
+    """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
+    optimizer: Literal["sgd", "rmsprop"] = "sgd"
+    """SGD with Nesterov momentum, or RMSProp."""
+    learning_rate: float = 0.05
+    """After warm-up."""
+    warmup_epochs: float = 1.0
+    """Linear from a tenth of the learning rate."""
+    decay_rate: float = 0.97
+    """Factor of the learning rate every `decay_epochs`."""
+    decay_epochs: float = 0.0
+    """0 for the value that reaches the floor after 65 % of the training, as the paper's 2.4 do in 360 epochs."""
+    floor: float = 0.05
+    """Share of the learning rate at which it stays."""
+    momentum: float = 0.9
+    """Of the optimizer."""
+    weight_decay: float = 1e-5
+    """Of the weights, not of normalisation and biases; once a step, which is decay in the biggest subnet's loss alone."""
+    dropout: float = 0.2
+    """Before the classifier, in the biggest subnet only."""
+    drop_connect: float = 0.2
+    """Of residual blocks, in the biggest subnet only."""
+    label_smoothing: float = 0.1
+    """Of hard labels."""
+    clip_norm: float = 5.0
+    """Largest norm of the summed gradients; 0 for no clipping."""
+    crop_padding: int = 4
+    """Pixels by which a crop may be shifted."""
+    mirror: bool = False
+    """Whether images are mirrored at random."""
+    log_every_steps: int = 10
+    """Steps between two lines of metrics.jsonl."""
+    checkpoint_every_seconds: float = 30.0
+    """Seconds between two checkpoints; the last step always writes one."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that stay."""
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "learning_rate", "log_every_steps", "keep_checkpoints")
+        not_negative = (
+            "num_random",
+            "warmup_epochs",
+            "decay_epochs",
+            "weight_decay",
+            "clip_norm",
+            "crop_padding",
+            "checkpoint_every_seconds",
+        )
+        shares = ("dropout", "drop_connect", "label_smoothing", "momentum")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"train.{name} must be above 0, got {getattr(self, name)}")
+        for name in not_negative:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"train.{name} must not be negative, got {getattr(self, name)}")
+        for name in shares:
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"train.{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        if not (0 < self.decay_rate < 1 and 0 < self.floor <= 1):
+            raise ValueError(f"train.decay_rate must be between 0 and 1 and train.floor in (0, 1], got {self.decay_rate} and {self.floor}")

@@ -1,0 +1,76 @@
+"""The training's journal: metrics.jsonl, one line an interval, which a reader may follow while the training goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from evoray.training.config import TrainConfig
+
+
+class Journal:
+    """Averages losses over an interval and writes them down.
+
+    A line holds step (so many are done), steps, epoch, images, learning_rate, loss by kind of subnet, restarts, images_per_second and
+    seconds (of training, summed over resumptions).
+    """
+
+    def __init__(self, folder: Path | None, config: TrainConfig, steps: int, steps_per_epoch: int, batch_size: int) -> None:
+        """With `folder` None nothing is written."""
+        self._file = None if folder is None else folder / "metrics.jsonl"
+        self._config = config
+        self._steps = steps
+        self._steps_per_epoch = steps_per_epoch
+        self._batch_size = batch_size
+        self._seconds_before = 0.0
+        self._start = self._last_line = self._last_checkpoint = time.monotonic()
+        self._losses: defaultdict[str, list[float]] = defaultdict(list)
+        self._interval_steps = 0
+
+    def resume(self, step: int) -> None:
+        """Forgets what was written after `step`."""
+        self._start = self._last_line = self._last_checkpoint = time.monotonic()
+        self._losses.clear()
+        self._interval_steps = 0
+        if self._file is None or not self._file.is_file():
+            return
+        lines = [line for line in self._file.read_text().split("\n")[:-1] if json.loads(line)["step"] <= step]
+        self._file.write_text("".join(f"{line}\n" for line in lines))
+        self._seconds_before = json.loads(lines[-1])["seconds"] if lines else 0.0
+
+    def add(self, step: int, losses: Sequence[tuple[str, float]], learning_rate: float, restarts: int, *, flush: bool) -> None:
+        """Takes one step, counted from 0, and writes a line when its interval is full or `flush` is set."""
+        for name, loss in losses:
+            self._losses[name].append(loss)
+        self._interval_steps += 1
+        done = step + 1
+        if self._file is None or not (flush or done % self._config.log_every_steps == 0):
+            return
+        now = time.monotonic()
+        line = {
+            "step": done,
+            "steps": self._steps,
+            "epoch": round(done / self._steps_per_epoch, 4),
+            "images": done * self._batch_size,
+            "learning_rate": learning_rate,
+            "loss": {name: sum(values) / len(values) for name, values in self._losses.items()},
+            "restarts": restarts,
+            "images_per_second": self._interval_steps * self._batch_size / max(now - self._last_line, 1e-9),
+            "seconds": self._seconds_before + now - self._start,
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        self._losses.clear()
+        self._interval_steps = 0
+        self._last_line = now
+
+    def is_checkpoint_due(self) -> bool:
+        """Whether so many seconds have passed since this last was True."""
+        due = time.monotonic() - self._last_checkpoint >= self._config.checkpoint_every_seconds
+        if due:
+            self._last_checkpoint = time.monotonic()
+        return due

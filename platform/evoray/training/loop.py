@@ -1,0 +1,247 @@
+"""The training loop of one rank, in plain torch.
+
+All randomness is a function of (seed, step, rank): the order of the images, their augmentation, dropout, the subnets. A resumed
+training therefore ends with the weights of an uninterrupted one, on the same number of ranks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from evoray.seeds import seed_for
+from evoray.training import checkpoints, samplers
+from evoray.training.augmentation import augment
+from evoray.training.config import TrainConfig
+from evoray.training.group import Alone, Group
+from evoray.training.journal import Journal
+from evoray.training.samplers import SubnetSampler
+from evoray.training.schedules import learning_rate_at
+from evoray.training.step import Pass, Stepper
+from objectives.base import DataSource, Split
+from searchspaces.base import Architecture, SearchSpace, biggest, smallest
+
+_MAX_RESTARTS = 3  # after a loss that is not finite
+
+PassesOf = Callable[[int], Sequence[Pass]]
+
+
+def total_steps(source: DataSource, config: TrainConfig) -> int:
+    """Optimizer steps of a whole training, at least one."""
+    return max(1, round(config.epochs * steps_per_epoch(source, config)))
+
+
+def steps_per_epoch(source: DataSource, config: TrainConfig) -> int:
+    """Optimizer steps of one pass over the training images; a last incomplete batch is left out."""
+    return max(1, len(source.open("train").labels) // config.batch_size)
+
+
+def train_supernet(
+    space: SearchSpace,
+    source: DataSource,
+    config: TrainConfig,
+    *,
+    seed: int,
+    folder: Path,
+    group: Group | None = None,
+    device: torch.device | None = None,
+) -> nn.Module:
+    """Trains a supernet, from the newest checkpoint in `folder` where there is one; returns it.
+
+    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see.
+
+    Raises:
+        RuntimeError: The loss was not finite again and again.
+        ValueError: The checkpoint in `folder` belongs to another training.
+    """
+    group, device = group or Alone(), device or torch.device("cpu")
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed_for(seed, "initialisation"))
+        supernet = space.build_supernet().to(device)
+        sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random)
+        passes = partial(_supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
+        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler).run()
+    return supernet
+
+
+def train_network(
+    network: nn.Module,
+    source: DataSource,
+    config: TrainConfig,
+    *,
+    seed: int,
+    device: torch.device | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels."""
+    device = device or torch.device("cpu")
+    network.to(device).train()
+    forward = partial(network, dropout=config.dropout, drop_connect=config.drop_connect)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        Training(
+            network, source, config, lambda step: [Pass("network", forward)], seed=seed, folder=folder, group=Alone(), device=device
+        ).run()
+
+
+def _supernet_passes(
+    supernet: nn.Module, sampler: SubnetSampler, config: TrainConfig, largest: Architecture, least: Architecture, step: int
+) -> list[Pass]:
+    """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest."""
+    drawn = sampler.sample(step)
+    teaching = config.distillation and drawn[0].key == largest.key
+    passes = []
+    for index, architecture in enumerate(drawn):
+        is_biggest = architecture.key == largest.key
+        name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
+        drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
+        forward = partial(_subnet_forward, supernet, architecture, drops)
+        passes.append(Pass(name, forward, teaches=teaching and index == 0, learns=teaching and index > 0))
+    return passes
+
+
+def _subnet_forward(supernet: nn.Module, architecture: Architecture, drops: dict[str, float], x_bchw: torch.Tensor) -> torch.Tensor:
+    logits: torch.Tensor = supernet(x_bchw, architecture, **drops)
+    return logits
+
+
+class Training:
+    """One training on one rank: module, data, optimizer, and where it stands."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        source: DataSource,
+        config: TrainConfig,
+        passes: PassesOf,
+        *,
+        seed: int,
+        folder: Path | None,
+        group: Group,
+        device: torch.device,
+        sampler: SubnetSampler | None = None,
+    ) -> None:
+        self._module = module
+        self._config = config
+        self._passes = passes
+        self._seed = seed
+        self._folder = folder
+        self._group = group
+        self._device = device
+        self._sampler = sampler
+        self._split: Split = source.open("train")
+        self._steps_per_epoch = steps_per_epoch(source, config)
+        self._steps = total_steps(source, config)
+        self._batch_size = min(config.batch_size, len(self._split.labels))
+        if self._batch_size < group.world_size:
+            raise ValueError(f"train.batch_size {self._batch_size} leaves nothing for some of {group.world_size} workers: make it larger")
+        self._stepper = Stepper(module, config, group, device)
+        self._journal = Journal(folder if group.rank == 0 else None, config, self._steps, self._steps_per_epoch, self._batch_size)
+        self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        self._next_step = 0
+        self._restarts = 0
+        self._order: tuple[int, torch.Tensor] = (-1, torch.zeros(0))
+
+    def run(self) -> None:
+        """Trains to the end."""
+        self._resume()
+        while self._next_step < self._steps:
+            step = self._next_step
+            losses = self._train_step(step)
+            if not all(math.isfinite(loss) for _, loss in losses):
+                self._restart(step)
+                continue
+            self._next_step = step + 1
+            last = self._next_step == self._steps
+            self._journal.add(step, losses, learning_rate_at(step, self._config, self._steps_per_epoch), self._restarts, flush=last)
+            if self._folder is not None and self._group.rank == 0 and (last or self._journal.is_checkpoint_due()):
+                self._save()
+        self._meet()
+
+    def _train_step(self, step: int) -> list[tuple[str, float]]:
+        words = (step, self._group.rank, self._restarts)
+        torch.manual_seed(seed_for(self._seed, "dropout", *words))
+        x_bchw, labels_b = self._batch(step, seed_for(self._seed, "augmentation", *words))
+        passes = self._passes(step)
+        losses = self._stepper.gradients(passes, x_bchw, labels_b)
+        if all(math.isfinite(loss) for loss in losses):
+            self._stepper.step(learning_rate_at(step, self._config, self._steps_per_epoch))
+        return [(one.name, loss) for one, loss in zip(passes, losses, strict=True)]
+
+    def _batch(self, step: int, augmentation_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """This rank's share of the step's images."""
+        epoch, position = divmod(step, self._steps_per_epoch)
+        if self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(seed_for(self._seed, "order", epoch, self._restarts))
+            self._order = (epoch, torch.randperm(len(self._split.labels), generator=generator))
+        start = position * self._batch_size
+        chosen = self._order[1][start : start + self._batch_size][self._group.rank :: self._group.world_size]
+        generator = torch.Generator().manual_seed(augmentation_seed)
+        x_bchw = self._split.images(chosen).to(self._device)
+        x_bchw = augment(x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror)
+        return x_bchw, self._split.labels[chosen].to(self._device)
+
+    def _restart(self, step: int) -> None:
+        """Goes back to the last checkpoint, or the beginning, and on with other images."""
+        self._restarts += 1
+        if self._restarts > _MAX_RESTARTS:
+            raise RuntimeError(
+                f"training diverged: the loss was not finite at step {step + 1}, after {_MAX_RESTARTS} restarts; "
+                f"lower train.learning-rate (now {self._config.learning_rate:g}) or train.clip-norm (now {self._config.clip_norm:g})"
+            )
+        restarts = self._restarts
+        self._resume()
+        self._restarts = restarts
+        self._order = (-1, torch.zeros(0))
+
+    def _meet(self) -> int:
+        """Waits for all ranks; the next step of rank 0."""
+        value = torch.tensor([float(self._next_step) if self._group.rank == 0 else 0.0], device=self._device)
+        self._group.add_up(value)
+        return int(value.item())
+
+    def _resume(self) -> None:
+        """Rank 0 finds the newest whole checkpoint, then all read that one."""
+        self._next_step = 0
+        self._module.load_state_dict(self._initial)
+        self._stepper.optimizer.state.clear()
+        if self._folder is None:
+            return
+        if self._group.rank == 0:
+            found = checkpoints.latest(self._folder)
+            self._next_step = found.state["step"] if found else 0
+        step = self._meet()
+        if step:
+            self._load(checkpoints.Checkpoint.at(self._folder, step))
+        self._next_step = step
+        self._journal.resume(step)
+
+    def _load(self, checkpoint: checkpoints.Checkpoint) -> None:
+        for name, mine in (("seed", self._seed), ("steps", self._steps)):
+            if checkpoint.state[name] != mine:
+                raise ValueError(
+                    f"checkpoint {checkpoint.folder} is of another training ({name} {checkpoint.state[name]}, not {mine}): use a new folder"
+                )
+        self._module.load_state_dict(checkpoint.weights())
+        checkpoints.restore_optimizer(self._stepper.optimizer, checkpoint.optimizer(), dict(self._module.named_parameters()))
+        self._restarts = checkpoint.state["rng"]["restarts"]
+        if self._sampler is not None:
+            self._sampler.restore(checkpoint.state["sampler"])
+
+    def _save(self) -> None:
+        assert self._folder is not None
+        names = {id(parameter): name for name, parameter in self._module.named_parameters()}
+        state = {
+            "step": self._next_step,
+            "steps": self._steps,
+            "seed": self._seed,
+            "rng": {"seed": self._seed, "step": self._next_step, "restarts": self._restarts},
+            "sampler": self._sampler.state() if self._sampler is not None else {},
+            "config": vars(self._config),
+        }
+        tensors = checkpoints.optimizer_tensors(self._stepper.optimizer, names)
+        checkpoints.save(self._folder, self._module.state_dict(), tensors, state, keep=self._config.keep_checkpoints)

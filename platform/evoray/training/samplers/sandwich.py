@@ -1,0 +1,41 @@
+"""The sandwich rule: biggest, random, smallest in every step (Yu and Huang 2019, arXiv:1903.05134; BigNAS, arXiv:2003.11142)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evoray import variation
+from evoray.seeds import generator_for
+from searchspaces.base import Architecture, SearchSpace, architectures, biggest, smallest
+
+
+class Sandwich:
+    """The biggest subnet first, so that it can teach; then `num_random` uniform ones; the smallest last."""
+
+    def __init__(self, space: SearchSpace, *, seed: int, num_random: int) -> None:
+        if num_random < 0:
+            raise ValueError(f"the sandwich rule needs num_random of at least 0, got {num_random}")
+        self._space = space
+        self._seed = seed
+        self._num_random = num_random
+        self._counts = variation.option_counts(space.genes)
+        self._biggest, self._smallest = biggest(space), smallest(space)
+
+    def sample(self, step: int) -> Sequence[Architecture]:
+        rng = generator_for(self._seed, "sandwich", step)
+        between = architectures(self._space, variation.sample(self._counts, self._num_random, rng)) if self._num_random else []
+        return [self._biggest, *between, self._smallest]
+
+    def feedback(self, architectures: Sequence[Architecture], losses: Sequence[float]) -> None:
+        """Learns nothing."""
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """There is no state: a step's subnets depend on the seed and the step alone."""
+
+
+def build(space: SearchSpace, *, seed: int, num_random: int) -> Sandwich:
+    return Sandwich(space, seed=seed, num_random=num_random)

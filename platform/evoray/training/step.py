@@ -1,0 +1,97 @@
+"""One optimizer step: forward and backward of every pass, gradients summed, reduced over the ranks once, weights changed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from evoray.training.config import TrainConfig
+from evoray.training.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.group import Group
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward and backward of a step.
+
+    Attributes:
+        name: Under which its loss is reported: "biggest", "random", "smallest", "network".
+        forward: (b, c, h, w) -> (b, k) logits.
+        teaches: Its soft labels teach the passes after it.
+        learns: From the teacher's soft labels, or else from hard ones.
+    """
+
+    name: str
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    teaches: bool = False
+    learns: bool = False
+
+
+class Stepper:
+    """Owns the optimizer of a module.
+
+    The gradients of all passes are summed, not averaged, as in the released re-implementations of BigNAS; over the ranks they are
+    averaged, so that the learning rate does not depend on their number. Weight decay is applied once a step to weights of two or
+    more dimensions: as the biggest subnet touches every weight, that is decay in its loss alone (arXiv:2003.11142, section 3.2).
+    """
+
+    def __init__(self, module: nn.Module, config: TrainConfig, group: Group, device: torch.device) -> None:
+        self._config = config
+        self._group = group
+        self._device = device
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in self._parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in self._parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [g for g in groups if g["params"]]
+        self.optimizer: torch.optim.Optimizer
+        if config.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0)
+        else:
+            self.optimizer = torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.9, momentum=config.momentum)
+
+    def gradients(self, passes: Sequence[Pass], x_bchw: torch.Tensor, labels_b: torch.Tensor) -> list[float]:
+        """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each pass, likewise averaged."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses, teacher_bk = [], None
+        for one in passes:
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
+                logits_bk = one.forward(x_bchw)
+            if one.learns and teacher_bk is not None:
+                loss = soft_loss(logits_bk, teacher_bk)
+            else:
+                loss = hard_loss(logits_bk, labels_b, self._config.label_smoothing)
+            if one.teaches:
+                teacher_bk = soft_labels(logits_bk)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return self._reduce(torch.stack(losses))
+
+    def step(self, learning_rate: float) -> None:
+        """Changes the weights once by the gradients that are there."""
+        if self._config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+
+    def _reduce(self, losses: torch.Tensor) -> list[float]:
+        """Averages gradients and losses over the ranks in one message; the losses travel along so that every rank sees a NaN."""
+        if self._group.world_size > 1:
+            for parameter in self._parameters:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            tensors = [p.grad for p in self._parameters if p.grad is not None]
+            flat = torch.cat([losses.float(), *(t.flatten() for t in tensors)])
+            self._group.add_up(flat)
+            flat /= self._group.world_size
+            losses = flat[: len(losses)]
+            offset = len(losses)
+            for tensor in tensors:
+                tensor.copy_(flat[offset : offset + tensor.numel()].view_as(tensor))
+                offset += tensor.numel()
+        return [float(v) for v in losses.tolist()]

@@ -1,0 +1,149 @@
+"""Hypervolume at equal evaluations on a trained supernet: evoray's NSGA-II, random search, pymoo's NSGA-II; one JSON line.
+
+    evoray bench front RUN [--seeds 5] [--evaluations 160]
+
+All three maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights, through one evaluator whose
+values are kept, so that each network is measured once and every algorithm sees the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.duplicate import ElementwiseDuplicateElimination
+from pymoo.core.problem import Problem as PymooProblem
+from pymoo.core.repair import Repair
+from pymoo.operators.crossover.sbx import SBX
+from pymoo.operators.mutation.pm import PM
+from pymoo.operators.repair.rounding import RoundingRepair
+from pymoo.operators.sampling.rnd import IntegerRandomSampling
+from pymoo.optimize import minimize
+
+from evoray import pareto
+from evoray.bench import Bench
+from evoray.evaluator import LocalEvaluator
+from evoray.ledger import MemoryLedger
+from evoray.loop import Schedule, Search
+from evoray.problem import Problem
+from evoray.run_folder import RunFolder
+from evoray.shard import LocalShards, searchers_for
+from jobs.supernet import pipeline
+from jobs.supernet.composition import compose
+from searchspaces.base import architectures
+
+
+class Remembering:
+    """An objective that measures each network once and keeps the value."""
+
+    def __init__(self, inner: Any, space: Any, weights: Any) -> None:
+        self.name, self.unit, self.goal, self.needs = inner.name, inner.unit, inner.goal, inner.needs
+        self._bench = Bench(space, inner, weights)
+        self.values: dict[str, float] = {}
+
+    def open(self, device: torch.device) -> None:
+        """Opened already."""
+
+    def measure(self, candidate: Any) -> float:
+        architecture = candidate.architecture
+        if architecture.key not in self.values:
+            value = self._bench.measure([architecture])[0].value
+            assert value is not None
+            self.values[architecture.key] = value
+        return self.values[architecture.key]
+
+
+def evolve(problem: Problem, name: str, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:
+    """(n, m) losses in the order of evaluation by one of our searchers."""
+    ledger = MemoryLedger()
+    searchers = searchers_for(problem, name, num_shards=1, seed=seed, population=population)
+    schedule = Schedule(evaluations=evaluations, population=population)
+    Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem), ledger, schedule).run()
+    return problem.losses(list(ledger.records.values()))[0]
+
+
+def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:
+    """(n, m) losses of distinct networks in the order of evaluation by pymoo's NSGA-II with its integer operators."""
+    space = problem.space
+    counts = np.array([len(g.options) for g in space.genes])
+    seen: dict[str, NDArray[np.float64]] = {}
+    measured = problem.measured[0]
+
+    class Wrapped(PymooProblem):
+        def __init__(self) -> None:
+            super().__init__(n_var=len(counts), n_obj=2, xl=0, xu=counts - 1, vtype=int)
+
+        def _evaluate(self, x: NDArray[np.int64], out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+            rows = architectures(space, x.astype(np.int16))
+            costs = problem.cost_values(np.array([a.choices for a in rows], dtype=np.int16))["macs"]
+            for a, macs in zip(rows, costs, strict=True):
+                if a.key not in seen:
+                    value = measured.measure(type("C", (), {"architecture": a})())
+                    seen[a.key] = np.array([-value, macs])
+            out["F"] = np.array([seen[a.key] for a in rows])
+
+    class Canonical(Repair):
+        def _do(self, _: Any, x: NDArray[np.int64], **kwargs: Any) -> NDArray[np.int64]:
+            return space.repair(np.round(x).astype(np.int16)).astype(int)
+
+    class Equal(ElementwiseDuplicateElimination):
+        def is_equal(self, a: Any, b: Any) -> bool:
+            return bool((a.X == b.X).all())
+
+    algorithm = NSGA2(
+        pop_size=population,
+        sampling=IntegerRandomSampling(),
+        crossover=SBX(prob=0.9, eta=15, vtype=float, repair=RoundingRepair()),
+        mutation=PM(eta=20, vtype=float, repair=RoundingRepair()),
+        repair=Canonical(),
+        eliminate_duplicates=Equal(),
+    )
+    generations = 1
+    while len(seen) < evaluations and generations < 10 * evaluations // population:
+        seen.clear()
+        generations += evaluations // population
+        minimize(Wrapped(), algorithm, ("n_gen", generations), seed=seed, copy_algorithm=True)
+    return np.array(list(seen.values()))[:evaluations]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="evoray bench front")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--evaluations", type=int, default=160)
+    parser.add_argument("--population", type=int, default=16)
+    options = parser.parse_args()
+    folder = RunFolder.open(options.run)
+    composition = compose(pipeline.config_of(folder))
+    weights, _ = pipeline.supernet_weights(folder)
+    whole = composition.problem
+    accuracy = Remembering(next(o for o in whole.measured if o.name == "accuracy"), composition.space, weights)
+    macs = tuple(c for c in whole.costs if c.name == "macs")
+    problem = Problem(composition.space, (accuracy,), macs, ("accuracy", "macs"))
+    budget = (options.evaluations, options.population)
+    runs = {name: [evolve(problem, name, seed, *budget) for seed in range(options.seeds)] for name in ("nsga2", "random", "coarse_to_fine")}
+    runs["pymoo"] = [evolve_with_pymoo(problem, seed, *budget) for seed in range(options.seeds)]
+    every = np.concatenate([losses for of_name in runs.values() for losses in of_name])
+    ideal, span = every.min(axis=0), np.ptp(every, axis=0)
+    volumes = {
+        name: [pareto.hypervolume((losses - ideal) / span, np.full(2, 1.1)) / 1.21 for losses in of_name] for name, of_name in runs.items()
+    }
+    ratios = {
+        f"nsga2_over_{name}": [a / b for a, b in zip(volumes["nsga2"], volumes[name], strict=True)] for name in volumes if name != "nsga2"
+    }
+    line: dict[str, Any] = {"benchmark": "front", "evaluations": options.evaluations, "seeds": options.seeds}
+    for name, values in {**volumes, **ratios}.items():
+        line[name] = {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
+    line["evaluated"] = {name: [len(losses) for losses in of_name] for name, of_name in runs.items()}
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
