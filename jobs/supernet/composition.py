@@ -47,7 +47,13 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     source = data.load(options.name, root=options.root, image_size=options.image_size, limit=options.limit, download=options.download)
     space = _fitted(space, source)
     space = restrict(space, config.search.fixed)
-    calibration = Calibration(source, num_images=config.measure.calibration_images, seed=config.seed)
+    calibration = Calibration(
+        source=source,
+        num_images=config.measure.calibration_images,
+        seed=config.seed,
+        crop_padding=config.train.crop_padding,
+        mirror=config.train.mirror,
+    )
     measured = (
         accuracy.Accuracy(source, calibration, limit=config.measure.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)),
         latency.Latency(source.image_shape, batch_size=config.measure.latency_batch, threads=config.measure.latency_threads),
@@ -67,7 +73,9 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
 
 def _fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
     """The space for this many classes and channels."""
-    fields: set[str] = {f.name for f in dataclasses.fields(cast(Any, space))} if dataclasses.is_dataclass(space) else set()  # Any: a dataclass
+    fields: set[str] = (
+        {f.name for f in dataclasses.fields(cast(Any, space))} if dataclasses.is_dataclass(space) else set()
+    )  # Any: a dataclass
     if not {"num_classes", "in_channels"} <= fields:
         raise ValueError(f"space {space.name!r} is not for image classification: it has no num_classes and in_channels")
     return cast(SearchSpace, dataclasses.replace(cast(Any, space), num_classes=source.num_classes, in_channels=source.image_shape[0]))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def train_on_ray(
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="evoray-train-") as scratch:
+    # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in `folder` itself.
+    scratch = folder / ".ray"
+    try:
         trainer = TorchTrainer(
             _train_worker,
             train_loop_config={
@@ -81,13 +84,15 @@ def train_on_ray(
                 resources_per_worker={"CPU": threads_per_worker, **({"GPU": 1} if use_gpu else {})},
             ),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-            # Ray's own bookkeeping of this fit; what must outlive it is in `folder`.
-            run_config=RunConfig(name="fit", storage_path=scratch, failure_config=FailureConfig(max_failures=max_failures)),
+            run_config=RunConfig(
+                name=f"fit-{time.time_ns()}", storage_path=str(scratch), failure_config=FailureConfig(max_failures=max_failures)
+            ),
         )
-        try:
-            trainer.fit()
-        except ray.train.TrainingFailedError as error:
-            raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     finished = checkpoints.latest(folder)
     if finished is None or finished.state["step"] != total_steps(source, config):
         raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")

@@ -12,7 +12,7 @@ _WARMUP_START = 0.1
 
 def exponential_with_floor(epoch: float, *, learning_rate: float, decay_rate: float, decay_epochs: float, floor: float) -> float:
     """max(floor * rate, rate * decay_rate^(epoch / decay_epochs)); `epoch` counts from the end of the warm-up."""
-    return learning_rate * max(floor, decay_rate ** (epoch / decay_epochs))
+    return learning_rate * max(floor, math.pow(decay_rate, epoch / decay_epochs))
 
 
 def decay_epochs_for(epochs: float, *, decay_rate: float, floor: float) -> float:
