@@ -36,7 +36,7 @@ _DIGITS = BigNAS(
     resolutions=(16, 24, 32),
     stem_widths=(8, 16),
     stages=(
-        Stage(widths=(8, 16), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(8, 12), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
         Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
         Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
         Stage(widths=(32, 48), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
@@ -51,7 +51,7 @@ _CIFAR = BigNAS(
     stem_widths=(16, 24),
     stem_stride=1,
     stages=(
-        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(12, 16), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
         Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
         Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(64, 96), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
@@ -65,7 +65,7 @@ _IMAGENET96 = BigNAS(
     resolutions=(64, 80, 96),
     stem_widths=(16, 24),
     stages=(
-        Stage(widths=(16, 24), depths=(1, 2), kernels=(3,), stride=1, expand=1),
+        Stage(widths=(12, 16), depths=(1, 2), kernels=(3,), stride=1, expand=1),
         Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(80, 112), depths=(1, 2, 3, 4), kernels=(3, 5), stride=2, expand=4),

@@ -39,7 +39,8 @@ class BigNAS:
         stem_stride: Stride of the first convolution.
         num_classes: Outputs.
         in_channels: Input channels.
-        zero_gamma: Whether the last scale of every block with a shortcut starts at 0, so that the block starts as its shortcut.
+        zero_gamma: Whether the last scale of every block starts at 0, so that it starts as its shortcut; a block that may lack a
+            shortcut starts at 1 all the same.
         squeeze_base: What squeeze-and-excitation has a quarter of: the block's input width, as EfficientNet, or its expanded width,
             there rounded to a multiple of 8 as in the re-implementations that do so.
         shortcut_convs: Whether blocks that change the width have a shortcut too, through a 1x1 convolution.
@@ -62,7 +63,9 @@ class BigNAS:
         for what, values in options:
             check_options(f"{self.name}: {what}", values)
         if not self.stages or self.stem_stride not in (1, 2):
-            raise ValueError(f"{self.name} needs at least one stage and stem stride 1 or 2, got {len(self.stages)} and {self.stem_stride}")
+            raise ValueError(
+                f"{self.name} needs at least one stage and stem stride 1 or 2, got {len(self.stages)} stages and {self.stem_stride}"
+            )
         if self.num_classes < 1 or self.in_channels < 1:
             raise ValueError(f"{self.name} needs at least 1 class and channel, got {self.num_classes} and {self.in_channels}")
         if self.squeeze_base not in ("input", "expanded"):
@@ -100,7 +103,7 @@ class BigNAS:
         widths = [self.stem_widths, *(stage.widths for stage in self.stages)]
         changes = [len({*before, *after}) > 1 for before, after in itertools.pairwise(widths)]
         largest = self.plan_of({name: options[-1] for name, options in self.decisions.items()})
-        return BigNASSupernet(largest, [change and self.shortcut_convs for change in changes], self.plan, self.zero_gamma)
+        return BigNASSupernet(largest, self.plan, width_changes=changes, shortcut_convs=self.shortcut_convs, zero_gamma=self.zero_gamma)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         with torch.device("meta"):  # a network that takes its weights from the supernet draws nothing from torch's generator
@@ -109,7 +112,7 @@ class BigNAS:
             subnet.to_empty(device="cpu")
             initialise_subnet(subnet, zero_gamma=self.zero_gamma)
             return subnet
-        subnet.to_empty(device=next(supernet.parameters()).device)
+        subnet.to_empty(device=next((p.device for p in supernet.parameters()), torch.device("cpu")))
         subnet.reset_running_statistics()
         copy_sliced(supernet, subnet)
         return subnet

@@ -25,24 +25,33 @@ class BigNASSupernet(nn.Module):
     Dropout and drop-connect act when the forward's arguments are above 0, whatever the mode; batch statistics are always used.
     """
 
-    def __init__(self, largest: Plan, shortcut_convs: Sequence[bool], plan: Callable[[Architecture], Plan], zero_gamma: bool) -> None:
+    def __init__(
+        self,
+        largest: Plan,
+        plan: Callable[[Architecture], Plan],
+        *,
+        width_changes: Sequence[bool],
+        shortcut_convs: bool,
+        zero_gamma: bool,
+    ) -> None:
         """
         Args:
             largest: The network of every largest option.
-            shortcut_convs: For each stage whether some subnet's first block has a shortcut between different widths.
             plan: What an architecture decides.
-            zero_gamma: Whether the last scale of every block that always has a shortcut starts at 0.
+            width_changes: For each stage whether its first block changes the width in some subnet.
+            shortcut_convs: Whether blocks that change the width have a shortcut.
+            zero_gamma: Whether the last scale of every block that has a shortcut in all subnets starts at 0.
         """
         super().__init__()
         self.plan = plan
         self.stem = ElasticConv2d(largest.in_channels, largest.stem_width, 3, stride=largest.stem_stride)
         self.stem_norm = ElasticBatchNorm2d(largest.stem_width)
         self.stages = nn.ModuleList()
-        for shapes, conv in zip(largest.stages, shortcut_convs, strict=True):
-            blocks = [ElasticMBConv(shape, shortcut_conv=conv and layer == 0) for layer, shape in enumerate(shapes)]
+        for shapes, changes in zip(largest.stages, width_changes, strict=True):
+            blocks = [ElasticMBConv(shape, shortcut_conv=shortcut_convs and changes and layer == 0) for layer, shape in enumerate(shapes)]
             self.stages.append(nn.ModuleList(blocks))
-            for block, shape in zip(blocks, shapes, strict=True):
-                if zero_gamma and shape.shortcut:
+            for layer, block in enumerate(blocks):
+                if zero_gamma and (shortcut_convs or not changes or layer > 0):
                     nn.init.zeros_(block.project_norm.weight)
         self.last = ElasticConv2d(largest.trunk_width, largest.last_width)
         self.last_norm = ElasticBatchNorm2d(largest.last_width)
