@@ -19,7 +19,7 @@ def digits() -> SupernetSearch:
     return SupernetSearch(
         space="bignas:digits",
         data=DataOptions(name="digits"),
-        train=TrainConfig(),
+        train=TrainConfig(epochs=40.0, batch_size=64, learning_rate=0.1, crop_padding=2),
         search=SearchOptions(
             searcher="nsga2",
             targets=("accuracy", "latency"),

@@ -1,0 +1,1 @@
+"""The picture of a run: report.html, and tables for the terminal. Reads run folders and nothing else."""
