@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -79,6 +80,13 @@ def test_every_parameter_of_the_biggest_network_is_the_whole_of_the_supernet(pre
     assert all(torch.equal(p, whole[n]) for n, p in subnet.named_parameters())
 
 
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "paper"])
+def test_neighbouring_stages_of_small_presets_share_no_width(preset: str) -> None:
+    space = build(preset)
+    widths = [space.stem_widths, *(stage.widths for stage in space.stages)]
+    assert all(not set(before) & set(after) for before, after in itertools.pairwise(widths))
+
+
 def test_a_fresh_supernet_differs_by_resolution_and_width_only(digits: BigNAS) -> None:
     """Each residual block starts as its shortcut, so depth and kernels beyond a stage's first block change nothing."""
     supernet = digits.build_supernet().eval()
@@ -88,7 +96,7 @@ def test_a_fresh_supernet_differs_by_resolution_and_width_only(digits: BigNAS) -
     assert logits.std() > 0.01
     for same in ({"stage1.depth": 3}, {"stage2.kernel": 5}, {"stage3.depth": 2, "stage4.kernel": 5}):
         assert torch.equal(supernet(x, architecture_of(digits, {**start, **same})), logits)
-    for other in ({"resolution": 16}, {"stage3.width": 32}, {"stem.width": 8}):
+    for other in ({"resolution": 16}, {"stage3.width": 40}, {"stem.width": 8}):
         assert not torch.allclose(supernet(x, architecture_of(digits, {**start, **other})), logits, atol=1e-3)
 
 
@@ -127,7 +135,7 @@ def test_scales_start_at_zero_only_where_a_shortcut_remains(digits: BigNAS, stan
 @pytest.mark.parametrize("end", BOTH_ENDS)
 def test_a_subnet_s_gradient_reaches_its_own_slice_only(digits: BigNAS, end: object) -> None:
     supernet = with_scales(digits.build_supernet())
-    architecture = architecture_of(digits, {"stage2.depth": 2, "stage3.width": 32}) if end is smallest else biggest(digits)
+    architecture = architecture_of(digits, {"stage2.depth": 2, "stage3.width": 40}) if end is smallest else biggest(digits)
     subnet = digits.build_subnet(supernet, architecture)
     supernet(images(digits), architecture).square().sum().backward()
     shapes = {name: p.shape for name, p in subnet.named_parameters()}
