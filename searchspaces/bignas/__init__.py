@@ -29,6 +29,9 @@ _PAPER = BigNAS(
     last_widths=(1280, 1408),
 )
 
+# The small presets share no width between neighbouring stages. Where they do, a stage's shortcut is a convolution in some subnets and
+# the input itself in others, and weights trained for the one are poor for the other: after 240 sandwich steps on digits (one seed)
+# random subnets had 85 % accuracy with widths 8, 12 after a stem of 8, 16 and 24, 32 after 16, 24, against 93 % with disjoint widths.
 _DIGITS = BigNAS(
     name="bignas:digits",
     in_channels=1,
@@ -36,10 +39,10 @@ _DIGITS = BigNAS(
     resolutions=(16, 24, 32),
     stem_widths=(8, 16),
     stages=(
-        Stage(widths=(8, 12), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
-        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
-        Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
-        Stage(widths=(32, 48), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
+        Stage(widths=(12, 20), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(16, 24), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=2),
+        Stage(widths=(32, 40), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=3),
+        Stage(widths=(48, 56), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
     ),
     last_widths=(64, 128),
 )
@@ -51,7 +54,7 @@ _CIFAR = BigNAS(
     stem_widths=(16, 24),
     stem_stride=1,
     stages=(
-        Stage(widths=(12, 16), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
+        Stage(widths=(12, 20), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=1),
         Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=1, expand=3),
         Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(64, 96), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
@@ -65,7 +68,7 @@ _IMAGENET96 = BigNAS(
     resolutions=(64, 80, 96),
     stem_widths=(16, 24),
     stages=(
-        Stage(widths=(12, 16), depths=(1, 2), kernels=(3,), stride=1, expand=1),
+        Stage(widths=(12, 20), depths=(1, 2), kernels=(3,), stride=1, expand=1),
         Stage(widths=(24, 32), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(40, 56), depths=(1, 2, 3), kernels=(3, 5), stride=2, expand=4),
         Stage(widths=(80, 112), depths=(1, 2, 3, 4), kernels=(3, 5), stride=2, expand=4),
