@@ -1,0 +1,147 @@
+"""Taking a network away: ONNX, torch.export, or safetensors with the architecture beside them. Checked before it is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from evoray.run_folder import write_json
+from searchspaces.base import Architecture, SearchSpace, as_json
+
+Format = Literal["onnx", "pt2", "safetensors"]
+_TOLERANCE = 1e-4  # largest difference of a logit between the exported network and torch
+_CHECKED_BATCHES = (1, 3)
+
+
+def export(
+    network: nn.Module,
+    architecture: Architecture,
+    space: SearchSpace,
+    input_shape: tuple[int, int, int],
+    to: Format,
+    folder: Path,
+    *,
+    extra: Mapping[str, Any] | None = None,  # Any: JSON
+) -> list[Path]:
+    """Writes the network to `folder` and returns the files; architecture.json always stands beside the weights.
+
+    Args:
+        network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b, c, h, w) images.
+        architecture: What it was built from.
+        space: Where the architecture is from.
+        input_shape: (channels, height, width) of an image.
+        to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or "safetensors".
+        folder: Made if need be; files of that name are replaced when the new ones are complete.
+        extra: Goes into architecture.json.
+
+    Raises:
+        ValueError: The format needs a package that is not installed.
+        RuntimeError: The exported network does not compute what torch computes.
+    """
+    writers: dict[str, tuple[str, Callable[[nn.Module, torch.Tensor, Path], float]]] = {
+        "onnx": ("network.onnx", _write_onnx),
+        "pt2": ("network.pt2", _write_pt2),
+        "safetensors": ("weights.safetensors", _write_safetensors),
+    }
+    if to not in writers:
+        raise ValueError(f"cannot export to {to!r}; there is {', '.join(writers)}")
+    if to == "onnx":
+        _need_onnx()
+    folder.mkdir(parents=True, exist_ok=True)
+    name, write = writers[to]
+    network = network.eval().cpu()
+    example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
+    temporary = folder / f"part-{name}"  # keeps its ending, which torch.export insists on
+    try:
+        difference = write(network, example, temporary)
+        if not difference <= _TOLERANCE:
+            raise RuntimeError(f"the exported network differs from torch by {difference:g} in a logit; at most {_TOLERANCE:g} is allowed")
+        os.replace(temporary, folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    about = {**as_json(architecture, space), "input_shape": list(input_shape), "format": to, "max_difference": difference, **(extra or {})}
+    write_json(folder / "architecture.json", about)
+    return [folder / name, folder / "architecture.json"]
+
+
+def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
+    """The network that was exported as safetensors, in eval mode.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is of another space.
+    """
+    if not (folder / "weights.safetensors").is_file():
+        raise FileNotFoundError(f"{folder} holds no weights.safetensors: export with --to safetensors")
+    about = json.loads((folder / "architecture.json").read_text())
+    if about["space"] != space.name:
+        raise ValueError(f"{folder} holds a network of space {about['space']!r}, not of {space.name!r}")
+    network = space.build_subnet(None, Architecture(about["space"], tuple(about["choices"]), about["key"]))
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    return network.eval()
+
+
+def _write_safetensors(network: nn.Module, example: torch.Tensor, file: Path) -> float:
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, file)
+    written = load_file(file)
+    return max(float((written[name].double() - tensor.double()).abs().max()) for name, tensor in network.state_dict().items())
+
+
+def _write_pt2(network: nn.Module, example: torch.Tensor, file: Path) -> float:
+    program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("b")},))
+    torch.export.save(program, file)
+    loaded = torch.export.load(file).module()
+    return _difference(network, example, loaded)
+
+
+def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> float:
+    import onnxruntime
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            file,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("b")},),
+            input_names=["images"],
+            output_names=["logits"],
+        )
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(session.run(None, {"images": images.numpy()})[0]))
+
+    return _difference(network, example, run)
+
+
+def _difference(network: nn.Module, example: torch.Tensor, other: Callable[[torch.Tensor], torch.Tensor]) -> float:
+    """Largest difference of a logit on random images, for several batch sizes."""
+    generator = torch.Generator().manual_seed(1)
+    differences = []
+    with torch.inference_mode():
+        for batch in _CHECKED_BATCHES:
+            images = torch.randn(batch, *example.shape[1:], generator=generator)
+            differences.append(float((network(images) - other(images)).abs().max()))
+    return max(differences)
+
+
+def _need_onnx() -> None:
+    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"export to ONNX needs {', '.join(missing)}: pip install 'evoray[onnx]'")
