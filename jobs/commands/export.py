@@ -49,8 +49,9 @@ def export(
         row = selection.pick(table, values, pick)
         composition = compose(config)
         weights, digest = pipeline.supernet_weights(folder)
+        supernet = supernet_with(composition.space, weights)
     architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
-    network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
+    network = composition.space.build_subnet(supernet, architecture)
     composition.calibration(network, torch.device("cpu"))
     about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
     with user_input():

@@ -83,10 +83,20 @@ def weights_of(supernet: nn.Module) -> dict[str, NDArray[Any]]:
 
 
 def supernet_with(space: SearchSpace, weights: Weights) -> nn.Module:
-    """A supernet whose parameters are `weights` themselves, read in place."""
+    """A supernet whose parameters are `weights` themselves, read in place.
+
+    Raises:
+        ValueError: They are of another supernet.
+    """
     supernet = space.build_supernet()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in weights.items()}
-    supernet.load_state_dict(tensors, assign=True)
+    try:
+        supernet.load_state_dict(tensors, assign=True)
+    except RuntimeError:
+        raise ValueError(
+            f"the weights do not fit the supernet of space {space.name!r}: they were trained in another version of it, or for other data; "
+            "use the version that job.json names, or train again"
+        ) from None
     return supernet.requires_grad_(False).eval()

@@ -1,0 +1,212 @@
+"""report.html: one self-contained file, plotly inside, no request to any network."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from evoray import pareto, selection
+from evoray.records import Status
+from evoray.report import figures
+from evoray.report.genealogy import genealogy_figure
+from evoray.report.reading import RunView, final_hypervolumes, read_run
+from evoray.run_folder import RunFolder
+
+_TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def write_report(folders: Sequence[RunFolder], output: Path) -> None:
+    """Draws one run, or several compared, into `output`; what a run does not have is left out, or said in a sentence.
+
+    Raises:
+        ValueError: No run, or runs with other targets than the first.
+    """
+    runs = [read_run(folder) for folder in folders]
+    if not runs:
+        raise ValueError("a report needs at least one run")
+    others = [run.name for run in runs if run.targets != runs[0].targets]
+    if others:
+        raise ValueError(f"runs in one report must have the same targets: {', '.join(others)} differ from {', '.join(runs[0].targets)}")
+    page = _Page()
+    _write_sections(page, runs)
+    title = f"evoray: {' and '.join(run.name for run in runs)}"
+    text = Template(_TEMPLATE.read_text()).substitute(
+        title=html.escape(title), plotly=get_plotlyjs(), body="\n".join(page.parts), figures=_script_json(page.figures)
+    )
+    temporary = output.with_name(f".{output.name}.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, output)
+
+
+class _Page:
+    """Collects the sections' HTML and the figures that its script draws."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.figures: list[dict[str, Any]] = []  # plotly's JSON
+
+    def section(self, title: str, *parts: str) -> None:
+        self.parts.append(f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>")
+
+    def figure(self, figure: figures.Figure, *, wide: bool = False) -> str:
+        """The place where the script draws the figure; a wide one scrolls in its own box."""
+        self.figures.append(json.loads(figure.to_json()))
+        name = f"figure-{len(self.figures) - 1}"
+        return f'<div class="{"scroll" if wide else "plot"}"><div id="{name}"></div></div>'
+
+
+def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
+    page.parts.append(f"<h1>{' <small>and</small> '.join(html.escape(run.name) for run in runs)}</h1>")
+    page.parts += [_headline(run) for run in runs]
+    if any(run.records for run in runs):
+        page.section(
+            "Front",
+            page.figure(figures.front_figure(runs)),
+            *(f"{_named(run, runs)}{_front_table(run)}" for run in runs if run.front() is not None),
+        )
+        volume = figures.hypervolume_figure(runs)
+        if volume is not None:
+            note = _p("Up to one reference point for all curves: the worst feasible value of each target and a tenth of its range beyond.")
+            page.section("Hypervolume over evaluations", page.figure(volume), note)
+    else:
+        page.section("Front", _p("Nothing has been evaluated yet."))
+    for run in runs:
+        _write_run(page, run, runs)
+
+
+def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
+    suffix = f" of {run.name}" if len(runs) > 1 else ""
+    parallel = figures.parallel_figure(run)
+    if parallel is not None:
+        page.section(f"Genes and values{suffix}", page.figure(parallel, wide=True), _p("Drag along an axis to keep only a range of it."))
+    tree = genealogy_figure(run)
+    if tree is not None:
+        page.section(f"Genealogy of the front{suffix}", page.figure(tree))
+    training = figures.training_figure(run)
+    if training is not None:
+        page.section(f"Training{suffix}", page.figure(training))
+    trust = figures.trust_figure(run)
+    if trust is not None:
+        page.section(f"Trust in the supernet{suffix}", page.figure(trust), _trust_text(run))
+    page.section(f"Candidates{suffix}", _statistics(run))
+    spent = figures.time_figure(run)
+    if spent is not None:
+        page.section(f"Time{suffix}", page.figure(spent))
+    page.section(
+        f"Configuration{suffix}", *(_details(name, run.job.get(name)) for name in ("config", "constraints", "versions", "machine"))
+    )
+
+
+def _headline(run: RunView) -> str:
+    job = run.job
+    words = [f"Job <b>{html.escape(str(job['job']))}</b> in space <b>{html.escape(str(job['space']))}</b>, seed {job['seed']}."]
+    best = run.front()
+    if best is None:
+        words.append("No feasible network has been found yet.")
+    else:
+        count = len(run.records)
+        knee = best.slice(pareto.knee(selection.losses(best, run.values)), 1).to_pylist()[0]
+        measured = ", ".join(
+            f"{html.escape(run.label(n))} {_number(knee[n])}" for n in dict.fromkeys([*run.targets, *(v["name"] for v in run.values)])
+        )
+        words.append(f"{count:,} networks were evaluated, <b>{len(best)} are on the front</b>.")
+        words.append(f"Its knee is <code>{html.escape(knee['key'])}</code>: {measured}.")
+        volumes = final_hypervolumes(run)
+        if volumes is not None and volumes[1] > 0:
+            words.append(f"The hypervolume is <b>{volumes[0] / volumes[1]:.3f} times</b> that of random search with as many evaluations.")
+    return f'<p class="lead">{" ".join(words)}</p>'
+
+
+def _front_table(run: RunView) -> str:
+    best = run.front()
+    if best is None:
+        return ""
+    names = [v["name"] for v in run.values]
+    head = "".join(f"<th>{html.escape(run.label(n))}</th>" for n in names)
+    rows = []
+    knee = pareto.knee(selection.losses(best, run.values))
+    for index, row in enumerate(best.to_pylist()):
+        mark = ' class="knee"' if index == knee else ""
+        cells = "".join(f'<td data-v="{row[n]!r}">{_number(row[n])}</td>' for n in names)
+        rows.append(f"<tr{mark}><td><code>{html.escape(row['key'])}</code></td>{cells}</tr>")
+    return (
+        f'<div class="scroll"><table class="sortable"><thead><tr><th>key</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        + _p("The knee is marked. Click a head to sort; take a network away with <code>evoray export RUN --pick KEY</code>.")
+    )
+
+
+def _statistics(run: RunView) -> str:
+    records = run.records
+    rows: list[tuple[str, int]] = []
+    if run.statistics:
+        rows.append(("proposed by the searchers", run.statistics["proposed"]))
+        rows += [(f"rejected before dispatch: {reason}", count) for reason, count in run.statistics["rejected"].items()]
+        rows.append(("known from another shard", run.statistics["known"]))
+        rows.append(("duplicates that the searchers threw away", run.statistics["duplicates"]))
+    rows.append(("evaluated", len(records)))
+    rows.append(("feasible", sum(r.status is Status.OK and r.violation <= 0 for r in records)))
+    for constraint in run.job["constraints"]:
+        rows += _measured_breaks(run, constraint)
+    rows.append(("cancelled by a measured constraint", sum(r.status is Status.CANCELLED for r in records)))
+    rows.append(("failed", sum(r.status is Status.FAILED for r in records)))
+    body = "".join(f"<tr><td>{html.escape(name)}</td><td>{count:,}</td></tr>" for name, count in rows)
+    errors: dict[str, int] = {}
+    for record in records:
+        if record.error:
+            errors[record.error] = errors.get(record.error, 0) + 1
+    worst = sorted(errors.items(), key=lambda item: -item[1])[:10]
+    listed = "".join(f"<li>{count} × <code>{html.escape(error)}</code></li>" for error, count in worst)
+    return f'<div class="scroll"><table><tbody>{body}</tbody></table></div>' + (f"<ul>{listed}</ul>" if listed else "")
+
+
+def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str, int]]:
+    """How many records break one constraint on a measured objective."""
+    kinds = {v["name"]: v["kind"] for v in run.values}
+    if kinds.get(constraint["name"]) != "measured":
+        return []
+    low = -float("inf") if constraint["at_least"] is None else constraint["at_least"]
+    high = float("inf") if constraint["at_most"] is None else constraint["at_most"]
+    measured = [r.values[constraint["name"]] for r in run.records if constraint["name"] in r.values]
+    bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in ((">=", low), ("<=", high)) if abs(bound) != float("inf"))
+    return [(f"measured {constraint['name']} breaks {bounds}", sum(not low <= value <= high for value in measured))]
+
+
+def _trust_text(run: RunView) -> str:
+    assert run.trust is not None
+    kendall, spearman = run.trust["kendall"], run.trust["spearman"]
+    sides = (("recalibrated", "With batch-norm recalibration"), ("without", "without it"))
+    parts = [f"{words} Kendall's tau is <b>{kendall[side]:+.3f}</b> and Spearman's rho {spearman[side]:+.3f}" for side, words in sides]
+    return _p(f"{parts[0]}; {parts[1]}, over {len(run.trust['probes'])} networks trained alone with the supernet's budget.")
+
+
+def _details(name: str, value: Any) -> str:  # Any: JSON
+    text = html.escape(json.dumps(value, indent=2))
+    return f"<details><summary>{html.escape(name)}</summary><pre>{text}</pre></details>" if value else ""
+
+
+def _named(run: RunView, runs: Sequence[RunView]) -> str:
+    return f"<h3>{html.escape(run.name)}</h3>" if len(runs) > 1 else ""
+
+
+def _p(text: str) -> str:
+    return f'<p class="note">{text}</p>'
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _script_json(value: Any) -> str:  # Any: JSON
+    """JSON that no text in it can break out of a script element."""
+    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,0 +1,122 @@
+"""A run folder as the report sees it: everything read once, nothing else known of where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evoray import pareto, selection
+from evoray.ledger import read_ledger
+from evoray.records import Record, from_table
+from evoray.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run.
+
+    Attributes:
+        name: Of its folder.
+        job: job.json.
+        table: The ledger in the order of completion; None before the first evaluation.
+        baseline: Random search's ledger, or None.
+        metrics: Lines of the training's journal.
+        statistics: Counters of proposals at the last barrier; empty before it.
+        phases: Seconds of each phase.
+        trust: trust.json, or None.
+    """
+
+    name: str
+    job: Mapping[str, Any]  # Any here and below: JSON
+    table: pa.Table | None
+    baseline: pa.Table | None
+    metrics: Sequence[Mapping[str, Any]]
+    statistics: Mapping[str, Any]
+    phases: Mapping[str, float]
+    trust: Mapping[str, Any] | None
+
+    @property
+    def values(self) -> Sequence[Mapping[str, Any]]:
+        """Objectives and costs with unit, goal, kind and whether they are targets."""
+        described: Sequence[Mapping[str, Any]] = self.job["values"]
+        return described
+
+    @property
+    def targets(self) -> list[str]:
+        return selection.targets(self.values)
+
+    @property
+    def records(self) -> list[Record]:
+        return [] if self.table is None else from_table(self.table)
+
+    def front(self) -> pa.Table | None:
+        """The Pareto front, or None when nothing is feasible."""
+        best = None if self.table is None else selection.front(self.table, self.values)
+        return best if best is not None and len(best) else None
+
+    def label(self, name: str) -> str:
+        """An axis title: the value's name and unit."""
+        unit = next((v["unit"] for v in self.values if v["name"] == name), "")
+        return f"{name} ({unit})" if unit else name
+
+    def options(self, record: Record) -> dict[str, Any]:
+        """Chosen option of every gene, by name."""
+        genes = self.job.get("genes", [])
+        return {gene["name"]: gene["options"][c] for gene, c in zip(genes, record.choices, strict=False)}
+
+
+def read_run(folder: RunFolder) -> RunView:
+    """Reads what is there; what is missing or not readable is empty."""
+    states = sorted(folder.shards.glob("generation-*.json"))
+    statistics: Mapping[str, Any] = {}
+    for state in reversed(states):
+        try:
+            statistics = json.loads(state.read_text())["statistics"]
+            break
+        except (ValueError, KeyError):
+            continue
+    return RunView(
+        name=folder.path.name,
+        job=folder.job(),
+        table=read_ledger(folder.ledger),
+        baseline=read_ledger(folder.baseline),
+        metrics=folder.metrics(),
+        statistics=statistics,
+        phases=folder.phases(),
+        trust=folder.trust(),
+    )
+
+
+def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(k, m) losses of complete feasible records and (k,) how many evaluations had ended with each, from 1."""
+    ended = np.arange(1, len(table) + 1)
+    good = np.array([s == "ok" for s in table["status"].to_pylist()], dtype=bool) & (table["violation"].to_numpy() <= 0)
+    indices = np.flatnonzero(good)
+    return selection.losses(table.take(indices), values), ended[indices].astype(np.int64)
+
+
+def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
+    """(m,) the common reference point: the worst feasible value of all tables and a tenth of the range beyond; None without any."""
+    every = [feasible_losses(table, values)[0] for table in tables]
+    stacked = np.concatenate(every) if every else np.zeros((0, 1))
+    return pareto.reference_point(stacked) if len(stacked) else None
+
+
+def hypervolume_curve(
+    table: pa.Table, values: Sequence[Mapping[str, Any]], reference: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(n + 1,) evaluations 0..n and the hypervolume after each; never falls."""
+    losses, ended = feasible_losses(table, values)
+    volumes = np.zeros(len(table) + 1)
+    best = np.zeros((0, losses.shape[1]))
+    for point, when in zip(losses, ended, strict=True):
+        best = np.concatenate([best, point[None]])
+        best = best[pareto.front(best)]
+        volumes[when] = pareto.hypervolume(best, reference)
+    return np.arange(len(table) + 1), np.maximum.accumulate(volumes)
