@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -228,17 +227,6 @@ def trust_figure(run: RunView) -> Figure | None:
     figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="equal", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"))
     figure.update_layout(xaxis_title="accuracy when trained alone (%)", yaxis_title="inherited accuracy (%)")
     return styled(figure)
-
-
-def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
-    """Of the run and of random search, up to one reference point; None without a baseline."""
-    if run.table is None or run.baseline is None:
-        return None
-    reference = reference_of([run.table, run.baseline], run.values)
-    if reference is None:
-        return None
-    mine, other = (float(np.max(hypervolume_curve(t, run.values, reference)[1])) for t in (run.table, run.baseline))
-    return mine, other
 
 
 def _plain(value: object) -> str:

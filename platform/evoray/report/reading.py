@@ -120,3 +120,14 @@ def hypervolume_curve(
         best = best[pareto.front(best)]
         volumes[when] = pareto.hypervolume(best, reference)
     return np.arange(len(table) + 1), np.maximum.accumulate(volumes)
+
+
+def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
+    """Of the run and of random search, up to one reference point; None without a baseline."""
+    if run.table is None or run.baseline is None:
+        return None
+    reference = reference_of([run.table, run.baseline], run.values)
+    if reference is None:
+        return None
+    mine, other = (float(np.max(hypervolume_curve(t, run.values, reference)[1])) for t in (run.table, run.baseline))
+    return mine, other
