@@ -23,7 +23,7 @@ def digits() -> SupernetSearch:
         search=SearchOptions(
             searcher="nsga2",
             targets=("accuracy", "latency"),
-            constraints=("macs<=2e6",),
+            constraints=("macs<=1.5e6",),
             evaluations=160,
             population=16,
             shards=2,

@@ -1,0 +1,81 @@
+"""Supernet training on real Ray Train workers: resumable after kill -9, equal to an uninterrupted one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+pytest.importorskip("ray")
+
+import searchspaces
+from evoray import data
+from evoray.distributed.training import train_on_ray
+from evoray.training import checkpoints
+from evoray.training.config import TrainConfig
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
+SOURCE = data.load("digits", limit=240, image_size=16)
+CONFIG = TrainConfig(epochs=6.0, batch_size=24, learning_rate=0.05, checkpoint_every_seconds=0.0, log_every_steps=1)
+
+
+def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
+    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=folder, num_workers=2, **options)
+    return checkpoints.load_weights(folder)[0]
+
+
+def training_workers() -> list[psutil.Process]:
+    """Processes of this cluster that run a training worker."""
+    mine = psutil.Process(os.getpid()).children(recursive=True)
+    return [p for p in mine if p.is_running() and any("RayTrainWorker" in part for part in p.cmdline())]
+
+
+def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(local_ray: None, tmp_path: Path) -> None:
+    expected = trained(tmp_path / "whole")
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        for _ in range(600):
+            if len(list((tmp_path / "cut").glob("step-*"))) and (workers := training_workers()):
+                killed.append(workers[-1].pid)
+                os.kill(workers[-1].pid, signal.SIGKILL)
+                return
+            time.sleep(0.05)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    weights = trained(tmp_path / "cut")
+    assert killed, "no worker was killed: training was too quick for the test"
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert not (tmp_path / "cut" / ".ray").exists()
+    start = time.monotonic()
+    trained(tmp_path / "cut")
+    assert time.monotonic() - start < 2
+
+
+def test_a_training_that_always_fails_stops_with_its_reason(local_ray: None, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"failed more than 0 times.*leaves nothing for some of 2 workers"):
+        train_on_ray(SPACE, SOURCE, dataclasses.replace(CONFIG, batch_size=1), seed=1, folder=tmp_path, num_workers=2, max_failures=0)
+
+
+def test_an_elastic_training_starts_with_the_workers_there_are(local_ray: None, tmp_path: Path) -> None:
+    train_on_ray(SPACE, SOURCE, dataclasses.replace(CONFIG, epochs=1.0), seed=1, folder=tmp_path, num_workers=(1, 4))
+    assert checkpoints.latest(tmp_path) is not None
+
+
+def test_without_a_cluster_it_says_what_to_do(tmp_path: Path) -> None:
+    import ray
+
+    ray.shutdown()
+    with pytest.raises(RuntimeError, match="Ray is not initialised"):
+        trained(tmp_path)

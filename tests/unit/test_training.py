@@ -1,0 +1,281 @@
+"""Supernet training in one process: the sandwich rule, distillation, regularisers, schedule, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import json
+import logging
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import searchspaces
+from evoray import data
+from evoray.training import checkpoints, loop, samplers
+from evoray.training.augmentation import augment
+from evoray.training.config import TrainConfig
+from evoray.training.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.group import Alone
+from evoray.training.loop import train_network, train_supernet
+from evoray.training.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
+from evoray.training.step import Pass, Stepper
+from searchspaces.base import biggest, smallest
+
+CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)
+SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
+SOURCE = data.load("digits", limit=120, image_size=16)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def supernet_after(folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
+    config = dataclasses.replace(CONFIG, **changes)
+    return train_supernet(SPACE, SOURCE, config, seed=1, folder=folder).state_dict()
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def batch(size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    split = SOURCE.open("train")
+    return split.images(range(size)), split.labels[:size]
+
+
+def passes_of(supernet: nn.Module, config: TrainConfig, step: int = 0) -> list[Pass]:
+    sampler = samplers.load("sandwich", SPACE, seed=1, num_random=config.num_random)
+    return loop._supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), step)
+
+
+def quiet(config: TrainConfig = CONFIG, **changes: Any) -> TrainConfig:
+    return dataclasses.replace(config, dropout=0.0, drop_connect=0.0, **changes)
+
+
+def test_a_sandwich_step_is_four_passes_and_its_gradient_the_sum_of_theirs() -> None:
+    supernet, config = SPACE.build_supernet(), quiet()
+    passes = passes_of(supernet, config)
+    assert [p.name for p in passes] == ["biggest", "random", "random", "smallest"]
+    assert [p.teaches for p in passes] == [True, False, False, False]
+    x, y = batch()
+    Stepper(supernet, config, Alone(), torch.device("cpu")).gradients(passes, x, y)
+    summed = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
+    with torch.no_grad():
+        teacher = soft_labels(passes[0].forward(x))
+    total = {n: torch.zeros_like(p) for n, p in supernet.named_parameters()}
+    for one in passes:
+        supernet.zero_grad(set_to_none=True)
+        logits = one.forward(x)
+        (hard_loss(logits, y, config.label_smoothing) if one.teaches else soft_loss(logits, teacher)).backward()
+        for name, parameter in supernet.named_parameters():
+            if parameter.grad is not None:
+                total[name] += parameter.grad
+    assert all(torch.allclose(summed[n], total[n], atol=1e-5) for n in summed)
+
+
+def test_only_the_biggest_learns_from_labels() -> None:
+    supernet, config = SPACE.build_supernet(), quiet()
+    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    x, y = batch()
+    passes = passes_of(supernet, config)
+    losses, shuffled = stepper.gradients(passes, x, y), stepper.gradients(passes, x, y.roll(1))
+    assert losses[0] != shuffled[0]
+    assert losses[1:] == shuffled[1:]
+
+
+def test_without_distillation_all_learn_from_labels() -> None:
+    supernet, config = SPACE.build_supernet(), quiet(distillation=False)
+    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    x, y = batch()
+    passes = passes_of(supernet, config)
+    losses, shuffled = stepper.gradients(passes, x, y), stepper.gradients(passes, x, y.roll(1))
+    assert all(a != b for a, b in zip(losses, shuffled, strict=True))
+
+
+def test_soft_cross_entropy_has_the_gradient_of_the_batch_mean_kl_and_none_for_the_teacher() -> None:
+    torch.manual_seed(0)
+    teacher_logits = torch.randn(5, 7, requires_grad=True)
+    student = torch.randn(5, 7, requires_grad=True)
+    teacher = soft_labels(teacher_logits)
+    soft_loss(student, teacher).backward()
+    assert not teacher.requires_grad
+    assert teacher_logits.grad is None
+    other = student.detach().clone().requires_grad_()
+    nn.functional.kl_div(other.log_softmax(1), teacher, reduction="batchmean").backward()
+    assert student.grad is not None
+    assert other.grad is not None
+    assert torch.allclose(student.grad, other.grad, atol=1e-6)
+
+
+def test_regularisers_act_on_the_biggest_only() -> None:
+    supernet = SPACE.build_supernet()
+    for block in supernet.modules():  # zero-gamma would hide drop-connect
+        if isinstance(block, nn.Module) and hasattr(block, "project_norm"):
+            nn.init.ones_(block.project_norm.weight)
+    passes = passes_of(supernet, dataclasses.replace(CONFIG, drop_connect=0.5, dropout=0.5))
+    x, _ = batch()
+    differs = [not torch.equal(p.forward(x), p.forward(x)) for p in passes]
+    assert differs == [True, False, False, False]
+
+
+def test_weight_decay_is_applied_once_a_step_and_to_weights_only() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    nn.init.constant_(module[0].bias, 1.0)  # type: ignore[arg-type]
+    before = copy.deepcopy(module.state_dict())
+    config = quiet(weight_decay=0.1, momentum=0.0, clip_norm=0.0)
+    stepper = Stepper(module, config, Alone(), torch.device("cpu"))
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    stepper.step(0.5)
+    assert torch.allclose(module[0].weight, before["0.weight"] * (1 - 0.5 * 0.1))
+    assert torch.equal(module[0].bias, before["0.bias"])
+    assert torch.equal(module[1].weight, before["1.weight"])
+
+
+def test_the_papers_schedule_reaches_its_floor_at_epoch_236() -> None:
+    def rate(epoch: float) -> float:
+        return exponential_with_floor(epoch, learning_rate=0.256, decay_rate=0.97, decay_epochs=2.4, floor=0.05)
+
+    assert rate(2.4) / rate(0) == pytest.approx(0.97)
+    assert rate(236.04) > 0.256 * 0.05
+    assert rate(236.06) == rate(360) == pytest.approx(0.256 * 0.05)
+    assert decay_epochs_for(360, decay_rate=0.97, floor=0.05) == pytest.approx(2.4, abs=1e-4)
+
+
+def test_the_schedule_warms_up_and_never_rises_after() -> None:
+    config = dataclasses.replace(CONFIG, epochs=30.0, warmup_epochs=2.0)
+    rates = [learning_rate_at(step, config, 10) for step in range(300)]
+    assert rates[0] == pytest.approx(0.1 * config.learning_rate)
+    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert rates[-1] == pytest.approx(config.floor * config.learning_rate)
+
+
+def test_augmentation_shifts_mirrors_and_depends_on_its_generator_alone() -> None:
+    x = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).view(2, 3, 8, 8)
+    draw = [augment(x, torch.Generator().manual_seed(s), crop_padding=2, mirror=True) for s in (0, 0, 1)]
+    assert torch.equal(draw[0], draw[1])
+    assert not torch.equal(draw[0], draw[2])
+    assert torch.equal(augment(x, torch.Generator(), crop_padding=0, mirror=False), x)
+    shifted = augment(x, torch.Generator().manual_seed(3), crop_padding=2, mirror=False)
+    rows = {tuple(row) for row in x[0, 0].tolist()}
+    inner = shifted[0, 0, :, 2:-2]
+    assert any(set(inner[4].tolist()) <= set(row) for row in rows)
+
+
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = supernet_after(tmp_path / "whole")
+    real, calls = loop.Training._train_step, []
+
+    def interrupted(self: loop.Training, step: int) -> list[tuple[str, float]]:
+        calls.append(step)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, step)
+
+    monkeypatch.setattr(loop.Training, "_train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        supernet_after(tmp_path / "cut", checkpoint_every_seconds=0.0)
+    assert equal(supernet_after(tmp_path / "cut"), expected)
+    assert calls == [0, 1, 2, 3, 3, 4]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5]
+
+
+def test_a_damaged_checkpoint_is_named_and_set_aside_and_the_older_one_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    expected = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
+    newest = sorted(tmp_path.glob("step-*"))[-1]
+    weights = newest / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-10] ^= 0xFF
+    weights.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert equal(supernet_after(tmp_path), expected)
+    assert f"checkpoint {newest} is damaged" in caplog.text
+    assert (tmp_path / f"damaged-{newest.name}").is_dir()
+
+
+def test_a_finished_training_is_not_repeated_and_old_checkpoints_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = supernet_after(tmp_path, checkpoint_every_seconds=0.0, keep_checkpoints=2)
+    assert len(list(tmp_path.glob("step-*"))) == 2
+    monkeypatch.setattr(loop.Training, "_train_step", lambda self, step: pytest.fail("it trained again"))
+    assert equal(supernet_after(tmp_path), expected)
+    loaded, digest = checkpoints.load_weights(tmp_path)
+    assert equal(loaded, expected)
+    assert len(digest) == 16
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    supernet_after(tmp_path)
+    with pytest.raises(ValueError, match="of another training"):
+        supernet_after(tmp_path, epochs=2.0)
+
+
+def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, broken = Stepper.gradients, []
+
+    def sometimes(self: Stepper, *args: Any) -> list[float]:
+        losses = real(self, *args)
+        broken.append(1)
+        return [math.nan, *losses[1:]] if len(broken) == 3 else losses
+
+    monkeypatch.setattr(Stepper, "gradients", sometimes)
+    weights = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["restarts"] for line in lines] == [0, 0, 1, 1, 1]
+    assert all(torch.isfinite(w).all() for w in weights.values())
+
+
+def test_training_that_always_diverges_stops_and_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stepper, "gradients", lambda self, passes, x, y: [math.inf] * len(passes))
+    with pytest.raises(RuntimeError, match=r"diverged: the loss was not finite at step 1.* lower train.learning-rate"):
+        supernet_after(tmp_path)
+    assert not list(tmp_path.glob("step-*"))
+
+
+def test_the_global_generator_is_left_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    supernet_after(tmp_path)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_a_network_alone_learns(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SPACE.build_subnet(None, smallest(SPACE))
+    x, y = batch(100)
+    before = hard_loss(network.train()(x), y, 0.0).item()
+    train_network(network, SOURCE, dataclasses.replace(CONFIG, epochs=8.0), seed=0)
+    assert hard_loss(network.train()(x), y, 0.0).item() < before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"dropout": 1.0}, {"floor": 0.0}, {"num_random": -1}, {"learning_rate": -1}]
+)
+def test_impossible_recipes_are_refused_by_name(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"train.{next(iter(wrong))}"):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_rmsprop_resumes_too(tmp_path: Path) -> None:
+    expected = supernet_after(tmp_path / "whole", optimizer="rmsprop", learning_rate=0.001)
+    supernet_after(tmp_path / "cut", optimizer="rmsprop", learning_rate=0.001, checkpoint_every_seconds=0.0, keep_checkpoints=9)
+    for newest in sorted((tmp_path / "cut").glob("step-*"))[2:]:
+        for file in newest.iterdir():
+            file.unlink()
+        newest.rmdir()
+    assert equal(supernet_after(tmp_path / "cut", optimizer="rmsprop", learning_rate=0.001), expected)
