@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
 import jobs
@@ -14,6 +13,7 @@ from jobs.supernet import pipeline
 from jobs.supernet.composition import compose
 from jobs.supernet.config import SupernetSearch
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import parse
 from searchspaces.base import nearest
 
 
@@ -35,7 +35,7 @@ def run(job: str, arguments: Sequence[str]) -> None:
             raise ValueError(f"job {job!r} has no preset {preset!r}; {nearest(preset, presets)}")
         default = presets[preset]()
         about = f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a folder that does not exist yet)."
-        config = tyro.cli(SupernetSearch, default=default, args=words, prog=f"evoray run {job}", description=about)
+        config = parse(SupernetSearch, default, words, prog=f"evoray run {job}", description=about)
         composition = compose(config)
         path = Path(own["--run-dir"]) if own["--run-dir"] else _free_folder(Path("runs"), job)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))

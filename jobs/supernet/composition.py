@@ -11,6 +11,7 @@ from evoray import data, searchers
 from evoray.feasibility import check_feasible
 from evoray.problem import Problem, parse_constraint
 from evoray.restriction import restrict
+from evoray.training import samplers
 from evoray.training.calibration import Calibration
 from jobs.supernet.config import SupernetSearch
 from objectives import accuracy, complexity, latency
@@ -66,6 +67,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         config.search.targets,
         tuple(parse_constraint(text) for text in config.search.constraints),
     )
+    samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     searchers.load(config.search.searcher, problem, population=config.search.population)
     check_feasible(problem, config.seed)
     return Composition(space, source, problem, calibration)

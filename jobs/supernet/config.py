@@ -53,8 +53,9 @@ class SearchOptions:
     """Whether random search with the same number of evaluations follows, for comparison."""
 
     def __post_init__(self) -> None:
-        if self.shards < 1:
-            raise ValueError(f"search.shards must be at least 1, got {self.shards}")
+        for name, least in (("evaluations", 1), ("shards", 1), ("migrate_every", 0), ("num_migrants", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"search.{name} must be at least {least}, got {getattr(self, name)}")
         if self.population < 2:
             raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
 
@@ -71,6 +72,11 @@ class MeasureOptions:
     """Images in one timed forward pass."""
     latency_threads: int = 1
     """Threads of one timed forward pass."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("calibration_images", 2), ("latency_batch", 1), ("latency_threads", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"measure.{name} must be at least {least}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +101,13 @@ class ClusterOptions:
     """How often a measurement is started before its candidate counts as failed."""
 
     def __post_init__(self) -> None:
-        if self.train_workers < 1:
-            raise ValueError(f"cluster.train-workers must be at least 1, got {self.train_workers}")
+        for name, least in (("train_workers", 1), ("max_failures", 0), ("accuracy_workers", 1), ("max_attempts", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"cluster.{name} must be at least {least}, got {getattr(self, name)}")
+        if self.timeout_seconds <= 0:
+            raise ValueError(f"cluster.timeout_seconds must be above 0, got {self.timeout_seconds}")
         if not 0 <= self.min_train_workers <= self.train_workers:
-            raise ValueError(f"cluster.min-train-workers must be between 0 and {self.train_workers}, got {self.min_train_workers}")
+            raise ValueError(f"cluster.min_train_workers must be between 0 and {self.train_workers}, got {self.min_train_workers}")
 
 
 @dataclass(frozen=True, kw_only=True)

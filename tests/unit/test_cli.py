@@ -1,0 +1,135 @@
+"""The command line: what a user mistypes is one line that helps, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import evoray
+from evoray.run_folder import RunFolder
+from jobs.cli import main
+from tests.synthetic import Macs, Score, TableSpace
+
+
+def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that the command prints before it exits with 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rum"], "no command 'rum'; did you mean 'run'? there is bench, "),
+        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, quickstart"),
+        (["run", "quickstart", "--preset", "digit"], "job 'quickstart' has no preset 'digit'; did you mean 'digits'?"),
+        (["run", "quickstart", "--space", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
+        (["run", "quickstart", "--space", "bignas:digit"], "space 'bignas' has no preset 'digit'; did you mean 'digits'?"),
+        (["run", "quickstart", "--data", "cifar"], "no data source 'cifar'; did you mean 'cifar10'?"),
+        (["run", "quickstart", "--data", "cifar10", "--data.root", "/no/such"], "data folder /no/such does not exist"),
+        (["run", "quickstart", "--data", "image_folder"], "needs a folder: give --data.root DIR"),
+        (
+            ["run", "quickstart", "--search.targets", "acuracy"],
+            "target 'acuracy' is neither an objective nor a cost of this search; did you mean 'accuracy'?",
+        ),
+        (["run", "quickstart", "--search.searcher", "nsga3"], "no searcher 'nsga3'; did you mean 'nsga2'?"),
+        (["run", "quickstart", "--search.constraints", "macs<=1"], "satisfies macs <= 1: samples have macs from"),
+        (
+            ["run", "quickstart", "--search.constraints", "mac<=1e6"],
+            "constraint 'mac' is neither an objective nor a cost of this search; did you mean 'macs'?",
+        ),
+        (["run", "quickstart", "--search.constraints", "macs"], "cannot read the constraint 'macs': write NAME<=NUMBER"),
+        (
+            ["run", "quickstart", "--search.fixed", "resolution=17"],
+            "gene 'resolution' of space 'bignas:digits' has no option '17'; it has 16, 24, 32",
+        ),
+        (["run", "quickstart", "--search.fixed", "resolutoin=16"], "no gene 'resolutoin'; did you mean 'resolution'?"),
+        (["run", "quickstart", "--search.population", "0"], "search.population must be at least 2, got 0"),
+        (["run", "quickstart", "--search.evaluations", "0"], "search.evaluations must be at least 1, got 0"),
+        (["run", "quickstart", "--train.epochs", "0"], "train.epochs must be above 0, got 0"),
+        (["run", "quickstart", "--train.sampler", "sandwhich"], "no subnet sampler 'sandwhich'; did you mean 'sandwich'?"),
+        (["run", "quickstart", "--preset"], "--preset needs a value after it"),
+        (["resume", "nowhere"], "nowhere is no run folder (it has no job.json)"),
+        (["show", "nowhere"], "nowhere is no run folder"),
+        (["report", "nowhere"], "nowhere is no run folder"),
+        (["export", "nowhere"], "nowhere is no run folder"),
+        (["trust", "nowhere"], "nowhere is no run folder"),
+        (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
+        (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
+        (["submit", "quickstart"], "needs --address"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_helpful_line_and_writes_nothing(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVORAY_DATA", raising=False)
+    assert message in complaint(words, capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_folder_that_exists_is_not_touched(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    message = complaint(["run", "quickstart", "--run-dir", str(tmp_path)], capsys)
+    assert "exists already and is not empty: resume it with `evoray resume" in message
+    assert [f.name for f in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_an_unknown_option_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--search.evaluations" in complaint(["run", "quickstart", "--search.evalutions", "3"], capsys)
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    """A small finished search without a supernet."""
+    evoray.search(TableSpace(), [Score(), Macs()], evaluations=24, population=8, run_dir=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_show_prints_the_front(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", str(searched)])
+    output = capsys.readouterr().out
+    assert "24 evaluations" in output
+    assert "knee" in output
+
+
+def test_report_writes_one_file(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["report", str(searched)])
+    assert Path(capsys.readouterr().out.strip()) == searched / "report.html"
+    assert (searched / "report.html").stat().st_size > 1_000_000
+
+
+def test_a_damaged_job_file_is_named(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (searched / "job.json").write_text("{")
+    assert "job.json is not JSON" in complaint(["show", str(searched)], capsys)
+
+
+def test_spaces_and_describe_list_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["spaces"])
+    assert "bignas:digits" in capsys.readouterr().out
+    main(["describe", "bignas", "--published"])
+    output = capsys.readouterr().out
+    assert "stage6.width" in output
+    assert "macs" in output
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    assert "resume" in capsys.readouterr().out
+
+
+def test_job_json_holds_the_whole_configuration(searched: Path) -> None:
+    job = RunFolder.open(searched).job()
+    assert job["space"] == "table"
+    assert [v["name"] for v in job["values"] if v["target"]] == ["score", "macs"]
+    assert job["versions"]["torch"]
+    assert json.dumps(job)
