@@ -19,10 +19,10 @@ def digits() -> SupernetSearch:
     return SupernetSearch(
         space="bignas:digits",
         data=DataOptions(name="digits"),
-        train=TrainConfig(epochs=40.0, batch_size=64, learning_rate=0.1, crop_padding=2),
+        train=TrainConfig(epochs=32.0, batch_size=64, learning_rate=0.1, crop_padding=2),
         search=SearchOptions(
             searcher="nsga2",
-            targets=("accuracy", "latency"),
+            targets=("accuracy", "latency", "params"),
             constraints=("macs<=1.5e6",),
             evaluations=160,
             population=16,
