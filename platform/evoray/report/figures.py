@@ -25,12 +25,13 @@ def styled(figure: Figure, *, height: int = 420) -> Figure:
     """The common look: transparent, so that the page's light or dark ground shows."""
     figure.update_layout(
         height=height,
-        margin={"l": 62, "r": 18, "t": 30, "b": 52},
+        margin={"l": 62, "r": 18, "t": 56, "b": 52},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": "#808080", "family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#9a9a9a", "activecolor": COLOURS[0]},
     )
     figure.update_xaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)
     figure.update_yaxes(gridcolor=_GRID, zerolinecolor=_GRID, automargin=True)

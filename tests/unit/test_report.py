@@ -1,0 +1,149 @@
+"""The report's numbers and page, on a run folder made without training."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from evoray import pareto, selection
+from evoray.report import figures
+from evoray.report.genealogy import ancestors, genealogy_figure
+from evoray.report.page import write_report
+from evoray.report.reading import feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
+from evoray.report.tables import front_table
+from evoray.run_folder import RunFolder
+from tests.runs import hostile, make_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return make_run(tmp_path / "run")
+
+
+def page(*folders: RunFolder) -> str:
+    output = folders[0].report
+    write_report(folders, output)
+    return output.read_text()
+
+
+def body(text: str) -> str:
+    """What a reader sees, without plotly and the figures' data."""
+    return text[text.index("<main>") : text.index("</main>")]
+
+
+def test_the_hypervolume_never_falls_and_ends_at_the_fronts(folder: RunFolder) -> None:
+    run = read_run(folder)
+    assert run.table is not None
+    reference = reference_of([run.table], run.values)
+    assert reference is not None
+    evaluations, volumes = hypervolume_curve(run.table, run.values, reference)
+    assert evaluations.tolist() == list(range(61))
+    assert (np.diff(volumes) >= 0).all()
+    assert volumes[0] == 0
+    assert volumes[-1] == pytest.approx(pareto.hypervolume(feasible_losses(run.table, run.values)[0], reference))
+
+
+def test_the_ratio_over_random_search_uses_one_reference_for_both(folder: RunFolder) -> None:
+    volumes = final_hypervolumes(read_run(folder))
+    assert volumes is not None
+    assert f"{volumes[0] / volumes[1]:.3f} times" in page(folder)
+
+
+def test_the_genealogy_has_exactly_the_recorded_parents(folder: RunFolder) -> None:
+    run = read_run(folder)
+    records = {r.key: r for r in run.records}
+    front = run.front()
+    assert front is not None
+    members = front["key"].to_pylist()
+    keys, edges = ancestors(records, members)
+    assert set(members) <= set(keys)
+    assert set(edges) == {(parent, key) for key in keys for parent in records[key].parents}
+    assert all(records[a].generation < records[b].generation for a, b in edges)
+    assert genealogy_figure(run) is not None
+
+
+def test_all_sections_are_there(folder: RunFolder) -> None:
+    titles = re.findall(r"<h2>(.*?)</h2>", page(folder))
+    assert titles == [
+        "Front",
+        "Hypervolume over evaluations",
+        "Genes and values",
+        "Genealogy of the front",
+        "Training",
+        "Trust in the supernet",
+        "Candidates",
+        "Time",
+        "Configuration",
+    ]
+
+
+def test_candidates_are_counted_by_reason(folder: RunFolder) -> None:
+    text = body(page(folder))
+    states = sorted(folder.shards.glob("generation-*.json"))
+    rejected = json.loads(states[-1].read_text())["statistics"]["rejected"]["macs <= 1500"]
+    assert f"<td>rejected before dispatch: macs &lt;= 1500</td><td>{rejected}</td>" in text
+    assert "ZeroDivisionError: made to fail" in text
+
+
+@pytest.mark.parametrize("missing", ["baseline", "supernet", "trust.json", "phases.json", "shards", "ledger"])
+def test_what_a_run_does_not_have_is_left_out(folder: RunFolder, missing: str) -> None:
+    part = folder.path / missing
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    assert "<h2>Front</h2>" in page(folder)
+
+
+@pytest.mark.parametrize("targets", [("score",), ("score", "macs")])
+def test_one_and_two_targets_are_drawn(tmp_path: Path, targets: tuple[str, ...]) -> None:
+    assert "figure-0" in page(make_run(tmp_path / "run", targets=targets))
+
+
+def test_three_targets_can_be_chosen_as_axes(folder: RunFolder) -> None:
+    run = read_run(folder)
+    for value in run.job["values"]:
+        value["target"] = True
+    seconds = {"name": "score_seconds", "unit": "s", "goal": "minimize", "kind": "measured", "target": True}
+    run.job["values"].append(seconds)
+    figure = figures.front_figure([run])
+    assert len(figure.layout.updatemenus[0].buttons) == 3
+
+
+def test_several_runs_share_one_report_and_other_targets_are_refused(folder: RunFolder, tmp_path: Path) -> None:
+    text = page(folder, make_run(tmp_path / "second", seed=2))
+    assert "Candidates of second" in text
+    with pytest.raises(ValueError, match="same targets: third differ"):
+        write_report([folder, make_run(tmp_path / "third", targets=("score",))], tmp_path / "x.html")
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_no_text_of_a_run_breaks_out_of_the_page(folder: RunFolder) -> None:
+    text = hostile(folder)
+    written = page(folder)
+    assert text not in written
+    data = re.findall(r'<script id="figures" type="application/json">(.*?)</script>', written, flags=re.DOTALL)
+    assert len(data) == 1
+    assert json.loads(data[0])
+
+
+def test_the_page_asks_no_network(folder: RunFolder) -> None:
+    written = page(folder)
+    outside = written[: written.index("<script>")] + written[written.index("</head>") :]
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", outside)
+
+
+def test_the_terminal_table_marks_the_knee_and_says_when_there_is_none(folder: RunFolder) -> None:
+    run = read_run(folder)
+    front = run.front()
+    assert front is not None
+    console = Console(width=160, record=True)
+    console.print(front_table(run.job, front))
+    text = console.export_text()
+    assert text.count("knee") == 1
+    assert selection.pick(front, run.values, "knee")["key"] in text
+    console.print(front_table(run.job, front.slice(0, 0)))
+    assert "no feasible network yet" in console.export_text()
