@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from evoray import pareto, selection
 from evoray.records import Record, Status, from_table
 from evoray.report.reading import RunView, hypervolume_curve, reference_of
 
-# Okabe and Ito 2008: distinct for every kind of colour vision, on white and on black.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito 2008: distinct for every kind of colour vision. Their blue is lightened, so that it also reads on a dark ground.
+COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
 _MOST_OPTIONS = 14  # genes named in a hover text
@@ -40,13 +42,13 @@ def styled(figure: Figure, *, height: int = 420) -> Figure:
 
 def hover(run: RunView, record: Record) -> str:
     """Everything known of one candidate, as plotly's little HTML."""
-    lines = [f"<b>{_plain(record.key)}</b>"]
-    lines += [f"{_plain(run.label(name))}: {value:,.6g}" for name, value in record.values.items()]
+    lines = [f"<b>{plain(record.key)}</b>"]
+    lines += [f"{plain(run.label(name))}: {value:,.6g}" for name, value in record.values.items()]
     options = list(run.options(record).items())
-    lines += [f"{_plain(name)}: {_plain(option)}" for name, option in options[:_MOST_OPTIONS]]
+    lines += [f"{plain(name)}: {plain(option)}" for name, option in options[:_MOST_OPTIONS]]
     if len(options) > _MOST_OPTIONS:
         lines.append(f"and {len(options) - _MOST_OPTIONS} more genes")
-    lines.append(f"{_plain(record.operator)}, generation {record.generation}, shard {record.shard}")
+    lines.append(f"{plain(record.operator)}, generation {record.generation}, shard {record.shard}")
     if record.violation > 0:
         lines.append(f"constraint violation {record.violation:.3g}")
     return "<br>".join(lines)
@@ -62,72 +64,72 @@ def front_figure(runs: Sequence[RunView]) -> Figure:
         for trace, data in _front_traces(run, COLOURS[index % len(COLOURS)], names, len(runs) > 1):
             figure.add_trace(trace)
             columns.append(data)
-    figure.update_layout(xaxis_title=first.label(names[1]), yaxis_title=first.label(names[0]))
+    figure.update_layout(xaxis_title=plain(first.label(names[1])), yaxis_title=plain(first.label(names[0])))
     if len(names) > 2:
-        figure.update_layout(updatemenus=[_axis_menu(first, names, columns)], margin={"t": 80})
+        figure.update_layout(updatemenus=[_axis_menu(first, names, columns)], margin={"t": 120})
     return styled(figure, height=520)
 
 
 def _front_traces(run: RunView, colour: str, names: Sequence[str], several: bool) -> list[tuple[Figure, dict[str, list[float]]]]:
-    prefix = f"{run.name}: " if several else ""
+    prefix = f"{plain(run.name)}: " if several else ""
     traces = []
     if run.baseline is not None:
-        dim = [r for r in from_table(run.baseline) if r.status is Status.OK and r.violation <= 0]
-        traces.append(
-            _points(
-                run,
-                dim,
-                names,
-                f"{prefix}random search",
-                {"color": GREY, "size": 6, "symbol": "x-thin", "line": {"width": 1.5, "color": GREY}},
-            )
-        )
-    ok = [r for r in run.records if r.status is Status.OK]
-    bad = [r for r in ok if r.violation > 0]
+        other = from_table(run.baseline)
+        dim = [r for r in other if r.status is Status.OK and r.violation <= 0]
+        cross = {"color": GREY, "size": 6, "symbol": "x-thin", "line": {"width": 1.5, "color": GREY}}
+        traces.append(_points(run, dim, _columns(dim, other, names), f"{prefix}random search", cross))
+    records = run.records
+    ok = [r for r in records if r.status is Status.OK]
+    good, bad = [r for r in ok if r.violation <= 0], [r for r in ok if r.violation > 0]
     if bad:
-        traces.append(
-            _points(run, bad, names, f"{prefix}infeasible", {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6})
-        )
-    marker: dict[str, Any] = {"color": colour, "size": 6, "opacity": 0.55}
-    traces.append(_points(run, [r for r in ok if r.violation <= 0], names, f"{prefix}evaluated", marker))
+        ring = {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6}
+        traces.append(_points(run, bad, _columns(bad, records, names), f"{prefix}infeasible", ring))
+    dot = {"color": colour, "size": 6, "opacity": 0.55}
+    traces.append(_points(run, good, _columns(good, records, names), f"{prefix}evaluated", dot))
     best = run.front()
     if best is not None:
         members = from_table(best)
-        trace = _points(run, members, names, f"{prefix}Pareto front", {"color": colour, "size": 10, "line": {"width": 1, "color": "#fff"}})
+        disc = {"color": colour, "size": 10, "line": {"width": 1, "color": "#fff"}}
+        trace = _points(run, members, _columns(members, records, names), f"{prefix}Pareto front", disc)
         if len(run.targets) == 2:
-            trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "hv"})
+            # Members come best first in the vertical target: between two of them only the second one's value is attained.
+            trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "vh"})
         traces.append(trace)
-        knee = members[pareto.knee(selection.losses(best, run.values))]
+        knee = [members[pareto.knee(selection.losses(best, run.values))]]
         star = {"color": COLOURS[4], "size": 17, "symbol": "star", "line": {"width": 1, "color": "#333"}}
-        traces.append(_points(run, [knee], names, f"{prefix}knee", star))
+        traces.append(_points(run, knee, _columns(knee, records, names), f"{prefix}knee", star))
     return traces
 
 
+def _columns(shown: Sequence[Record], every: Sequence[Record], names: Sequence[str]) -> dict[str, list[float]]:
+    """Each named value of the records shown; "evaluation" is how many of `every` had ended, from 1."""
+    ended = {record.key: number for number, record in enumerate(every, 1)}
+    return {name: [float(r.values.get(name, ended[r.key])) for r in shown] for name in names}
+
+
 def _points(
-    run: RunView, records: Sequence[Record], names: Sequence[str], title: str, marker: dict[str, Any]
+    run: RunView, records: Sequence[Record], data: dict[str, list[float]], title: str, marker: dict[str, Any]
 ) -> tuple[Figure, dict[str, list[float]]]:
-    data = {name: [float(r.values.get(name, i + 1)) for i, r in enumerate(records)] for name in names}
+    y, x = list(data.values())[:2]
     text = [hover(run, record) for record in records]
-    trace = go.Scatter(
-        x=data[names[1]], y=data[names[0]], mode="markers", name=title, marker=marker, text=text, hovertemplate="%{text}<extra></extra>"
-    )
-    return trace, data
+    return go.Scatter(x=x, y=y, mode="markers", name=title, marker=marker, text=text, hovertemplate="%{text}<extra></extra>"), data
 
 
 def _axis_menu(run: RunView, names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> dict[str, Any]:
     pairs = [(y, x) for i, y in enumerate(names) for x in names[i + 1 :]]
     buttons = [
         {
-            "label": f"{y} against {x}",
+            "label": f"{plain(y)} against {plain(x)}",
             "method": "update",
             "args": [
                 {"x": [data[x] for data in columns], "y": [data[y] for data in columns]},
-                {"xaxis.title.text": run.label(x), "yaxis.title.text": run.label(y)},
+                {"xaxis.title.text": plain(run.label(x)), "yaxis.title.text": plain(run.label(y))},
             ],
         }
         for y, x in pairs
     ]
-    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.2, "yanchor": "top"}
+    look = {"bgcolor": "rgba(128,128,128,0.12)", "bordercolor": _GRID, "font": {"color": "#808080", "size": 12}}
+    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.28, "yanchor": "top", **look}
 
 
 def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
@@ -140,8 +142,8 @@ def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
     for index, run in enumerate(runs):
         colour = COLOURS[index % len(COLOURS)]
         for table, title, line in (
-            (run.baseline, f"{run.name}: random search", {"color": GREY, "dash": "dash"}),
-            (run.table, run.name, {"color": colour, "width": 2.5}),
+            (run.baseline, f"{plain(run.name)}: random search", {"color": GREY, "dash": "dash", "shape": "hv"}),
+            (run.table, plain(run.name), {"color": colour, "width": 2.5, "shape": "hv"}),
         ):
             if table is not None:
                 x, y = hypervolume_curve(table, run.values, reference)
@@ -155,18 +157,28 @@ def parallel_figure(run: RunView) -> Figure | None:
     records = [r for r in run.records if r.status is Status.OK]
     if not records:
         return None
-    dimensions = []
+    colour = np.array([r.values[run.targets[0]] for r in records])
+    dimensions: list[dict[str, Any]] = []
     for index, gene in enumerate(run.job["genes"]):
-        ticks = list(range(len(gene["options"])))
-        labels = [str(option) for option in gene["options"]]
-        dimensions.append({"label": gene["name"], "values": [r.choices[index] for r in records], "tickvals": ticks, "ticktext": labels})
-    dimensions += [{"label": v["name"], "values": [r.values[v["name"]] for r in records]} for v in run.values]
-    colour = [r.values[run.targets[0]] for r in records]
-    line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": {"title": run.label(run.targets[0])}}
+        count = len(gene["options"])
+        spread = _spread([r.choices[index] for r in records], colour)
+        axis = {"range": [-0.4, count - 0.6], "tickvals": list(range(count)), "ticktext": [plain(option) for option in gene["options"]]}
+        dimensions.append({"label": plain(gene["name"]), "values": spread, **axis})
+    dimensions += [{"label": plain(v["name"]), "values": [r.values[v["name"]] for r in records]} for v in run.values]
+    bar = {"thickness": 12, "outlinewidth": 0}
+    line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
-    styled(figure, height=470).update_layout(margin={"l": 50, "r": 30, "t": 24, "b": 120})
-    figure.update_layout(width=max(720, 62 * len(dimensions)))
-    return figure
+    return styled(figure, height=470).update_layout(margin={"l": 50, "r": 30, "t": 24, "b": 120})
+
+
+def _spread(choices: Sequence[int], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choices moved by up to 0.3, in the order of the values: lines through one option lie side by side and show how many are good."""
+    places = np.array(choices, dtype=np.float64)
+    for choice in np.unique(places):
+        members = np.flatnonzero(places == choice)
+        ordered = members[np.argsort(values[members], kind="stable")]
+        places[ordered] += np.linspace(-0.3, 0.3, len(members)) if len(members) > 1 else 0.0
+    return places
 
 
 def training_figure(run: RunView) -> Figure | None:
@@ -178,35 +190,43 @@ def training_figure(run: RunView) -> Figure | None:
     kinds = list(dict.fromkeys(kind for line in run.metrics for kind in line["loss"]))
     for index, kind in enumerate(kinds):
         losses = [line["loss"].get(kind) for line in run.metrics]
-        figure.add_trace(go.Scatter(x=epochs, y=losses, mode="lines", name=kind, line={"color": COLOURS[index % len(COLOURS)]}))
+        figure.add_trace(go.Scatter(x=epochs, y=losses, mode="lines", name=plain(kind), line={"color": COLOURS[index % len(COLOURS)]}))
     rates = [line["learning_rate"] for line in run.metrics]
     figure.add_trace(
         go.Scatter(x=epochs, y=rates, mode="lines", name="learning rate", line={"color": GREY, "dash": "dot"}), secondary_y=True
     )
     figure.update_xaxes(title_text="epoch")
     figure.update_yaxes(title_text="loss", secondary_y=False)
-    figure.update_yaxes(title_text="learning rate", showgrid=False, secondary_y=True)
+    figure.update_yaxes(
+        title_text="learning rate", showgrid=False, tickmode="auto", nticks=5, rangemode="tozero", ticklabelstandoff=10, secondary_y=True
+    )
     return styled(figure)
 
 
 def time_figure(run: RunView) -> Figure | None:
     """Seconds of each phase, and of one measurement under each objective."""
-    if not run.phases and not run.records:
+    measured = {v["name"]: [r.seconds[v["name"]] for r in run.records if v["name"] in r.seconds] for v in run.values}
+    measured = {name: seconds for name, seconds in measured.items() if seconds}
+    rows = [len(run.phases), len(measured)]
+    if not any(rows):
         return None
-    figure = make_subplots(cols=2, rows=1, subplot_titles=("phases", "one measurement"), horizontal_spacing=0.16)
-    figure.add_trace(go.Bar(x=list(run.phases), y=list(run.phases.values()), marker_color=COLOURS[0], showlegend=False), col=1, row=1)
-    measured = [v["name"] for v in run.values if v["kind"] == "measured"]
-    for index, name in enumerate(measured):
-        seconds = [r.seconds[name] for r in run.records if name in r.seconds]
-        figure.add_trace(go.Box(y=seconds, name=name, marker_color=COLOURS[(index + 1) % len(COLOURS)], showlegend=False), col=2, row=1)
-    figure.update_yaxes(title_text="seconds", col=1, row=1)
-    figure.update_yaxes(title_text="seconds", type="log", col=2, row=1)
-    return styled(figure, height=340)
+    heights = [max(count, 1) for count in rows]
+    titles = ("each phase", "one measurement")
+    figure = make_subplots(rows=2, cols=1, subplot_titles=titles, vertical_spacing=0.34, row_heights=heights)
+    phases = {"x": list(run.phases.values()), "y": [plain(name) for name in run.phases], "texttemplate": "%{x:,.1f} s"}
+    figure.add_trace(go.Bar(**phases, orientation="h", marker_color=COLOURS[0], showlegend=False, cliponaxis=False), row=1, col=1)
+    for index, (name, seconds) in enumerate(measured.items(), 1):
+        colour = COLOURS[index % len(COLOURS)]
+        figure.add_trace(go.Box(x=seconds, name=plain(name), marker_color=colour, showlegend=False), row=2, col=1)
+    figure.update_xaxes(title_text="seconds", rangemode="tozero", row=1, col=1)
+    figure.update_xaxes(title_text="seconds (logarithmic)", type="log", dtick="D2", row=2, col=1)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return styled(figure, height=230 + 44 * sum(heights))
 
 
 def trust_figure(run: RunView) -> Figure | None:
     """Inherited against stand-alone accuracy of the probes."""
-    if run.trust is None:
+    if run.trust is None or not run.trust["probes"]:
         return None
     probes = run.trust["probes"]
     figure = go.Figure()
@@ -221,7 +241,7 @@ def trust_figure(run: RunView) -> Figure | None:
                 mode="markers",
                 name=title,
                 marker={"color": colour, "size": 10},
-                text=[_plain(p["key"]) for p in probes],
+                text=[plain(p["key"]) for p in probes],
             )
         )
     ends = [min(p["stand_alone"] for p in probes), max(p["stand_alone"] for p in probes)]
@@ -230,6 +250,6 @@ def trust_figure(run: RunView) -> Figure | None:
     return styled(figure)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     """A text that plotly shows as it is."""
     return str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

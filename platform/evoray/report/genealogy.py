@@ -45,9 +45,9 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
     for parent, child in edges:
         xs += [places[parent][0], places[child][0], None]
         ys += [places[parent][1], places[child][1], None]
-    figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", name="descent"))
+    figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", name="parent to child"))
     for chosen, title, colour, size in (
-        ([k for k in keys if k not in set(members)], "ancestor", COLOURS[5], 8),
+        ([k for k in keys if k not in set(members)], "ancestor", "#93A0B0", 8),
         (members, "on the front", COLOURS[0], 12),
     ):
         figure.add_trace(

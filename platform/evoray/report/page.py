@@ -16,8 +16,10 @@ from evoray import pareto, selection
 from evoray.records import Status
 from evoray.report import figures
 from evoray.report.genealogy import genealogy_figure
-from evoray.report.reading import RunView, final_hypervolumes, read_run
+from evoray.report.headline import headline, number
+from evoray.report.reading import RunView, read_run, reference_of
 from evoray.run_folder import RunFolder
+from objectives.base import Goal
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -55,16 +57,18 @@ class _Page:
     def section(self, title: str, *parts: str) -> None:
         self.parts.append(f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>")
 
-    def figure(self, figure: figures.Figure, *, wide: bool = False) -> str:
-        """The place where the script draws the figure; a wide one scrolls in its own box."""
+    def figure(self, figure: figures.Figure, *, least_width: int = 0) -> str:
+        """The place where the script draws the figure; one that needs more pixels than the screen has scrolls in its own box."""
         self.figures.append(json.loads(figure.to_json()))
         name = f"figure-{len(self.figures) - 1}"
-        return f'<div class="{"scroll" if wide else "plot"}"><div id="{name}"></div></div>'
+        style = f' style="min-width:{least_width}px"' if least_width else ""
+        return f'<div class="scroll"><div id="{name}"{style}></div></div>'
 
 
 def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
-    page.parts.append(f"<h1>{' <small>and</small> '.join(html.escape(run.name) for run in runs)}</h1>")
-    page.parts += [_headline(run) for run in runs]
+    page.parts.append(f"<header><h1>{' <small>and</small> '.join(html.escape(run.name) for run in runs)}</h1>")
+    page.parts += [f"{_named(run, runs)}{headline(run)}" for run in runs]
+    page.parts.append("</header>")
     if any(run.records for run in runs):
         page.section(
             "Front",
@@ -73,8 +77,7 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
         )
         volume = figures.hypervolume_figure(runs)
         if volume is not None:
-            note = _p("Up to one reference point for all curves: the worst feasible value of each target and a tenth of its range beyond.")
-            page.section("Hypervolume over evaluations", page.figure(volume), note)
+            page.section("Hypervolume over evaluations", page.figure(volume), _p(_reference_text(runs)))
     else:
         page.section("Front", _p("Nothing has been evaluated yet."))
     for run in runs:
@@ -85,7 +88,8 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
     parallel = figures.parallel_figure(run)
     if parallel is not None:
-        page.section(f"Genes and values{suffix}", page.figure(parallel, wide=True), _p("Drag along an axis to keep only a range of it."))
+        text = f"One line a network, coloured by {html.escape(run.label(run.targets[0]))}. Drag along an axis to keep only a range of it, and along a name to move an axis."
+        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=56 * len(parallel.data[0].dimensions)), _p(text))
     tree = genealogy_figure(run)
     if tree is not None:
         page.section(f"Genealogy of the front{suffix}", page.figure(tree))
@@ -104,24 +108,16 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     )
 
 
-def _headline(run: RunView) -> str:
-    job = run.job
-    words = [f"Job <b>{html.escape(str(job['job']))}</b> in space <b>{html.escape(str(job['space']))}</b>, seed {job['seed']}."]
-    best = run.front()
-    if best is None:
-        words.append("No feasible network has been found yet.")
-    else:
-        count = len(run.records)
-        knee = best.slice(pareto.knee(selection.losses(best, run.values)), 1).to_pylist()[0]
-        measured = ", ".join(
-            f"{html.escape(run.label(n))} {_number(knee[n])}" for n in dict.fromkeys([*run.targets, *(v["name"] for v in run.values)])
-        )
-        words.append(f"{count:,} networks were evaluated, <b>{len(best)} are on the front</b>.")
-        words.append(f"Its knee is <code>{html.escape(knee['key'])}</code>: {measured}.")
-        volumes = final_hypervolumes(run)
-        if volumes is not None and volumes[1] > 0:
-            words.append(f"The hypervolume is <b>{volumes[0] / volumes[1]:.3f} times</b> that of random search with as many evaluations.")
-    return f'<p class="lead">{" ".join(words)}</p>'
+def _reference_text(runs: Sequence[RunView]) -> str:
+    first = runs[0]
+    reference = reference_of([t for run in runs for t in (run.table, run.baseline) if t is not None], first.values)
+    assert reference is not None  # else there is no curve
+    signs = [Goal(v["goal"]).sign for v in first.values if v["target"]]
+    point = ", ".join(f"{html.escape(first.label(n))} {number(s * r)}" for n, s, r in zip(first.targets, signs, reference, strict=True))
+    return (
+        f"Larger is better. All curves are measured up to one reference point, {point}: "
+        "the worst feasible value of each target, and a tenth of its range beyond."
+    )
 
 
 def _front_table(run: RunView) -> str:
@@ -134,10 +130,10 @@ def _front_table(run: RunView) -> str:
     knee = pareto.knee(selection.losses(best, run.values))
     for index, row in enumerate(best.to_pylist()):
         mark = ' class="knee"' if index == knee else ""
-        cells = "".join(f'<td data-v="{row[n]!r}">{_number(row[n])}</td>' for n in names)
+        cells = "".join(f'<td data-v="{row[n]!r}">{number(row[n])}</td>' for n in names)
         rows.append(f"<tr{mark}><td><code>{html.escape(row['key'])}</code></td>{cells}</tr>")
     return (
-        f'<div class="scroll"><table class="sortable"><thead><tr><th>key</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        f'<div class="scroll tall"><table class="sortable"><thead><tr><th>key</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
         + _p("The knee is marked. Click a head to sort; take a network away with <code>evoray export RUN --pick KEY</code>.")
     )
 
@@ -197,14 +193,6 @@ def _named(run: RunView, runs: Sequence[RunView]) -> str:
 
 def _p(text: str) -> str:
     return f'<p class="note">{text}</p>'
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
 
 
 def _script_json(value: Any) -> str:  # Any: JSON

@@ -62,8 +62,13 @@ class RunView:
 
     def label(self, name: str) -> str:
         """An axis title: the value's name and unit."""
-        unit = next((v["unit"] for v in self.values if v["name"] == name), "")
+        unit = self.unit(name)
         return f"{name} ({unit})" if unit else name
+
+    def unit(self, name: str) -> str:
+        """Of an objective or cost; "" where the name says it already ("macs" in MACs), and for anything else."""
+        unit = next((str(v["unit"]) for v in self.values if v["name"] == name), "")
+        return "" if unit.lower().startswith(name.lower()) else unit
 
     def options(self, record: Record) -> dict[str, Any]:
         """Chosen option of every gene, by name."""
@@ -116,6 +121,8 @@ def hypervolume_curve(
     volumes = np.zeros(len(table) + 1)
     best = np.zeros((0, losses.shape[1]))
     for point, when in zip(losses, ended, strict=True):
+        if (best <= point).all(axis=1).any():
+            continue
         best = np.concatenate([best, point[None]])
         best = best[pareto.front(best)]
         volumes[when] = pareto.hypervolume(best, reference)

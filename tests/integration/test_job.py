@@ -1,0 +1,93 @@
+"""The whole quickstart, small: killed in training and in the search, resumed, shown, trusted and exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evoray.ledger import read_ledger
+from evoray.run_folder import RunFolder
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    *("--train.epochs", "3", "--train.checkpoint-every-seconds", "0", "--train.log-every-steps", "1", "--data.limit", "256"),
+    *("--search.evaluations", "24", "--search.population", "6", "--measure.calibration-images", "64", "--measure.validation-limit", "64"),
+]
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """Its own folder for Ray, outside tmp_path because socket paths are limited to 107 bytes."""
+    folder = tempfile.mkdtemp(prefix="evoray-job-")
+    yield {**os.environ, "RAY_TMPDIR": folder, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def evoray(words: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def killed_when(words: list[str], environment: dict[str, str], reached: Callable[[], bool]) -> None:
+    """Starts a command and kills it with SIGKILL as soon as `reached()`."""
+    process = subprocess.Popen([sys.executable, "-m", "jobs.cli", *words], cwd=ROOT, env=environment)
+    until = time.monotonic() + 240
+    while not reached():
+        assert process.poll() is None, "the command ended before it could be killed"
+        assert time.monotonic() < until, "what the test waits for did not happen"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_job_killed_twice_is_resumed_to_its_end_and_its_front_can_be_used(tmp_path: Path, environment: dict[str, str]) -> None:
+    run = tmp_path / "run"
+    folder = RunFolder(run)
+    killed_when(["run", "quickstart", "--run-dir", str(run), *SMALL], environment, lambda: len(list(folder.supernet.glob("step-*"))) > 0)
+    assert not folder.ledger.exists()
+    killed_when(["resume", str(run)], environment, lambda: len(list(folder.ledger.glob("part-*.parquet"))) > 1)
+    before = read_ledger(folder.ledger)
+    assert before is not None
+    weights = [p.name for p in folder.supernet.glob("step-*")]
+    output = evoray(["resume", str(run)], environment)
+    assert "Pareto front" in output
+    assert [p.name for p in folder.supernet.glob("step-*")] == weights, "the finished training was repeated"
+    frame = pd.read_parquet(sorted(folder.ledger.glob("part-*.parquet"))[0])
+    assert {"accuracy", "latency", "macs", "params", "accuracy_seconds", "weights_digest"} <= set(frame.columns)
+    table = read_ledger(folder.ledger)
+    assert table is not None
+    keys = table["key"].to_pylist()
+    assert len(keys) == len(set(keys)) == 24
+    assert table.slice(0, len(before)).equals(before), "what was finished before the kill has changed"
+    assert max(table["macs"].to_pylist()) <= 1.5e6
+    baseline = read_ledger(folder.baseline)
+    assert baseline is not None
+    assert len(baseline) == 24
+    for name in ("job.json", "front.parquet", "report.html", "phases.json"):
+        assert (run / name).is_file()
+    assert not [f for f in run.rglob("*") if f.suffix in (".pkl", ".pickle", ".pt")]
+    assert f"{len(table)} evaluations" in evoray(["show", str(run)], environment)
+    files = evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment).split()
+    about = json.loads(Path(files[1]).read_text())
+    assert about["values"]["accuracy"] == max(read_ledger(folder.ledger)["accuracy"].to_pylist())  # type: ignore[index]
+    assert "Kendall tau" in evoray(["trust", str(run), "--probes", "3"], environment)
+    trust = folder.trust()
+    assert trust is not None
+    assert len(trust["probes"]) == 3
+    assert "Trust in the supernet" in folder.report.read_text()
