@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from evoray import pareto, selection
+from evoray.records import Status
 from evoray.report import figures
 from evoray.report.genealogy import ancestors, genealogy_figure
 from evoray.report.page import write_report
@@ -101,6 +102,47 @@ def test_what_a_run_does_not_have_is_left_out(folder: RunFolder, missing: str) -
 @pytest.mark.parametrize("targets", [("score",), ("score", "macs")])
 def test_one_and_two_targets_are_drawn(tmp_path: Path, targets: tuple[str, ...]) -> None:
     assert "figure-0" in page(make_run(tmp_path / "run", targets=targets))
+
+
+def test_the_fronts_line_never_passes_a_point_that_no_network_attains(folder: RunFolder) -> None:
+    run = read_run(folder)
+    trace = next(t for t in figures.front_figure([run]).data if t.name == "Pareto front")
+    scores, macs = np.array(trace.y), np.array(trace.x)
+    assert len(scores) > 2
+    assert (np.diff(scores) < 0).all()
+    assert (np.diff(macs) < 0).all()
+    # From the better and dearer network straight down, then left: below its cost only the next one's score is attained.
+    assert trace.line.shape == "vh"
+
+
+def test_a_single_target_is_drawn_over_the_evaluations(tmp_path: Path) -> None:
+    run = read_run(make_run(tmp_path / "run", targets=("score",)))
+    records = run.records
+    figure = figures.front_figure([run])
+    assert figure.layout.xaxis.title.text == "evaluation"
+    best = next(t for t in figure.data if t.name == "knee")
+    assert records[int(best.x[0]) - 1].values["score"] == best.y[0]
+    every = next(t for t in figure.data if t.name == "evaluated")
+    assert all(records[int(x) - 1].values["score"] == y for x, y in zip(every.x, every.y, strict=True))
+
+
+def test_the_reference_point_is_stated_in_the_values_own_units(folder: RunFolder) -> None:
+    run = read_run(folder)
+    assert run.table is not None
+    assert run.baseline is not None
+    reference = reference_of([run.table, run.baseline], run.values)
+    assert reference is not None
+    assert f"score (%) {-reference[0]:.4g}, macs {reference[1]:,.0f}: the worst" in page(folder)
+
+
+def test_lines_through_one_option_lie_side_by_side_but_stay_at_their_option(folder: RunFolder) -> None:
+    run = read_run(folder)
+    figure = figures.parallel_figure(run)
+    assert figure is not None
+    ok = [r for r in run.records if r.status is Status.OK]
+    drawn = np.array(figure.data[0].dimensions[0]["values"])
+    assert np.round(drawn).tolist() == [r.choices[0] for r in ok]
+    assert len(np.unique(drawn)) == len(drawn)
 
 
 def test_three_targets_can_be_chosen_as_axes(folder: RunFolder) -> None:

@@ -18,6 +18,7 @@ from evoray.report.reading import RunView, hypervolume_curve, reference_of
 COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
+_CROWD = 1000  # points that need smaller marks
 _MOST_OPTIONS = 14  # genes named in a hover text
 
 Figure = Any  # plotly is untyped
@@ -66,7 +67,8 @@ def front_figure(runs: Sequence[RunView]) -> Figure:
             columns.append(data)
     figure.update_layout(xaxis_title=plain(first.label(names[1])), yaxis_title=plain(first.label(names[0])))
     if len(names) > 2:
-        figure.update_layout(updatemenus=[_axis_menu(first, names, columns)], margin={"t": 120})
+        menu = _axis_menu(first, names, columns)
+        return styled(figure, height=580).update_layout(updatemenus=[menu], legend={"y": -0.18, "yanchor": "top"})
     return styled(figure, height=520)
 
 
@@ -84,7 +86,7 @@ def _front_traces(run: RunView, colour: str, names: Sequence[str], several: bool
     if bad:
         ring = {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6}
         traces.append(_points(run, bad, _columns(bad, records, names), f"{prefix}infeasible", ring))
-    dot = {"color": colour, "size": 6, "opacity": 0.55}
+    dot = {"color": colour, "size": 6, "opacity": 0.55} if len(good) < _CROWD else {"color": colour, "size": 4, "opacity": 0.4}
     traces.append(_points(run, good, _columns(good, records, names), f"{prefix}evaluated", dot))
     best = run.front()
     if best is not None:
@@ -129,7 +131,7 @@ def _axis_menu(run: RunView, names: Sequence[str], columns: Sequence[dict[str, l
         for y, x in pairs
     ]
     look = {"bgcolor": "rgba(128,128,128,0.12)", "bordercolor": _GRID, "font": {"color": "#808080", "size": 12}}
-    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.28, "yanchor": "top", **look}
+    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", **look}
 
 
 def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
@@ -207,21 +209,23 @@ def time_figure(run: RunView) -> Figure | None:
     """Seconds of each phase, and of one measurement under each objective."""
     measured = {v["name"]: [r.seconds[v["name"]] for r in run.records if v["name"] in r.seconds] for v in run.values}
     measured = {name: seconds for name, seconds in measured.items() if seconds}
-    rows = [len(run.phases), len(measured)]
-    if not any(rows):
+    parts = [(title, len(part)) for title, part in (("each phase", run.phases), ("one measurement", measured)) if part]
+    if not parts:
         return None
-    heights = [max(count, 1) for count in rows]
-    titles = ("each phase", "one measurement")
-    figure = make_subplots(rows=2, cols=1, subplot_titles=titles, vertical_spacing=0.34, row_heights=heights)
-    phases = {"x": list(run.phases.values()), "y": [plain(name) for name in run.phases], "texttemplate": "%{x:,.1f} s"}
-    figure.add_trace(go.Bar(**phases, orientation="h", marker_color=COLOURS[0], showlegend=False, cliponaxis=False), row=1, col=1)
-    for index, (name, seconds) in enumerate(measured.items(), 1):
-        colour = COLOURS[index % len(COLOURS)]
-        figure.add_trace(go.Box(x=seconds, name=plain(name), marker_color=colour, showlegend=False), row=2, col=1)
-    figure.update_xaxes(title_text="seconds", rangemode="tozero", row=1, col=1)
-    figure.update_xaxes(title_text="seconds (logarithmic)", type="log", dtick="D2", row=2, col=1)
+    titles, heights = zip(*parts, strict=True)
+    figure = make_subplots(rows=len(parts), cols=1, subplot_titles=titles, vertical_spacing=0.34, row_heights=list(heights))
+    if run.phases:
+        names, seconds = [plain(name) for name in run.phases], list(run.phases.values())
+        bar = go.Bar(x=seconds, y=names, texttemplate="%{x:,.1f} s", orientation="h", marker_color=COLOURS[0], showlegend=False)
+        figure.add_trace(bar, row=1, col=1)
+        figure.update_xaxes(title_text="seconds", rangemode="tozero", row=1, col=1)
+    for index, (name, spent) in enumerate(measured.items(), 1):
+        box = go.Box(x=spent, name=plain(name), marker_color=COLOURS[index % len(COLOURS)], showlegend=False)
+        figure.add_trace(box, row=len(parts), col=1)
+    if measured:
+        figure.update_xaxes(title_text="seconds (logarithmic)", type="log", dtick="D2", row=len(parts), col=1)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    return styled(figure, height=230 + 44 * sum(heights))
+    return styled(figure, height=120 + 60 * len(parts) + 44 * sum(heights))
 
 
 def trust_figure(run: RunView) -> Figure | None:

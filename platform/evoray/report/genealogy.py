@@ -12,6 +12,8 @@ from evoray.records import Record
 from evoray.report.figures import COLOURS, GREY, hover, styled
 from evoray.report.reading import RunView
 
+_MOST_TICKS = 24  # generations that each get a number on the axis
+
 
 def ancestors(records: Mapping[str, Record], members: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
     """Keys of the members and all their known ancestors, and the (parent, child) edges between them."""
@@ -56,12 +58,12 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
                 y=[places[k][1] for k in chosen],
                 mode="markers",
                 name=title,
-                marker={"color": colour, "size": size, "line": {"width": 1, "color": "#fff"}},
+                marker={"color": colour, "size": size, "line": {"width": 1, "color": "rgba(255,255,255,0.6)"}},
                 text=[hover(run, records[k]) for k in chosen],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text="generation", dtick=1)
+    figure.update_xaxes(title_text="generation", dtick=1 if max(x for x, _ in places.values()) <= _MOST_TICKS else None)
     figure.update_yaxes(visible=False)
     return styled(figure, height=460)
 

@@ -26,7 +26,8 @@ def headline(run: RunView) -> str:
         words.append(f"The front's knee is <code>{html.escape(knee['key'])}</code>: {spoken}.")
         tiles.append((f"{len(best):,}", "on the Pareto front"))
         for name, index in zip(run.targets, np.argmin(losses, axis=0), strict=True):
-            tiles.append((_with_unit(run, name, best[name][int(index)].as_py()), f"best {html.escape(name)}"))
+            value = number(best[name][int(index)].as_py())
+            tiles.append((f"{value} <small>{html.escape(run.unit(name))}</small>", f"best {html.escape(name)}"))
         volumes = final_hypervolumes(run)
         if volumes is not None and volumes[1] > 0:
             ratio = f"{volumes[0] / volumes[1]:.3f} times"

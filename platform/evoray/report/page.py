@@ -88,8 +88,9 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
     parallel = figures.parallel_figure(run)
     if parallel is not None:
-        text = f"One line a network, coloured by {html.escape(run.label(run.targets[0]))}. Drag along an axis to keep only a range of it, and along a name to move an axis."
-        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=56 * len(parallel.data[0].dimensions)), _p(text))
+        colour = html.escape(run.label(run.targets[0]))
+        text = f"One line a network, coloured by {colour}. Drag along an axis to keep a range of it, along a name to move it."
+        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=54 * len(parallel.data[0].dimensions)), _p(text))
     tree = genealogy_figure(run)
     if tree is not None:
         page.section(f"Genealogy of the front{suffix}", page.figure(tree))
