@@ -28,7 +28,7 @@ class PhaseProgress:
         self._bars.update(self._task, completed=completed, note=note)
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._name}: {completed} of {self._total}  {note}", highlight=False)
+            self._console.print(f"{self._name}: {completed} of {self._total}  {note}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

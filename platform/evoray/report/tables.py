@@ -19,7 +19,8 @@ def front_table(job: Mapping[str, Any], front: pa.Table) -> Table:  # Any: job.j
     values = job["values"]
     names = [v["name"] for v in values]
     title = f"Pareto front: {len(front)} networks" if len(front) else "no feasible network yet"
-    table = Table("", "key", title=title, title_justify="left")
+    table = Table("", title=title, title_justify="left")
+    table.add_column("key", no_wrap=True, overflow="fold", min_width=max((len(k) for k in front["key"].to_pylist()), default=3))
     for value in values:
         unit = f" ({value['unit']})" if value["unit"] and value["unit"].lower() != value["name"] else ""
         arrow = {"maximize": " ↑", "minimize": " ↓"}[value["goal"]] if value["target"] else ""
