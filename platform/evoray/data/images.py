@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -113,10 +113,8 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
 
 
 @lru_cache(maxsize=4)
-def opened(source: ImageSource, split: str, read: object) -> MemorySplit:
+def opened(source: ImageSource, split: str, read: Callable[[Any, str], Arrays]) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
     check_split(split)
-    if not callable(read):
-        raise TypeError(f"read must be callable, got {type(read).__name__}")
     pixels, labels = read(source, split)
     return MemorySplit(pixels, labels, source.mean, source.std)
