@@ -158,8 +158,8 @@ def test_the_schedule_warms_up_and_never_rises_after() -> None:
     config = dataclasses.replace(CONFIG, epochs=30.0, warmup_epochs=2.0)
     rates = [learning_rate_at(step, config, 10) for step in range(300)]
     assert rates[0] == pytest.approx(0.1 * config.learning_rate)
-    assert all(a < b for a, b in itertools.pairwise(rates))
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a < b for a, b in itertools.pairwise(rates[:21]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
     assert rates[-1] == pytest.approx(config.floor * config.learning_rate)
 
 
