@@ -59,8 +59,7 @@ def train_on_ray(
     """
     if not ray.is_initialized():
         raise RuntimeError("Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training")
-    done = checkpoints.latest(folder)
-    if done is not None and done.state["step"] == total_steps(source, config):
+    if _is_finished(folder, source, config):
         return
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +77,7 @@ def train_on_ray(
                 "folder": str(folder),
                 "threads": threads_per_worker,
             },
-            scaling_config=ScalingConfig(
-                num_workers=num_workers,
-                use_gpu=use_gpu,
-                resources_per_worker={"CPU": threads_per_worker, **({"GPU": 1} if use_gpu else {})},
-            ),
+            scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             run_config=RunConfig(
                 name=f"fit-{time.time_ns()}", storage_path=str(scratch), failure_config=FailureConfig(max_failures=max_failures)
@@ -93,9 +88,18 @@ def train_on_ray(
         raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    finished = checkpoints.latest(folder)
-    if finished is None or finished.state["step"] != total_steps(source, config):
+    if not _is_finished(folder, source, config):
         raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
+
+
+def _is_finished(folder: Path, source: DataSource, config: TrainConfig) -> bool:
+    newest = checkpoints.latest(folder)
+    return newest is not None and newest.state["step"] == total_steps(source, config)
+
+
+def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) -> ScalingConfig:
+    resources = {"CPU": threads, "GPU": 1} if use_gpu else {"CPU": threads}
+    return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
 
 
 def _train_worker(arguments: Mapping[str, Any]) -> None:
