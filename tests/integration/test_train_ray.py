@@ -23,7 +23,7 @@ from evoray.distributed.training import train_on_ray
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
 SOURCE = data.load("digits", limit=240, image_size=16)
@@ -50,7 +50,7 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
     killed: list[int] = []
 
     def kill_one() -> None:
-        for _ in range(600):
+        for _ in range(5000):  # workers may take a minute to start
             if len(list((tmp_path / "cut").glob("step-*"))) and (workers := training_workers()):
                 killed.append(workers[-1].pid)
                 os.kill(workers[-1].pid, signal.SIGKILL)
