@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an index into its gene's options
+Keys = NDArray[np.bytes_]  # (n,): text ids as ASCII bytes
 Option = int | float | str | bool
 
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_DIGITS = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -98,25 +99,37 @@ class SearchSpace(Protocol):
         ...
 
 
+def key_array(space: SearchSpace, choices: Choices) -> Keys:
+    """(n,) text ids, as ASCII bytes, of rows that `repair` has already made canonical.
+
+    A gene takes as many base-36 digits as its number of options needs: one up to 36, two up to 1296, three up to 46,656.
+    """
+    longest = max((len(gene.options) for gene in space.genes), default=1)
+    if longest <= 36:
+        digits = choices
+    else:
+        places = [(i, 36**place) for i, gene in enumerate(space.genes) for place in reversed(range(_num_digits(len(gene.options))))]
+        columns, weights = np.array([i for i, _ in places]), np.array([w for _, w in places])
+        digits = choices[:, columns] // weights % 36
+    if digits.size == 0:
+        return np.zeros(len(digits), dtype=f"S{max(1, digits.shape[1])}")
+    return np.frombuffer(_DIGITS[digits].tobytes(), dtype=f"S{digits.shape[1]}")
+
+
 def canonical_keys(space: SearchSpace, choices: Choices) -> list[str]:
-    """Text ids of rows that `repair` has already made canonical: one base-36 digit a gene (two where a gene has over 36 options)."""
-    wide = [len(gene.options) > len(_DIGITS) for gene in space.genes]
-    if not any(wide):
-        table = np.frombuffer(_DIGITS.encode(), dtype=np.uint8)
-        rows = np.ascontiguousarray(table[choices])
-        return [row.tobytes().decode() for row in rows]
-    base = len(_DIGITS)
-    return [
-        "".join((_DIGITS[int(c) // base] if two else "") + _DIGITS[int(c) % base] for c, two in zip(row, wide, strict=True))
-        for row in choices
-    ]
+    """`key_array` as texts."""
+    return [key.decode() for key in key_array(space, choices).tolist()]
+
+
+def _num_digits(num_options: int) -> int:
+    return 1 if num_options <= 36 else 2 if num_options <= 36**2 else 3
 
 
 def architectures(space: SearchSpace, choices: Choices) -> list[Architecture]:
     """Canonical architectures of the rows of `choices` (n, g), repaired first."""
     repaired = space.repair(np.atleast_2d(np.asarray(choices, dtype=np.int16)))
     keys = canonical_keys(space, repaired)
-    return [Architecture(space.name, tuple(int(c) for c in row), key) for row, key in zip(repaired, keys, strict=True)]
+    return [Architecture(space.name, tuple(row), key) for row, key in zip(repaired.tolist(), keys, strict=True)]
 
 
 def architecture_of(space: SearchSpace, options: Mapping[str, Option]) -> Architecture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import ray
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from evoray import pareto, provenance, selection
+from evoray import provenance, selection
 from evoray.bench import Weights
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import PoolOptions, RayEvaluator
@@ -20,11 +20,13 @@ from evoray.distributed.metrics import SearchMetrics
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
 from evoray.ledger import FolderLedger, read_ledger
-from evoray.loop import Progress, Schedule, Search
-from evoray.records import Record, schema, to_table
+from evoray.loop import Search
+from evoray.migration import Migration
+from evoray.records import Records, schema, to_table
 from evoray.report.page import write_report
 from evoray.report.tables import front_table
 from evoray.run_folder import RunFolder
+from evoray.schedule import Progress, Schedule
 from evoray.shard import searchers_for
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
@@ -124,7 +126,7 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
     try:
         with FolderLedger(folder.ledger, columns) as ledger:
             _evolve(folder, config, composition, evaluator, ledger, console)
-            folder.write_front(selection.front(to_table(ledger.records.values(), columns), folder.job()["values"]))
+            folder.write_front(selection.front(to_table(ledger.records, columns), folder.job()["values"]))
             if config.search.baseline:
                 _compare(folder, config, composition, evaluator, ledger.records, console)
     finally:
@@ -143,13 +145,12 @@ def _evolve(
 
             def show(progress: Progress) -> None:
                 metrics.update(progress)
-                bar.update(progress.evaluations, _search_note(problem, progress))
+                bar.update(progress.evaluations, _search_note(progress))
 
             schedule = Schedule(
                 evaluations=search.evaluations,
                 population=search.population,
-                migrate_every=search.migrate_every,
-                num_migrants=search.num_migrants,
+                migration=Migration(every=search.migrate_every, num_migrants=search.num_migrants),
             )
             Search(problem, shards, evaluator, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
     finally:
@@ -161,7 +162,7 @@ def _compare(
     config: SupernetSearch,
     composition: Composition,
     evaluator: RayEvaluator,
-    known: Mapping[str, Record],
+    known: Records,
     console: Console,
 ) -> None:
     """Random search with as many evaluations; what the search has measured already is taken from it."""
@@ -188,11 +189,9 @@ def _compare(
         shards.close()
 
 
-def _search_note(problem: Any, progress: Progress) -> str:  # Any: Problem
-    losses, violations = problem.losses(list(progress.records.values()))
-    size = len(pareto.front(losses, violations))
+def _search_note(progress: Progress) -> str:
     failed = f", {progress.failed} failed" if progress.failed else ""
-    return f"generation {progress.generation}, front of {size}{failed}"
+    return f"generation {progress.generation}, front of {progress.front_size}{failed}"
 
 
 @contextmanager

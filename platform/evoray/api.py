@@ -17,11 +17,12 @@ from evoray import pareto, provenance, selection
 from evoray.bench import weights_of
 from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.feasibility import check_feasible
-from evoray.ledger import FolderLedger, Ledger, MemoryLedger
-from evoray.loop import Schedule, Search
+from evoray.ledger import FolderLedger, MemoryLedger
+from evoray.loop import Search
 from evoray.problem import Constraint, Problem
 from evoray.records import schema, to_table
 from evoray.run_folder import RunFolder
+from evoray.schedule import Schedule
 from evoray.searchers.base import Searcher
 from evoray.shard import LocalShards, searchers_for
 from objectives.base import CostModel, Goal, Objective
@@ -111,13 +112,15 @@ def search(
     columns = schema(problem.value_names, problem.measured_names)
     with ExitStack() as stack:
         folder = None if run_dir is None else _folder(run_dir, described, searcher, schedule, num_shards, seed)
-        ledger: Ledger = MemoryLedger() if folder is None else stack.enter_context(FolderLedger(folder.ledger, columns))
+        ledger: MemoryLedger | FolderLedger = (
+            MemoryLedger(len(space.genes)) if folder is None else stack.enter_context(FolderLedger(folder.ledger, columns))
+        )
         used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
         snapshots = None if folder is None else folder.shards
         Search(problem, LocalShards(problem, shard_searchers), used, ledger, schedule, snapshots=snapshots).run()
         if evaluator is None:
             used.close()
-        result = Result(to_table(ledger.records.values(), columns), described["values"], space)
+        result = Result(to_table(ledger.records, columns), described["values"], space)
         if folder is not None:
             folder.write_front(result.front())
     return result

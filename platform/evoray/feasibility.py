@@ -23,18 +23,17 @@ def check_feasible(problem: Problem, seed: int = 0) -> None:
     """
     if not problem.analytic_constraints:
         return
-    counts = variation.option_counts(problem.space.genes)
-    ordered = variation.ordered_genes(problem.space.genes)
+    kinds = variation.GeneKinds.of(problem.space.genes)
     rng = generator_for(seed, "feasibility")
-    corners = np.stack([np.zeros_like(counts), counts - 1])
-    choices = problem.space.repair(np.concatenate([corners, variation.sample(counts, _SAMPLES, rng)]))
+    corners = np.stack([np.zeros_like(kinds.counts), kinds.counts - 1])
+    choices = problem.space.repair(np.concatenate([corners, variation.sample(kinds, _SAMPLES, rng)]))
     violations = _violations(problem, choices)
     reached = {c.name: problem.cost_values(choices)[c.name] for c in problem.analytic_constraints}
     for _ in range(_DESCENT_ROUNDS):
         if violations.min() <= 0:
             return
         best = np.argsort(violations, kind="stable")[:_KEPT]
-        children = problem.space.repair(variation.mutate(np.repeat(choices[best], 4, axis=0), counts, ordered, 1.0 / len(counts), rng))
+        children = problem.space.repair(variation.mutate(np.repeat(choices[best], 4, axis=0), kinds, 1.0 / len(kinds.counts), rng))
         choices = np.concatenate([choices[best], children])
         violations = _violations(problem, choices)
     if violations.min() <= 0:

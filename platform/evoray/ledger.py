@@ -1,75 +1,130 @@
-"""The ledger: every finished evaluation, durable before it is used. A folder of small Parquet files, each written whole or not at all."""
+"""The ledger: every finished evaluation, durable before it is used. A folder of Parquet parts, each written whole or not at all."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Protocol
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from evoray.records import Record, from_table, to_table
-from evoray.run_folder import sync_folder
+from evoray.records import Record, Records, from_table, to_table
+from evoray.storage import Location, Storage, open_storage
+from searchspaces.base import Keys
 
 _log = logging.getLogger(__name__)
+_PART = re.compile(r"part-(\d+)(?:-(\d+))?\.parquet")
+_FAN_IN = 32  # so many parts of one size are merged into one
+_READ_ATTEMPTS = 5  # of listing the parts again when compaction has replaced some of them under the reader
 
 
 class Ledger(Protocol):
-    """Where a search writes its records before it uses them."""
-
-    @property
-    def records(self) -> Mapping[str, Record]:
-        """Every record by key, in the order of completion."""
-        ...
+    """Where a search writes its records before it uses them; it holds one record a key."""
 
     def append(self, records: Sequence[Record]) -> None:
-        """When it returns the records are kept, as safely as this ledger can."""
+        """Adds records of new keys. When it returns they are kept, as safely as this ledger can."""
         ...
+
+    def rows(self, keys: Keys) -> NDArray[np.int64]:
+        """(n,): the row of each key in the order of completion, -1 for one that is not there."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        """The records in these rows."""
+        ...
+
+    def __len__(self) -> int: ...
 
 
 class MemoryLedger:
     """For a search that leaves no files; lost with the process."""
 
-    def __init__(self) -> None:
-        self.records: dict[str, Record] = {}
+    def __init__(self, num_genes: int = 0) -> None:
+        self._parts: list[Records] = []
+        self._starts: list[int] = []
+        self._rows: dict[bytes, int] = {}
+        self._num_genes = num_genes
 
     def append(self, records: Sequence[Record]) -> None:
-        self.records.update({record.key: record for record in records})
+        if len(records) == 0:
+            return
+        columns, start = Records.of(records), len(self._rows)
+        self._rows.update(zip(columns.keys.tolist(), range(start, start + len(columns)), strict=True))
+        if len(self._rows) != start + len(columns):
+            raise ValueError("these records have keys that are in the ledger already, or twice: a network is recorded once")
+        self._parts.append(columns)
+        self._starts.append(start)
+
+    def rows(self, keys: Keys) -> NDArray[np.int64]:
+        known = self._rows
+        return np.fromiter((known.get(key, -1) for key in keys.tolist()), dtype=np.int64, count=len(keys))
+
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        if len(rows) == 0:
+            return Records.of([], self._num_genes)
+        of_part = np.searchsorted(self._starts, rows, side="right") - 1
+        used = np.unique(of_part)
+        found = Records.concat([self._parts[p].take(rows[of_part == p] - self._starts[p]) for p in used])
+        if len(used) == 1:
+            return found
+        order = np.empty(len(rows), dtype=np.int64)
+        order[np.argsort(of_part, kind="stable")] = np.arange(len(rows))
+        return found.take(order)
+
+    @property
+    def records(self) -> Records:
+        """Every record in the order of completion."""
+        if len(self._parts) > 1:
+            self._parts, self._starts = [Records.concat(self._parts)], [0]
+        return self._parts[0] if self._parts else Records.of([], self._num_genes)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 class FolderLedger:
     """The one writer of a ledger folder. Use it as a context manager, or call `close()`.
 
-    Attributes:
-        folder: Where the parts are.
-        records: Every record in the order of completion, read back at opening; one a key.
+    Small parts are merged in the background: the merged file stands before the merged ones go, so a crash loses nothing.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        """Opens or makes the folder, sets damaged parts aside and takes the lock.
+    def __init__(self, location: Location, table_schema: pa.Schema) -> None:
+        """Opens or makes the folder, a local path or a URI; sets damaged parts aside and becomes the one writer.
 
         Raises:
             RuntimeError: Another process writes to it.
             ValueError: The parts that are there have other columns.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self._schema = schema
-        self._lock = _lock(folder)
-        table = read_ledger(folder, set_aside=True)
-        if table is not None and table.schema.names != schema.names:
+        self._storage = open_storage(location)
+        self._schema = table_schema
+        self._unlock = self._storage.lock()
+        self._memory = MemoryLedger()
+        self._merging: Future[None] | None = None
+        self._merger = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        every = [part for part in map(_Part.of, self._storage.names("part-")) if part]
+        self._parts = _uncovered(every)
+        for part in every:
+            if part not in self._parts:
+                self._storage.delete(part.name)
+        table = _read(self._storage, self._parts, set_aside=True)
+        self._next = max([p.last for p in every] + _damaged(self._storage), default=-1) + 1
+        self._parts = [p for p in self._parts if p.name in self._storage.names("part-")]
+        if table is not None and table.schema.names != table_schema.names:
             self.close()
-            raise ValueError(f"{folder} has the columns {table.schema.names}, but this search writes {schema.names}: start a new run")
-        self.records: dict[str, Record] = {}
-        for record in from_table(table) if table is not None else ():
-            self.records.setdefault(record.key, record)
-        numbers = [int(part.stem.rpartition("-")[2]) for part in folder.glob("*part-*.parquet")]
-        self._next_part = max(numbers, default=-1) + 1
+            raise ValueError(
+                f"{self._storage.location} has the columns {table.schema.names}, but this search writes {table_schema.names}: start a new run"
+            )
+        if table is not None:
+            records = from_table(table)
+            first = np.unique(records.keys, return_index=True)[1]
+            self._memory.append(records.take(np.sort(first)))
 
     def append(self, records: Sequence[Record]) -> None:
         """Writes the records as one part; when it returns they survive a crash of the process or the machine.
@@ -77,26 +132,40 @@ class FolderLedger:
         Raises:
             OSError: They could not be written; none of them is in the ledger.
         """
-        if not records:
+        if len(records) == 0:
             return
-        part = self.folder / f"part-{self._next_part:08d}.parquet"
-        temporary = part.with_name(f".{part.name}.tmp")
+        part = _Part(self._next, self._next)
         try:
-            with temporary.open("wb") as stream:
-                pq.write_table(to_table(records, self._schema), stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, part)
-            sync_folder(self.folder)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        self._next_part += 1
-        self.records.update({record.key: record for record in records})
+            self._storage.write(part.name, _serialized(to_table(records, self._schema)))
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror or error}: {len(records)} finished evaluations could not be written to the ledger {self._storage.location}; "
+                "what was written before is safe: make room there or make it writable, then resume the run",
+            ) from None
+        self._next += 1
+        self._parts.append(part)
+        self._memory.append(records)
+        self._compact()
+
+    def rows(self, keys: Keys) -> NDArray[np.int64]:
+        return self._memory.rows(keys)
+
+    def take(self, rows: NDArray[np.int64]) -> Records:
+        return self._memory.take(rows)
+
+    @property
+    def records(self) -> Records:
+        """Every record in the order of completion."""
+        return self._memory.records
+
+    def __len__(self) -> int:
+        return len(self._memory)
 
     def close(self) -> None:
-        """Gives the lock back."""
-        self._lock.close()
+        """Waits for the merging that is under way and lets another process write."""
+        self._merger.shutdown(wait=True)
+        self._unlock()
 
     def __enter__(self) -> FolderLedger:
         return self
@@ -104,29 +173,104 @@ class FolderLedger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _compact(self) -> None:
+        """Starts merging when enough parts of one size stand at the end, unless a merging is under way."""
+        if self._merging is not None:
+            if not self._merging.done():
+                return
+            self._merging = None
+        tail = self._parts[-_FAN_IN:]
+        if len(tail) < _FAN_IN or any(p.level != tail[-1].level for p in tail):
+            return
+        merged = _Part(tail[0].first, tail[-1].last)
+        self._parts = [*self._parts[:-_FAN_IN], merged]
+        self._merging = self._merger.submit(self._merge, tail, merged)
 
-def read_ledger(folder: Path, *, set_aside: bool = False) -> pa.Table | None:
+    def _merge(self, parts: Sequence[_Part], merged: _Part) -> None:
+        try:
+            tables = [pq.read_table(pa.BufferReader(self._storage.read(p.name))) for p in parts]
+            self._storage.write(merged.name, _serialized(pa.concat_tables(tables)))
+            for part in parts:
+                self._storage.delete(part.name)
+        except (OSError, pa.ArrowException) as error:  # the small parts are still there and whole
+            _log.warning("ledger %s could not be compacted, it stays as it is: %s", self._storage.location, error)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file of the ledger: what was written by the appends `first` to `last`."""
+
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        return f"part-{self.first:08d}.parquet" if self.first == self.last else f"part-{self.first:08d}-{self.last:08d}.parquet"
+
+    @property
+    def level(self) -> int:
+        """How often it was merged."""
+        size, level = self.last - self.first + 1, 0
+        while size >= _FAN_IN:
+            size, level = size // _FAN_IN, level + 1
+        return level
+
+    @staticmethod
+    def of(name: str) -> _Part | None:
+        match = _PART.fullmatch(name)
+        return _Part(int(match[1]), int(match[2] or match[1])) if match else None
+
+
+def read_ledger(location: Location) -> pa.Table | None:
     """Every readable part in the order of completion, also while a run goes on; None when there is none.
 
-    A damaged part is named in a warning and left out; with `set_aside` it is renamed to "damaged-part-...", so that it is met once.
+    A damaged part is named in a warning and left out.
     """
-    tables = []
-    for part in sorted(folder.glob("part-*.parquet")):
+    storage = open_storage(location)
+    for _ in range(_READ_ATTEMPTS):
+        parts = _uncovered([part for part in map(_Part.of, storage.names("part-")) if part])
         try:
-            tables.append(pq.ParquetFile(part).read())
+            return _read(storage, parts, set_aside=False)
+        except FileNotFoundError:
+            continue
+    raise RuntimeError(f"the ledger {storage.location} changes faster than it can be read: try again")
+
+
+def num_parts(location: Location) -> int:
+    """How many files a ledger consists of at the moment."""
+    return len(open_storage(location).names("part-"))
+
+
+def _read(storage: Storage, parts: Sequence[_Part], *, set_aside: bool) -> pa.Table | None:
+    tables = []
+    for part in parts:
+        try:
+            tables.append(pq.read_table(pa.BufferReader(storage.read(part.name))))
+        except FileNotFoundError:
+            raise
         except (pa.ArrowException, OSError) as error:
             if set_aside:
-                part.rename(part.with_name(f"damaged-{part.name}"))
+                storage.rename(part.name, f"damaged-{part.name}")
             action = "it was set aside; its evaluations will be repeated" if set_aside else "its evaluations are left out"
-            _log.warning("ledger part %s is damaged (%s): %s", part, str(error).splitlines()[0], action)
+            _log.warning("ledger part %s/%s is damaged (%s): %s", storage.location, part.name, str(error).splitlines()[0], action)
     return pa.concat_tables(tables) if tables else None
 
 
-def _lock(folder: Path) -> IO[str]:
-    stream = (folder / ".lock").open("w")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.close()
-        raise RuntimeError(f"another process is writing to {folder}: wait until it ends, or end it, before resuming this run") from None
-    return stream
+def _uncovered(parts: Sequence[_Part]) -> list[_Part]:
+    """Without those that are inside of a merged one; in the order of writing."""
+    kept: list[_Part] = []
+    for part in sorted(parts, key=lambda p: (p.first, -p.last)):
+        if not kept or part.last > kept[-1].last:
+            kept.append(part)
+    return kept
+
+
+def _damaged(storage: Storage) -> list[int]:
+    parts = [_Part.of(name.removeprefix("damaged-")) for name in storage.names("damaged-part-")]
+    return [part.last for part in parts if part]
+
+
+def _serialized(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue()

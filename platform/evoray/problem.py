@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.records import Record, Status
+from evoray.records import Record, Records, Status
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Choices, SearchSpace, nearest
 
 Losses = NDArray[np.float64]  # (n, m): n candidates, m objectives, every column to be minimised
 WORST_VIOLATION = 1e30  # of a failed record: finite, so that states stay JSON, and beyond any real one
+STOPPED_VIOLATION = 1e29  # of a record that successive halving stopped: better than failed, worse than any broken constraint
 
 
 @dataclass(frozen=True)
@@ -147,19 +148,29 @@ class Problem:
 
     def losses(self, records: Sequence[Record]) -> tuple[Losses, NDArray[np.float64]]:
         """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as can be: the worst violation."""
-        losses = np.zeros((len(records), len(self.targets)))
-        violations = np.array([r.violation for r in records], dtype=np.float64)
-        signs = [self.goal(name).sign for name in self.targets]
-        for i, record in enumerate(records):
-            if record.status is Status.OK:
-                losses[i] = [sign * record.values[name] for sign, name in zip(signs, self.targets, strict=True)]
-            elif record.status is Status.FAILED:
-                violations[i] = WORST_VIOLATION
+        columns = Records.of(records, len(self.space.genes))
+        losses = np.zeros((len(columns), len(self.targets)))
+        violations = columns.violations.copy()
+        ok = columns.status == Status.OK.code
+        for j, name in enumerate(self.targets):
+            if len(columns) and name in columns.values:
+                losses[:, j] = np.where(ok, self.goal(name).sign * columns.values[name], 0.0)
+        violations[columns.status == Status.STOPPED.code] = STOPPED_VIOLATION
+        violations[columns.failed] = WORST_VIOLATION
         return losses, violations
 
+    def violations(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """(n,): sum of all constraints' violations over the values that are there; NaN counts as not there."""
+        num = len(next(iter(values.values()))) if values else 0
+        total = np.zeros(num)
+        for constraint in self.constraints:
+            if constraint.name in values:
+                total += np.nan_to_num(constraint.violation(values[constraint.name]), nan=0.0)
+        return total
+
     def violation(self, values: Mapping[str, float]) -> float:
-        """Sum of all constraints' violations over the values that are there."""
-        return float(sum(c.violation(np.array([values[c.name]]))[0] for c in self.constraints if c.name in values))
+        """The same for one candidate."""
+        return float(self.violations({name: np.array([value]) for name, value in values.items()})[0]) if values else 0.0
 
     def _described(self, name: str) -> Objective | CostModel:
         described: dict[str, Objective | CostModel] = {o.name: o for o in self.measured}

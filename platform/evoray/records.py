@@ -1,25 +1,42 @@
-"""Records: what is known of one evaluated candidate, and how a table of them looks in Arrow and Parquet."""
+"""Records: what is known of evaluated candidates; one as an object, many as columns, and how their table looks in Arrow and Parquet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+
+from searchspaces.base import Choices, Keys
+
+Floats = NDArray[np.float64]
+Texts = NDArray[np.object_]  # (n,) of str
 
 
 class Status(Enum):
     """How an evaluation ended.
 
     OK: every objective has a finite value. CANCELLED: a measured constraint was broken, so the objectives that come after it
-    were not measured. FAILED: an objective could not be measured, `Record.error` says why.
+    were not measured. STOPPED: others of its generation did better on a part of the evaluation budget, so it got no more of it.
+    FAILED: an objective could not be measured, `Record.error` says why.
     """
 
     OK = "ok"
     CANCELLED = "cancelled"
+    STOPPED = "stopped"
     FAILED = "failed"
+
+    @property
+    def code(self) -> int:
+        """Its number in `Records.status`."""
+        return STATUSES.index(self)
+
+
+STATUSES = tuple(Status)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +80,151 @@ class Record:
             raise ValueError(f"record {self.key}: a failed record and only that has an error, got {self.status} with {self.error!r}")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Records(Sequence[Record]):
+    """Many records as columns of equal length n, so that a million of them stay cheap; also a sequence of `Record`.
+
+    Attributes:
+        keys: (n,) ASCII bytes.
+        choices: (n, g) canonical.
+        values: By name (n,), NaN where it was not measured.
+        seconds: By name (n,), NaN where it was not measured.
+        violations: (n,).
+        status: (n,) indices into STATUSES.
+        errors, operators, workers, digests: (n,) texts.
+        attempts, shards, generations: (n,).
+        parents: (n, p) keys, b"" where there are fewer than p parents.
+    """
+
+    keys: Keys
+    choices: Choices
+    values: Mapping[str, Floats]
+    seconds: Mapping[str, Floats]
+    violations: Floats
+    status: NDArray[np.int8]
+    errors: Texts
+    attempts: NDArray[np.int32]
+    shards: NDArray[np.int32]
+    generations: NDArray[np.int32]
+    parents: Keys
+    operators: Texts
+    workers: Texts
+    digests: Texts
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[i] for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> Record | Records:
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        return Record(
+            key=self.keys[index].decode(),
+            choices=tuple(self.choices[index].tolist()),
+            values={name: float(column[index]) for name, column in self.values.items() if not np.isnan(column[index])},
+            seconds={name: float(column[index]) for name, column in self.seconds.items() if not np.isnan(column[index])},
+            violation=float(self.violations[index]),
+            status=STATUSES[self.status[index]],
+            error=self.errors[index],
+            attempts=int(self.attempts[index]),
+            shard=int(self.shards[index]),
+            generation=int(self.generations[index]),
+            parents=tuple(key.decode() for key in self.parents[index] if key),
+            operator=self.operators[index],
+            worker=self.workers[index],
+            weights_digest=self.digests[index],
+        )
+
+    def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Records:
+        """These rows, in this order."""
+        own = {name: getattr(self, name)[rows] for name in _PLAIN_COLUMNS}
+        return replace(
+            self, **own, values={n: c[rows] for n, c in self.values.items()}, seconds={n: c[rows] for n, c in self.seconds.items()}
+        )
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """(n,): which of them failed."""
+        return np.asarray(self.status == Status.FAILED.code)
+
+    @staticmethod
+    def of(records: Iterable[Record], num_genes: int = 0) -> Records:
+        """The columns of records; `num_genes` matters only when there are none."""
+        if isinstance(records, Records):
+            return records
+        rows = list(records)
+        num_parents = max((len(r.parents) for r in rows), default=0)
+        parents = [[*map(str.encode, r.parents), *[b""] * (num_parents - len(r.parents))] for r in rows]
+        return Records(
+            keys=np.array([r.key.encode() for r in rows], dtype=np.bytes_),
+            choices=np.array([r.choices for r in rows], dtype=np.int16).reshape(len(rows), -1 if rows else num_genes),
+            values={name: _column(rows, "values", name) for name in _names(r.values for r in rows)},
+            seconds={name: _column(rows, "seconds", name) for name in _names(r.seconds for r in rows)},
+            violations=np.array([r.violation for r in rows], dtype=np.float64),
+            status=np.array([r.status.code for r in rows], dtype=np.int8),
+            errors=texts([r.error for r in rows]),
+            attempts=np.array([r.attempts for r in rows], dtype=np.int32),
+            shards=np.array([r.shard for r in rows], dtype=np.int32),
+            generations=np.array([r.generation for r in rows], dtype=np.int32),
+            parents=np.array(parents, dtype=np.bytes_).reshape(len(rows), num_parents),
+            operators=texts([r.operator for r in rows]),
+            workers=texts([r.worker for r in rows]),
+            digests=texts([r.weights_digest for r in rows]),
+        )
+
+    @staticmethod
+    def concat(parts: Sequence[Records]) -> Records:
+        """One after the other; at least one part. A value that a part lacks is NaN there."""
+        if len(parts) == 1:
+            return parts[0]
+        own = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _PLAIN_COLUMNS if name != "parents"}
+        return Records(
+            **own,
+            parents=joined_parents([p.parents for p in parts]),
+            values={name: _joined(parts, "values", name) for name in _names(p.values for p in parts)},
+            seconds={name: _joined(parts, "seconds", name) for name in _names(p.seconds for p in parts)},
+        )
+
+
+_PLAIN_COLUMNS = tuple(f.name for f in fields(Records) if f.name not in ("values", "seconds"))
+
+
+def texts(values: Sequence[str]) -> Texts:
+    """(n,) texts as a column."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def joined_parents(parts: Sequence[Keys]) -> Keys:
+    """(n, p) blocks one after the other, padded with b"" to the widest."""
+    width, length = max(p.shape[1] for p in parts), max(p.dtype.itemsize for p in parts)
+    joined = np.zeros((sum(map(len, parts)), width), dtype=f"S{length}")
+    start = 0
+    for part in parts:
+        joined[start : start + len(part), : part.shape[1]] = part
+        start += len(part)
+    return joined
+
+
+def _names(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _column(rows: Sequence[Record], of: str, name: str) -> Floats:
+    return np.array([getattr(r, of).get(name, np.nan) for r in rows], dtype=np.float64)
+
+
+def _joined(parts: Sequence[Records], of: str, name: str) -> Floats:
+    return np.concatenate([getattr(p, of).get(name, np.full(len(p), np.nan)) for p in parts])
+
+
 def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
     """The ledger's columns: `value_names` (objectives and costs) each as a column, and "NAME_seconds" for each of `measured`.
 
@@ -92,54 +254,61 @@ def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
 
 
 def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
-    """Records as a table in the order given; a value that was not measured becomes null."""
-    rows = [_row(record, table_schema) for record in records]
-    return pa.Table.from_pylist(rows, schema=table_schema)
+    """Records as a table in the order given; a value that was not measured becomes null.
+
+    Raises:
+        ValueError: A record has a value that the schema has no column for.
+    """
+    rows = Records.of(records)
+    numbers = {**rows.values, **{f"{name}_seconds": column for name, column in rows.seconds.items()}}
+    unknown = [name for name in numbers if name not in table_schema.names]
+    if unknown:
+        raise ValueError(f"these records have values that the ledger has no column for: {unknown}")
+    columns: dict[str, pa.Array] = {name: pa.array(column, from_pandas=True) for name, column in numbers.items()}
+    columns |= {
+        "key": pa.array(rows.keys.astype("U") if len(rows) else [], type=pa.string()),
+        "choices": _lists(rows.choices.reshape(-1), np.full(len(rows), rows.choices.shape[1]), pa.int16()),
+        "violation": pa.array(rows.violations),
+        "status": pa.array([STATUSES[code].value for code in rows.status.tolist()], type=pa.string()),
+        "error": pa.array(rows.errors, type=pa.string()),
+        "attempts": pa.array(rows.attempts),
+        "shard": pa.array(rows.shards),
+        "generation": pa.array(rows.generations),
+        "parents": _lists(rows.parents[rows.parents != b""].astype("U"), (rows.parents != b"").sum(axis=1), pa.string()),
+        "operator": pa.array(rows.operators, type=pa.string()),
+        "worker": pa.array(rows.workers, type=pa.string()),
+        "weights_digest": pa.array(rows.digests, type=pa.string()),
+    }
+    missing = {name: pa.nulls(len(rows), pa.float64()) for name in table_schema.names if name not in columns}
+    return pa.table({**columns, **missing}).select(table_schema.names).cast(table_schema)
 
 
-def from_table(table: pa.Table) -> list[Record]:
+def from_table(table: pa.Table) -> Records:
     """The records that `to_table` wrote."""
     names = table.column_names
     seconds = [n for n in names if n.endswith("_seconds")]
     values = [n for n in names[2 : names.index("violation")] if n not in seconds]
-    return [
-        Record(
-            key=row["key"],
-            choices=tuple(row["choices"]),
-            values={n: row[n] for n in values if row[n] is not None},
-            seconds={n.removesuffix("_seconds"): row[n] for n in seconds if row[n] is not None},
-            violation=row["violation"],
-            status=Status(row["status"]),
-            error=row["error"],
-            attempts=row["attempts"],
-            shard=row["shard"],
-            generation=row["generation"],
-            parents=tuple(row["parents"]),
-            operator=row["operator"],
-            worker=row["worker"],
-            weights_digest=row["weights_digest"],
-        )
-        for row in table.to_pylist()
-    ]
+    parents = table["parents"].to_pylist()
+    num_parents = max(map(len, parents), default=0)
+    codes = {status.value: status.code for status in Status}
+    return Records(
+        keys=np.array(table["key"].to_pylist(), dtype=np.bytes_),
+        choices=np.array(table["choices"].combine_chunks().flatten(), dtype=np.int16).reshape(len(table), -1 if len(table) else 0),
+        values={n: table[n].to_numpy().astype(np.float64) for n in values},
+        seconds={n.removesuffix("_seconds"): table[n].to_numpy().astype(np.float64) for n in seconds},
+        violations=table["violation"].to_numpy().copy(),
+        status=np.array([codes[s] for s in table["status"].to_pylist()], dtype=np.int8),
+        errors=texts(table["error"].to_pylist()),
+        attempts=table["attempts"].to_numpy().copy(),
+        shards=table["shard"].to_numpy().copy(),
+        generations=table["generation"].to_numpy().copy(),
+        parents=np.array([[*p, *[""] * (num_parents - len(p))] for p in parents], dtype=np.bytes_).reshape(len(table), num_parents),
+        operators=texts(table["operator"].to_pylist()),
+        workers=texts(table["worker"].to_pylist()),
+        digests=texts(table["weights_digest"].to_pylist()),
+    )
 
 
-def _row(record: Record, table_schema: pa.Schema) -> dict[str, Any]:
-    fixed = {
-        "key": record.key,
-        "choices": list(record.choices),
-        "violation": record.violation,
-        "status": record.status.value,
-        "error": record.error,
-        "attempts": record.attempts,
-        "shard": record.shard,
-        "generation": record.generation,
-        "parents": list(record.parents),
-        "operator": record.operator,
-        "worker": record.worker,
-        "weights_digest": record.weights_digest,
-    }
-    seconds = {f"{name}_seconds": value for name, value in record.seconds.items()}
-    unknown = [name for name in (*record.values, *seconds) if name not in table_schema.names]
-    if unknown:
-        raise ValueError(f"record {record.key} has values that the ledger has no column for: {unknown}")
-    return {**fixed, **record.values, **seconds}
+def _lists(items: NDArray[Any], lengths: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(items, type=kind))

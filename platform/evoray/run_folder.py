@@ -21,6 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evoray.storage import sync_folder
+
 
 class RunFolder:
     """Paths and small files of one run.
@@ -126,15 +128,6 @@ def write_json(file: Path, value: Any) -> None:
         os.fsync(stream.fileno())
     os.replace(temporary, file)
     sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:

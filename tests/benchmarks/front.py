@@ -31,9 +31,10 @@ from evoray import pareto
 from evoray.bench import Bench
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import MemoryLedger
-from evoray.loop import Schedule, Search
+from evoray.loop import Search
 from evoray.problem import Problem
 from evoray.run_folder import RunFolder
+from evoray.schedule import Schedule
 from evoray.shard import LocalShards, searchers_for
 from jobs.supernet import pipeline
 from jobs.supernet.composition import compose
@@ -66,7 +67,7 @@ def evolve(problem: Problem, name: str, seed: int, evaluations: int, population:
     searchers = searchers_for(problem, name, num_shards=1, seed=seed, population=population)
     schedule = Schedule(evaluations=evaluations, population=population)
     Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem), ledger, schedule).run()
-    return problem.losses(list(ledger.records.values()))[0]
+    return problem.losses(ledger.records)[0]
 
 
 def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from evoray.evaluator import LocalEvaluator
 from evoray.problem import Constraint, Problem
 from evoray.records import Record
 from evoray.searchers.base import Searcher, TracesCandidates
-from searchspaces.base import Choices, architectures, canonical_keys
+from searchspaces.base import Choices, architectures, canonical_keys, key_array
 from tests.synthetic import TableSpace, table_problem
 
 NAMES = searchers.names()
@@ -125,13 +125,13 @@ def test_lineage_names_known_parents(name: str) -> None:
     problem = table_problem()
     searcher = fresh(name, problem)
     assert isinstance(searcher, TracesCandidates)
-    known: set[str] = set()
+    known: set[bytes] = set()
     for _ in range(5):
         choices = searcher.ask(12)
         lineage = searcher.lineage()
         assert len(lineage) == len(choices)
-        assert all(set(entry.parents) <= known for entry in lineage)
-        known |= set(canonical_keys(problem.space, choices))
+        assert {key for key in lineage.parents.ravel().tolist() if key} <= known
+        known |= set(key_array(problem.space, choices).tolist())
         searcher.tell(measured(problem, choices))
     assert searcher.num_duplicates >= 0
 

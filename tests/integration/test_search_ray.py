@@ -16,18 +16,20 @@ from evoray.distributed.evaluator import PoolOptions, RayEvaluator
 from evoray.distributed.shards import RayShards
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import FolderLedger, MemoryLedger
-from evoray.loop import Schedule, Search
+from evoray.loop import Search
+from evoray.migration import Migration
 from evoray.problem import Constraint, Problem
-from evoray.records import Record, Status, schema
+from evoray.records import Records, Status, schema
+from evoray.schedule import Schedule
 from evoray.shard import LocalShards, searchers_for
 from tests.synthetic import Faulty, Score, table_problem
 
 pytestmark = pytest.mark.ray
 
-SCHEDULE = Schedule(evaluations=60, population=10, migrate_every=2, num_migrants=2)
+SCHEDULE = Schedule(evaluations=60, population=10, migration=Migration(every=2, num_migrants=2))
 
 
-def local(problem: Problem) -> dict[str, Record]:
+def local(problem: Problem) -> Records:
     """What a search in this process records."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
@@ -35,12 +37,12 @@ def local(problem: Problem) -> dict[str, Record]:
     return ledger.records
 
 
-def facts(records: dict[str, Record]) -> dict[str, tuple[object, ...]]:
+def facts(records: Records) -> dict[str, tuple[object, ...]]:
     """All that must not depend on who measured what when."""
-    return {k: (r.choices, dict(r.values), r.violation, r.status, r.shard, r.generation, r.parents, r.operator) for k, r in records.items()}
+    return {r.key: (r.choices, dict(r.values), r.violation, r.status, r.shard, r.generation, r.parents, r.operator) for r in records}
 
 
-def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: object = None) -> dict[str, Record]:
+def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: object = None) -> Records:
     """What the same search on actors records; `disturb(evaluator, shards)` runs beside it."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
@@ -102,10 +104,10 @@ def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how
     faulty = problem.measured[0]
     assert isinstance(faulty, Faulty)
     assert len(ledger.records) == 24
-    failed = [r for r in ledger.records.values() if r.status is Status.FAILED]
+    failed = [r for r in ledger.records if r.status is Status.FAILED]
     assert failed
     assert all(faulty.fails(r.key) and reason in r.error and "(2 attempts)" in r.error for r in failed)
-    assert all(not faulty.fails(r.key) for r in ledger.records.values() if r.status is Status.OK)
+    assert all(not faulty.fails(r.key) for r in ledger.records if r.status is Status.OK)
 
 
 @pytest.mark.slow
@@ -119,9 +121,9 @@ def test_a_broken_measured_constraint_cancels_the_dear_objective(local_ray: None
         shards = LocalShards(problem, searchers_for(problem, "nsga2", num_shards=1, seed=0, population=16))
         Search(problem, shards, evaluator, ledger, Schedule(evaluations=32, population=16)).run()
         evaluator.close()
-        cancelled = {r.key for r in ledger.records.values() if r.status is Status.CANCELLED}
+        cancelled = {r.key for r in ledger.records if r.status is Status.CANCELLED}
         assert cancelled
-        assert all("dear" not in ledger.records[key].values and ledger.records[key].violation > 0 for key in cancelled)
+        assert all("dear" not in r.values and r.violation > 0 for r in ledger.records if r.key in cancelled)
     assert not cancelled & set(log.read_text().split())
 
 

@@ -26,7 +26,7 @@ def test_records_come_back_as_they_were() -> None:
         record("x"),
         record("y", values={"macs": 1.0}, seconds={}, status=Status.FAILED, error="score: no", violation=0.25, generation=3),
     ]
-    assert from_table(to_table(records, SCHEMA)) == records
+    assert list(from_table(to_table(records, SCHEMA))) == records
 
 
 def test_what_was_appended_is_there_after_opening_again(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_what_was_appended_is_there_after_opening_again(tmp_path: Path) -> None:
         ledger.append([record("x"), record("y")])
         ledger.append([record("z")])
     with FolderLedger(tmp_path, SCHEMA) as ledger:
-        assert list(ledger.records) == ["x", "y", "z"]
+        assert [r.key for r in ledger.records] == ["x", "y", "z"]
         ledger.append([record("w")])
     assert len(list(tmp_path.glob("part-*.parquet"))) == 3
 
@@ -56,7 +56,7 @@ def test_a_damaged_part_is_named_and_set_aside_and_the_rest_is_used(
     part = tmp_path / "part-00000000.parquet"
     part.write_bytes(part.read_bytes()[:-40] if damage is None else damage)
     with caplog.at_level(logging.WARNING), FolderLedger(tmp_path, SCHEMA) as ledger:
-        assert list(ledger.records) == ["y"]
+        assert [r.key for r in ledger.records] == ["y"]
         ledger.append([record("x")])
     assert "part-00000000.parquet is damaged" in caplog.text
     assert (tmp_path / "damaged-part-00000000.parquet").is_file()
@@ -79,7 +79,7 @@ def test_a_part_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, mon
         monkeypatch.setattr(pq, "write_table", full)
         with pytest.raises(OSError, match="No space left"):
             ledger.append([record("y")])
-        assert list(ledger.records) == ["x"]
+        assert [r.key for r in ledger.records] == ["x"]
     assert [f.name for f in tmp_path.iterdir() if f.name != ".lock"] == ["part-00000000.parquet"]
 
 

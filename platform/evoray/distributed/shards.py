@@ -21,7 +21,7 @@ _CALL_SECONDS = 600.0
 class RayShards:
     """The shards of a search, one actor each; they take no core of their own because they think while the objectives wait.
 
-    Between two calls of "state" every call is remembered, so that a rebuilt shard repeats them and stands where the lost one stood.
+    Between two calls of "state" each call is remembered, so that a rebuilt shard repeats them and stands where the lost one stood.
     """
 
     def __init__(self, problem: Problem, searchers: Sequence[Searcher]) -> None:
@@ -36,15 +36,17 @@ class RayShards:
     def num_shards(self) -> int:
         return len(self._actors)
 
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...] | None]) -> list[Any]:
         """As `ShardGroup.call`, on all shards at once.
 
         Raises:
             RuntimeError: A shard died again and again.
         """
-        refs = [getattr(actor, method).remote(*args) for actor, args in zip(self._actors, arguments, strict=True)]
-        results = [self._result(index, ref, method, args) for index, (ref, args) in enumerate(zip(refs, arguments, strict=True))]
-        for index, (args, result) in enumerate(zip(arguments, results, strict=True)):
+        called = [(index, args) for index, args in enumerate(arguments) if args is not None]
+        refs = [getattr(self._actors[index], method).remote(*args) for index, args in called]
+        results: list[Any] = [None] * len(self._actors)
+        for (index, args), ref in zip(called, refs, strict=True):
+            results[index] = result = self._result(index, ref, method, args)
             if method == "state":
                 self._states[index], self._done[index] = result, []
             else:

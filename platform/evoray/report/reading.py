@@ -53,7 +53,7 @@ class RunView:
 
     @property
     def records(self) -> list[Record]:
-        return [] if self.table is None else from_table(self.table)
+        return [] if self.table is None else list(from_table(self.table))
 
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""

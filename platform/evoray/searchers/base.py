@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.records import Record
-from searchspaces.base import Choices
+from evoray.records import Record, Texts, joined_parents
+from searchspaces.base import Choices, Keys, SearchSpace, key_array
 
 
 class Searcher(Protocol):
@@ -21,7 +21,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, records: Sequence[Record]) -> None:
-        """Takes finished records, also ones it never asked for; their order does not matter."""
+        """Takes finished records, also ones it never asked for; their order does not matter. They come as `evoray.records.Records`."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -33,17 +33,36 @@ class Searcher(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lineage:
-    """How one asked candidate was made.
+    """How candidates were made, as columns.
 
     Attributes:
-        operator: "sample", "crossover+mutation", "grid" ...
-        parents: Their keys.
+        operators: (n,) "sample", "crossover+mutation", "grid" ...
+        parents: (n, p) keys of their parents, b"" where there are fewer than p.
     """
 
-    operator: str
-    parents: tuple[str, ...] = ()
+    operators: Texts
+    parents: Keys
+
+    def __len__(self) -> int:
+        return len(self.operators)
+
+    def take(self, rows: NDArray[np.int64]) -> Lineage:
+        """These rows, in this order."""
+        return Lineage(self.operators[rows], self.parents[rows])
+
+    @staticmethod
+    def same(operator: str, num: int, parents: Keys | None = None) -> Lineage:
+        """`num` candidates made alike."""
+        return Lineage(np.full(num, operator, dtype=object), np.zeros((num, 0), dtype="S1") if parents is None else parents)
+
+    @staticmethod
+    def concat(parts: Sequence[Lineage]) -> Lineage:
+        """One after the other; at least one part."""
+        if len(parts) == 1:
+            return parts[0]
+        return Lineage(np.concatenate([p.operators for p in parts]), joined_parents([p.parents for p in parts]))
 
 
 @runtime_checkable
@@ -55,46 +74,70 @@ class TracesCandidates(Protocol):
         """How many proposals it has thrown away because their network had been asked for before."""
         ...
 
-    def lineage(self) -> Sequence[Lineage]:
-        """One for each row of the last `ask`."""
+    def lineage(self) -> Lineage:
+        """One row for each row of the last `ask`."""
         ...
 
 
 class Seen:
-    """The canonical rows a searcher has met, in order.
+    """The networks a searcher has met.
 
     Attributes:
         num_duplicates: Rows that `add_new` has refused.
     """
 
-    def __init__(self) -> None:
-        self._rows: dict[bytes, None] = {}
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._keys: dict[bytes, None] = {}
         self.num_duplicates = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._keys)
 
-    def add(self, choices: Choices) -> None:
-        """Adds rows, whether new or not."""
-        self._rows.update(dict.fromkeys(_texts(choices)))
+    def add(self, keys: Keys) -> None:
+        """Adds networks, whether new or not."""
+        self._keys.update(dict.fromkeys(keys.tolist()))
 
-    def add_new(self, choices: Choices) -> NDArray[np.int64]:
-        """Adds rows and counts those met before; the indices of the new ones, the first of equal rows only."""
-        fresh = []
-        for i, text in enumerate(_texts(choices)):
-            if text not in self._rows:
-                self._rows[text] = None
-                fresh.append(i)
-        self.num_duplicates += len(choices) - len(fresh)
+    def add_new(self, choices: Choices, limit: int) -> NDArray[np.int64]:
+        """Adds up to `limit` rows that are new, the first of equal rows only, and returns their indices; counts the old ones it met."""
+        keys = key_array(self._space, choices).tolist()
+        if len(keys) <= limit and len(set(keys)) == len(keys) and self._keys.keys().isdisjoint(keys):
+            self._keys.update(dict.fromkeys(keys))
+            return np.arange(len(keys))
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        fresh = sorted(i for key, i in first.items() if key not in self._keys)[:limit]
+        self._keys.update(dict.fromkeys([keys[i] for i in fresh]))
+        looked_at = fresh[-1] + 1 if len(fresh) == limit else len(keys)
+        self.num_duplicates += looked_at - len(fresh)
         return np.array(fresh, dtype=np.int64)
 
     def state(self) -> dict[str, Any]:
-        return {"rows": [row.hex() for row in self._rows], "num_duplicates": self.num_duplicates}
+        return {"keys": b" ".join(self._keys).decode(), "num_duplicates": self.num_duplicates}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._rows = dict.fromkeys(bytes.fromhex(row) for row in state["rows"])
+        self._keys = dict.fromkeys(state["keys"].encode().split())
         self.num_duplicates = state["num_duplicates"]
 
 
-def _texts(choices: Choices) -> list[bytes]:
-    return [row.tobytes() for row in np.ascontiguousarray(choices, dtype="<i2")]
+def ask_new(
+    seen: Seen, count: int, num_genes: int, draw: Callable[[int, int], tuple[Choices, Lineage]], *, rounds: int
+) -> tuple[Choices, Lineage]:
+    """Up to `count` rows that are new to `seen`, from as many rounds of `draw(missing, round)` as it takes, at most `rounds`.
+
+    `draw` may return more rows than are missing, so that a few duplicates do not cost a round.
+    """
+    found: list[Choices] = []
+    lineage: list[Lineage] = []
+    missing = count
+    for number in range(rounds):
+        if missing == 0:
+            break
+        drawn, origin = draw(missing, number)
+        new = seen.add_new(drawn, missing)
+        if len(new):
+            found.append(drawn[new])
+            lineage.append(origin.take(new))
+            missing -= len(new)
+    if not found:
+        return np.zeros((0, num_genes), dtype=np.int16), Lineage.same("sample", 0)
+    return np.concatenate(found), Lineage.concat(lineage)

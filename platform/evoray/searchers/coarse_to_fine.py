@@ -13,9 +13,9 @@ from evoray import pareto, variation
 from evoray.archive import Archive
 from evoray.problem import Problem
 from evoray.records import Record
-from evoray.searchers.base import Lineage, Seen
+from evoray.searchers.base import Lineage, Seen, ask_new
 from evoray.seeds import generator_for
-from searchspaces.base import Choices, Gene, canonical_keys
+from searchspaces.base import Choices, Gene
 
 _ROUNDS = 50  # of mutating or sampling again to replace duplicates
 
@@ -36,38 +36,28 @@ class CoarseToFine:
         if levels < 2:
             raise ValueError(f"coarse_to_fine needs at least 2 levels a kind of gene, got {levels}")
         self._problem = problem
-        self._counts = variation.option_counts(problem.space.genes)
-        self._ordered = variation.ordered_genes(problem.space.genes)
+        self._kinds = variation.GeneKinds.of(problem.space.genes)
         self._mutation_probability = mutation_probability
         self._rng = generator_for(seed, "coarse_to_fine")
         self._grid = problem.space.repair(skeletons(problem.space.genes, levels=levels, limit=grid_limit))
         self._next_skeleton = 0
-        self._seen = Seen()
-        self._lineage: list[Lineage] = []
+        self._seen = Seen(problem.space)
+        self._lineage = Lineage.same("grid", 0)
         self._archive = Archive(problem)
 
     def ask(self, count: int) -> Choices:
-        found, self._lineage = [np.zeros((0, len(self._counts)), dtype=np.int16)], []
-        missing = count
-        for _ in range(_ROUNDS + len(self._grid)):
-            if missing == 0:
-                break
-            drawn, lineage = self._coarse(missing) if self._next_skeleton < len(self._grid) else self._fine(missing)
-            new = self._seen.add_new(drawn)
-            found.append(drawn[new])
-            self._lineage += [lineage[i] for i in new]
-            missing -= len(new)
-        return np.concatenate(found)
+        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._draw, rounds=_ROUNDS + len(self._grid))
+        return choices
 
     @property
     def num_duplicates(self) -> int:
         return self._seen.num_duplicates
 
-    def lineage(self) -> Sequence[Lineage]:
+    def lineage(self) -> Lineage:
         return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add(self._archive.add(records))
+        self._seen.add(self._archive.add(records).keys)
         best = pareto.front(self._archive.losses, self._archive.violations)
         self._archive.keep(best if len(best) else np.argsort(self._archive.violations, kind="stable")[:1])
 
@@ -85,19 +75,21 @@ class CoarseToFine:
         self._seen.restore(state["seen"])
         self._archive.restore(state["archive"])
 
-    def _coarse(self, count: int) -> tuple[Choices, list[Lineage]]:
+    def _draw(self, count: int, _: int) -> tuple[Choices, Lineage]:
+        return self._coarse(count) if self._next_skeleton < len(self._grid) else self._fine(count)
+
+    def _coarse(self, count: int) -> tuple[Choices, Lineage]:
         rows = self._grid[self._next_skeleton : self._next_skeleton + count]
         self._next_skeleton += len(rows)
-        return rows, [Lineage("grid")] * len(rows)
+        return rows, Lineage.same("grid", len(rows))
 
-    def _fine(self, count: int) -> tuple[Choices, list[Lineage]]:
+    def _fine(self, count: int) -> tuple[Choices, Lineage]:
         if len(self._archive) == 0:
-            drawn = variation.sample(self._counts, count, self._rng)
-            return self._problem.space.repair(drawn), [Lineage("sample")] * count
+            drawn = variation.sample(self._kinds, count, self._rng)
+            return self._problem.space.repair(drawn), Lineage.same("sample", count)
         parents = self._rng.integers(0, len(self._archive), size=count)
-        mutated = variation.mutate(self._archive.choices[parents], self._counts, self._ordered, self._mutation_probability, self._rng)
-        keys = canonical_keys(self._problem.space, self._archive.choices)
-        return self._problem.space.repair(mutated), [Lineage("mutation", (keys[p],)) for p in parents]
+        mutated = variation.mutate(self._archive.choices[parents], self._kinds, self._mutation_probability, self._rng)
+        return self._problem.space.repair(mutated), Lineage.same("mutation", count, self._archive.keys[parents][:, None])
 
 
 def skeletons(genes: Sequence[Gene], *, levels: int, limit: int) -> NDArray[np.int16]:

@@ -12,9 +12,9 @@ from evoray import pareto, variation
 from evoray.archive import Archive
 from evoray.problem import Problem
 from evoray.records import Record
-from evoray.searchers.base import Lineage, Seen
+from evoray.searchers.base import Lineage, Seen, ask_new
 from evoray.seeds import generator_for
-from searchspaces.base import Choices, canonical_keys
+from searchspaces.base import Choices
 
 _ROUNDS = 20  # of breeding or sampling again to replace duplicates
 
@@ -22,8 +22,7 @@ _ROUNDS = 20  # of breeding or sampling again to replace duplicates
 class Nsga2:
     """Elitist (mu + lambda) evolution by rank and crowding under constraint domination; duplicates are rejected by identity.
 
-    Departs from the source in its operators, which act on option indices: uniform crossover, and a mutation that always
-    changes at least one gene.
+    Departs from the source in its operators, which are chosen gene by gene (`variation`).
     """
 
     def __init__(
@@ -32,39 +31,28 @@ class Nsga2:
         if population < 2:
             raise ValueError(f"nsga2 needs a population of at least 2, got {population}")
         self._problem = problem
-        self._counts = variation.option_counts(problem.space.genes)
-        self._ordered = variation.ordered_genes(problem.space.genes)
+        self._kinds = variation.GeneKinds.of(problem.space.genes)
         self._population = population
         self._crossover_probability = crossover_probability
-        self._mutation_probability = 1.0 / len(self._counts) if mutation_probability is None else mutation_probability
+        self._mutation_probability = 1.0 / len(self._kinds.counts) if mutation_probability is None else mutation_probability
         self._rng = generator_for(seed, "nsga2")
-        self._seen = Seen()
-        self._lineage: list[Lineage] = []
+        self._seen = Seen(problem.space)
+        self._lineage = Lineage.same("sample", 0)
         self._archive = Archive(problem)
 
     def ask(self, count: int) -> Choices:
-        found, self._lineage = [np.zeros((0, len(self._counts)), dtype=np.int16)], []
-        missing = count
-        for attempt in range(2 * _ROUNDS):
-            if missing == 0:
-                break
-            breeding = len(self._archive) >= 2 and attempt < _ROUNDS
-            drawn, lineage = self._breed(missing) if breeding else self._sample(missing)
-            new = self._seen.add_new(drawn)
-            found.append(drawn[new])
-            self._lineage += [lineage[i] for i in new]
-            missing -= len(new)
-        return np.concatenate(found)
+        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS)
+        return choices
 
     @property
     def num_duplicates(self) -> int:
         return self._seen.num_duplicates
 
-    def lineage(self) -> Sequence[Lineage]:
+    def lineage(self) -> Lineage:
         return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add(self._archive.add(records))
+        self._seen.add(self._archive.add(records).keys)
         self._archive.keep(pareto.survivors(self._archive.losses, self._archive.violations, self._population))
 
     def state(self) -> dict[str, Any]:
@@ -75,17 +63,20 @@ class Nsga2:
         self._seen.restore(state["seen"])
         self._archive.restore(state["archive"])
 
-    def _sample(self, count: int) -> tuple[Choices, list[Lineage]]:
-        drawn = self._problem.space.repair(variation.sample(self._counts, count, self._rng))
-        return drawn, [Lineage("sample")] * count
+    def _draw(self, count: int, number: int) -> tuple[Choices, Lineage]:
+        if len(self._archive) >= 2 and number < _ROUNDS:
+            return self._breed(count if number == 0 else 2 * count + 32)  # most of what is missing were duplicates: draw more at once
+        drawn = variation.sample(self._kinds, count, self._rng)
+        return self._problem.space.repair(drawn), Lineage.same("sample", count)
 
-    def _breed(self, count: int) -> tuple[Choices, list[Lineage]]:
+    def _breed(self, count: int) -> tuple[Choices, Lineage]:
         first, second = self._tournament(count), self._tournament(count)
-        crossed = variation.cross(self._archive.choices[first], self._archive.choices[second], self._crossover_probability, self._rng)
-        mutated = variation.mutate(crossed, self._counts, self._ordered, self._mutation_probability, self._rng)
-        keys = canonical_keys(self._problem.space, self._archive.choices)
-        lineage = [Lineage("crossover+mutation", tuple(dict.fromkeys((keys[a], keys[b])))) for a, b in zip(first, second, strict=True)]
-        return self._problem.space.repair(mutated), lineage
+        mother, father = self._archive.choices[first], self._archive.choices[second]
+        crossed = variation.cross(mother, father, self._kinds, self._crossover_probability, self._rng)
+        copies = (crossed == mother).all(axis=1) | (crossed == father).all(axis=1)
+        mutated = variation.mutate(crossed, self._kinds, self._mutation_probability, self._rng, force=copies)
+        parents = np.stack([self._archive.keys[first], np.where(first == second, b"", self._archive.keys[second])], axis=1)
+        return self._problem.space.repair(mutated), Lineage.same("crossover+mutation", count, parents)
 
     def _tournament(self, count: int) -> NDArray[np.int64]:
         """Binary tournaments; the population is kept best first, so the smaller index wins."""

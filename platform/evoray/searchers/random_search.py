@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from evoray import variation
 from evoray.problem import Problem
 from evoray.records import Record
-from evoray.searchers.base import Lineage, Seen
+from evoray.searchers.base import Lineage, Seen, ask_new
 from evoray.seeds import generator_for
 from searchspaces.base import Choices
 
@@ -22,31 +20,21 @@ class RandomSearch:
 
     def __init__(self, problem: Problem, *, seed: int) -> None:
         self._space = problem.space
-        self._counts = variation.option_counts(problem.space.genes)
+        self._kinds = variation.GeneKinds.of(problem.space.genes)
         self._rng = generator_for(seed, "random")
-        self._seen = Seen()
-        self._asked = 0
+        self._seen = Seen(problem.space)
+        self._lineage = Lineage.same("sample", 0)
 
     def ask(self, count: int) -> Choices:
-        found = [np.zeros((0, len(self._counts)), dtype=np.int16)]
-        missing = count
-        for _ in range(_ROUNDS):
-            if missing == 0:
-                break
-            drawn = self._space.repair(variation.sample(self._counts, missing, self._rng))
-            new = drawn[self._seen.add_new(drawn)]
-            found.append(new)
-            missing -= len(new)
-        choices = np.concatenate(found)
-        self._asked = len(choices)
+        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._sample, rounds=_ROUNDS)
         return choices
 
     @property
     def num_duplicates(self) -> int:
         return self._seen.num_duplicates
 
-    def lineage(self) -> Sequence[Lineage]:
-        return [Lineage("sample")] * self._asked
+    def lineage(self) -> Lineage:
+        return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
         """Random search learns nothing."""
@@ -57,6 +45,9 @@ class RandomSearch:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = state["rng"]
         self._seen.restore(state["seen"])
+
+    def _sample(self, count: int, _: int) -> tuple[Choices, Lineage]:
+        return self._space.repair(variation.sample(self._kinds, count, self._rng)), Lineage.same("sample", count)
 
 
 def build(problem: Problem, *, seed: int, population: int) -> RandomSearch:

@@ -18,7 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from evoray.run_folder import sync_folder, write_json
+from evoray.run_folder import write_json
+from evoray.storage import sync_folder
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")

@@ -19,12 +19,12 @@ class Sandwich:
         self._space = space
         self._seed = seed
         self._num_random = num_random
-        self._counts = variation.option_counts(space.genes)
+        self._kinds = variation.GeneKinds.of(space.genes)
         self._biggest, self._smallest = biggest(space), smallest(space)
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "sandwich", step)
-        between = architectures(self._space, variation.sample(self._counts, self._num_random, rng)) if self._num_random else []
+        between = architectures(self._space, variation.sample(self._kinds, self._num_random, rng)) if self._num_random else []
         return [self._biggest, *between, self._smallest]
 
     def feedback(self, architectures: Sequence[Architecture], losses: Sequence[float]) -> None:

@@ -17,11 +17,11 @@ class Uniform:
         self._space = space
         self._seed = seed
         self._num_random = max(1, num_random)
-        self._counts = variation.option_counts(space.genes)
+        self._kinds = variation.GeneKinds.of(space.genes)
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "uniform", step)
-        return architectures(self._space, variation.sample(self._counts, self._num_random, rng))
+        return architectures(self._space, variation.sample(self._kinds, self._num_random, rng))
 
     def feedback(self, architectures: Sequence[Architecture], losses: Sequence[float]) -> None:
         """Learns nothing."""

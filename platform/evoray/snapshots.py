@@ -1,0 +1,78 @@
+"""Snapshots: where a search stood at a barrier, so that resuming need not replay everything. Losing one loses no evaluation."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from evoray.shard import ShardGroup
+from evoray.storage import Location, open_storage
+
+_log = logging.getLogger(__name__)
+_KEPT = 3
+_SHARE = 0.05  # of a search's time that may go into snapshots
+
+
+class Snapshots:
+    """Files "generation-NNNNNN.json" in a folder; without a folder nothing is kept, but shards still hand in their states."""
+
+    def __init__(self, location: Location | None) -> None:
+        self._storage = None if location is None else open_storage(location)
+        self._free_at = 0.0  # on the monotonic clock: before that, saving would take more than its share
+
+    @property
+    def is_due(self) -> bool:
+        """Whether saving keeps within its share of the time."""
+        return time.monotonic() >= self._free_at
+
+    def save(self, shards: ShardGroup, number: int, about: Mapping[str, Any]) -> None:  # Any: JSON, here and below
+        """Writes the states of all shards with `about`, "statistics" among it completed; the oldest files go."""
+        start = time.monotonic()
+        states = shards.call("state", [()] * shards.num_shards)
+        if self._storage is not None:
+            whole = {**about, "statistics": {**about["statistics"], **_summed(states)}, "shards": states}
+            text = json.dumps(whole, allow_nan=False)
+            self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
+            for old in self._storage.names("generation-")[:-_KEPT]:
+                self._storage.delete(old)
+        cost = time.monotonic() - start
+        self._free_at = start + cost / _SHARE
+
+    def restore(self, shards: ShardGroup, take: Callable[[Mapping[str, Any]], None]) -> None:
+        """Gives the newest usable snapshot to `take`, then its states to the shards; an unusable one is set aside.
+
+        `take` raises ValueError, KeyError or TypeError for a snapshot that does not fit the ledger, and changes nothing then.
+        """
+        names = [] if self._storage is None else self._storage.names("generation-")
+        fresh = shards.call("state", [()] * shards.num_shards) if names else []
+        for name in reversed(names):
+            assert self._storage is not None
+            try:
+                snapshot = json.loads(bytes(self._storage.read(name)))
+                shards.call("restore", [(state,) for state in snapshot["shards"]])
+                take(snapshot)
+            except (ValueError, KeyError, TypeError) as error:
+                self._storage.rename(name, f"damaged-{name}")
+                _log.warning(
+                    "search state %s/%s cannot be used (%s): it was set aside, an older one is used", self._storage.location, name, error
+                )
+                shards.call("restore", [(state,) for state in fresh])
+                continue
+            return
+
+
+def _summed(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    rejected: dict[str, int] = {}
+    for state in states:
+        for reason, count in state["rejected"].items():
+            rejected[reason] = rejected.get(reason, 0) + count
+    return {
+        "proposed": sum(s["proposed"] for s in states),
+        "duplicates": sum(s["duplicates"] for s in states),
+        "rejected": rejected,
+    }

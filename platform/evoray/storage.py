@@ -1,0 +1,244 @@
+"""Storage: small files written whole or not at all, in a local folder or at any URI that pyarrow.fs or fsspec opens."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pyarrow import fs
+
+_BEAT_SECONDS = 2.0  # between two signs of life of a lease's owner
+_BEATS_AWAITED = 4  # without one, the owner counts as dead
+
+Location = str | os.PathLike[str]
+
+
+class Storage(Protocol):
+    """One folder of files."""
+
+    @property
+    def location(self) -> str:
+        """Path or URI, for messages."""
+        ...
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of its files that begin with `prefix`, sorted."""
+        ...
+
+    def write(self, name: str, data: pa.Buffer) -> None:
+        """When it returns the file is durable; a reader sees the old file or the whole new one.
+
+        Raises:
+            OSError: It could not be written; nothing has changed.
+        """
+        ...
+
+    def read(self, name: str) -> pa.Buffer: ...
+
+    def rename(self, old: str, new: str) -> None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def lock(self) -> Callable[[], None]:
+        """Makes this process the one writer; returns what gives that up.
+
+        Raises:
+            RuntimeError: Another process is the writer.
+        """
+        ...
+
+
+def open_storage(location: Location) -> Storage:
+    """The folder at a path or a URI; made when it is not there.
+
+    Raises:
+        ValueError: The URI's scheme is not known.
+        OSError: The folder cannot be made or reached.
+    """
+    text = os.fspath(location)
+    if text.startswith("file://"):
+        return LocalStorage(Path(text.removeprefix("file://")))
+    if "://" not in text:
+        return LocalStorage(Path(text))
+    return ArrowStorage(text, *_filesystem(text))
+
+
+class LocalStorage:
+    """A local folder: written beside, flushed to the disk, renamed into place; locked by the operating system."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    @property
+    def location(self) -> str:
+        return str(self._folder)
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix))
+
+    def write(self, name: str, data: pa.Buffer) -> None:
+        temporary = self._folder / f".{name}.tmp"
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self._folder / name)
+            sync_folder(self._folder)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def read(self, name: str) -> pa.Buffer:
+        return pa.py_buffer((self._folder / name).read_bytes())
+
+    def rename(self, old: str, new: str) -> None:
+        os.replace(self._folder / old, self._folder / new)
+
+    def delete(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+    def lock(self) -> Callable[[], None]:
+        stream = (self._folder / ".lock").open("w")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise _taken(self.location) from None
+        return stream.close
+
+
+class ArrowStorage:
+    """A folder in an object store or any other file system; its one writer holds a lease that it renews every two seconds.
+
+    Whether an owner still lives is seen by its renewals alone, never by comparing clocks.
+    """
+
+    def __init__(self, uri: str, filesystem: fs.FileSystem, folder: str) -> None:
+        self._uri = uri
+        self._fs = filesystem
+        self._folder = folder
+        self._fs.create_dir(folder, recursive=True)
+        # An object appears whole when its upload ends; elsewhere a half-written file would be seen.
+        self._appears_whole = filesystem.type_name in ("s3", "gcs", "abfs")
+
+    @property
+    def location(self) -> str:
+        return self._uri
+
+    def names(self, prefix: str) -> list[str]:
+        selector = fs.FileSelector(self._folder, allow_not_found=True)
+        return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.is_file and i.base_name.startswith(prefix))
+
+    def write(self, name: str, data: pa.Buffer) -> None:
+        target = name if self._appears_whole else f".{name}.tmp"
+        with self._fs.open_output_stream(self._path(target)) as stream:
+            stream.write(data)
+        if target != name:
+            self.rename(target, name)
+
+    def read(self, name: str) -> pa.Buffer:
+        with self._fs.open_input_stream(self._path(name)) as stream:
+            return pa.py_buffer(stream.read())
+
+    def rename(self, old: str, new: str) -> None:
+        self._fs.move(self._path(old), self._path(new))
+
+    def delete(self, name: str) -> None:
+        if name in self.names(name):
+            self._fs.delete_file(self._path(name))
+
+    def lock(self) -> Callable[[], None]:
+        if self._lease() is not None and self._is_alive():
+            raise _taken(self.location)
+        lease = _Lease(self)
+        if self._lease() != lease.text:
+            lease.close()
+            raise _taken(self.location)
+        return lease.close
+
+    def _is_alive(self) -> bool:
+        before = self._lease()
+        for _ in range(_BEATS_AWAITED):
+            time.sleep(_BEAT_SECONDS)
+            if self._lease() != before:
+                return True
+        return False
+
+    def _lease(self) -> str | None:
+        if ".lease" not in self.names(".lease"):
+            return None
+        return bytes(self.read(".lease")).decode()
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+
+class _Lease:
+    """Writes a new sign of life until it is closed."""
+
+    def __init__(self, storage: ArrowStorage) -> None:
+        self._storage = storage
+        self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex}"
+        self._stop = threading.Event()
+        self.text = ""
+        self._beat(0)
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread.start()
+
+    def _beat(self, number: int) -> None:
+        self.text = json.dumps({"owner": self._owner, "beat": number})
+        self._storage.write(".lease", pa.py_buffer(self.text.encode()))
+
+    def _renew(self) -> None:
+        number = 0
+        while not self._stop.wait(_BEAT_SECONDS):
+            number += 1
+            try:
+                self._beat(number)
+            except OSError:
+                continue  # the next beat tries again; the ledger's own writes report a store that is gone
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._storage.delete(".lease")
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _taken(location: str) -> RuntimeError:
+    return RuntimeError(f"another process is writing to {location}: wait until it ends, or end it, before resuming this run")
+
+
+def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+        return filesystem, path
+    except pa.ArrowInvalid:
+        pass
+    import fsspec  # only for schemes that Arrow itself does not know
+
+    try:
+        handler: Any = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise ValueError(
+            f"cannot open {uri!r} ({error}): give a local folder, or a URI of pyarrow.fs or fsspec such as s3://bucket/run"
+        ) from None
+    return fs.PyFileSystem(fs.FSSpecHandler(handler[0])), handler[1].rstrip("/")
