@@ -15,8 +15,9 @@ from rich.console import Console
 from evoray import provenance, selection
 from evoray.bench import Weights
 from evoray.distributed.cluster import cluster
-from evoray.distributed.evaluator import PoolOptions, RayEvaluator
+from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
+from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
 from evoray.ledger import FolderLedger, read_ledger

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from evoray.bench import Bench, Measurement, Weights
+from evoray.bench import Bench, Weights
 from evoray.problem import Problem
 from evoray.records import Record, Status
 from searchspaces.base import Architecture
@@ -52,35 +52,53 @@ class Attempt:
         waiting: Objectives of the present stage that have no value yet.
     """
 
-    def __init__(self, problem: Problem, architecture: Architecture, *, max_attempts: int, weights_digest: str) -> None:
+    __slots__ = (
+        "_cancelled",
+        "_digest",
+        "_error",
+        "_max_attempts",
+        "_problem",
+        "_seconds",
+        "_stages",
+        "_tries",
+        "_values",
+        "_workers",
+        "architecture",
+        "waiting",
+    )
+
+    def __init__(
+        self, problem: Problem, architecture: Architecture, order: Sequence[Sequence[str]], *, max_attempts: int, weights_digest: str
+    ) -> None:
+        """`order` is `stages(problem)`."""
         self.architecture = architecture
         self._problem = problem
-        self._stages = stages(problem)
+        self._stages = list(order[1:])
         self._max_attempts = max_attempts
-        self._weights_digest = weights_digest
+        self._digest = weights_digest
         self._values: dict[str, float] = {}
         self._seconds: dict[str, float] = {}
         self._tries: dict[str, int] = {}
         self._error = ""
         self._cancelled = False
         self._workers: list[str] = []
-        self.waiting: list[str] = self._stages.pop(0) if self._stages else []
+        self.waiting: list[str] = list(order[0]) if order else []
 
-    def take(self, name: str, measurement: Measurement) -> bool:
-        """Takes one objective's measurement; True when that objective has to be measured again."""
+    def take(self, name: str, value: float | None, seconds: float, error: str, worker: str) -> bool:
+        """Takes one objective's measurement, None for a failed one; True when that objective has to be measured again."""
         self._tries[name] = self._tries.get(name, 0) + 1
-        if measurement.worker and measurement.worker not in self._workers:
-            self._workers.append(measurement.worker)
-        if measurement.value is None:
+        if worker and worker not in self._workers:
+            self._workers.append(worker)
+        if value is None:
             if self._tries[name] < self._max_attempts:
                 return True
             tries = f" ({self._tries[name]} attempts)" if self._tries[name] > 1 else ""
-            self._error = f"{name}: {measurement.error}{tries}"
+            self._error = f"{name}: {error}{tries}"
             self.waiting, self._stages = [], []
             return False
-        self._values[name] = measurement.value
-        self._seconds[name] = measurement.seconds
-        self.waiting = [n for n in self.waiting if n != name]
+        self._values[name] = value
+        self._seconds[name] = seconds
+        self.waiting.remove(name)
         return False
 
     def next_stage(self) -> list[str]:
@@ -89,7 +107,7 @@ class Attempt:
             if self._problem.violation(self._values) > 0:
                 self._cancelled, self._stages = True, []
             else:
-                self.waiting = self._stages.pop(0)
+                self.waiting = list(self._stages.pop(0))
                 return self.waiting
         return []
 
@@ -105,7 +123,7 @@ class Attempt:
             error=self._error,
             attempts=max(self._tries.values(), default=1),
             worker=" ".join(self._workers),
-            weights_digest=self._weights_digest,
+            weights_digest=self._digest,
         )
 
 
@@ -116,6 +134,7 @@ class LocalEvaluator:
         self, problem: Problem, weights: Weights | None = None, *, weights_digest: str = "", max_attempts: int = 1, device: str = "cpu"
     ) -> None:
         self._problem = problem
+        self._order = stages(problem)
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
         threads = torch.get_num_threads()
@@ -138,9 +157,10 @@ class LocalEvaluator:
         self._queue.clear()
 
     def _evaluate(self, architecture: Architecture) -> Record:
-        attempt = Attempt(self._problem, architecture, max_attempts=self._max_attempts, weights_digest=self._weights_digest)
+        attempt = Attempt(self._problem, architecture, self._order, max_attempts=self._max_attempts, weights_digest=self._weights_digest)
         while attempt.waiting:
             name = attempt.waiting[0]
-            attempt.take(name, self._benches[name].measure([architecture])[0])
+            measured = self._benches[name].measure([architecture])[0]
+            attempt.take(name, measured.value, measured.seconds, measured.error, measured.worker)
             attempt.next_stage()
         return attempt.record()

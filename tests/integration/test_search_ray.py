@@ -12,7 +12,8 @@ pytest.importorskip("ray")
 
 import ray
 
-from evoray.distributed.evaluator import PoolOptions, RayEvaluator
+from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import FolderLedger, MemoryLedger

@@ -1,0 +1,286 @@
+"""A pool of bench actors for one objective: batches, time-outs, replacement of lost actors, stealing, release when idle."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import RayActorError, RayError, TaskCancelledError
+
+from evoray.evaluator import Attempt
+from objectives.base import Needs
+
+_log = logging.getLogger(__name__)
+_OPENING_SECONDS = 600.0  # an actor may wait this long for its resources, imports and data before it is started anew
+_OPENING_ATTEMPTS = 3
+_BATCH_SECONDS = 0.1  # a call should last about so long: a hundred times what it costs
+_LARGEST_BATCH = 1024
+_PIPELINED_SECONDS = 0.25  # calls shorter than this are sent two at a time, so that an actor never waits for the driver
+_STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
+
+Ref = Any  # Ray's handles are untyped
+Measured = tuple[Attempt, float | None, float, str, str]  # candidate, value, seconds, error, worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions:
+    """How objective actors are run.
+
+    Attributes:
+        workers: Actors of each objective, at most.
+        workers_of: Objectives with another number of actors, by name.
+        batch_size: Candidates in one call; None for what lasts a tenth of a second.
+        timeout_seconds: A measurement that takes longer is stopped with its actor.
+        max_attempts: How often one measurement is started before its candidate counts as failed.
+        idle_seconds: Actors without work for so long are released; they are started again when there is work.
+    """
+
+    workers: int = 1
+    workers_of: Mapping[str, int] | None = None
+    batch_size: int | None = None
+    timeout_seconds: float = 120.0
+    max_attempts: int = 2
+    idle_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        counts = [self.workers, self.max_attempts, *(self.workers_of or {}).values()]
+        if min(counts) < 1 or min(self.timeout_seconds, self.idle_seconds) <= 0 or (self.batch_size is not None and self.batch_size < 1):
+            raise ValueError(f"objective workers, attempts and batch size must be at least 1 and the times positive, got {self}")
+
+
+@dataclass(eq=False)
+class _Worker:
+    """An actor and its calls in flight, the running one first."""
+
+    actor: Ref
+    calls: deque[Ref] = field(default_factory=deque)
+    name: str = ""
+    idle_since: float = math.inf
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.name)
+
+
+@dataclass(eq=False)
+class _Call:
+    """Candidates on their way; none while the actor opens. The deadline is set when the call becomes its actor's first."""
+
+    worker: _Worker
+    attempts: list[Attempt]
+    deadline: float = math.inf
+    first_since: float = math.inf
+    is_recalled: bool = False
+
+
+class Pool:
+    """The actors of one objective.
+
+    A batch whose actor died or was late is split: its candidates are measured again one by one, so that only the one which is to
+    blame counts an attempt. Everything that ends comes out of `take`.
+    """
+
+    def __init__(self, name: str, num_workers: int, needs: Needs, start: Callable[[], Ref], options: PoolOptions) -> None:
+        self.name = name
+        self._num_workers = num_workers
+        self._needs = needs
+        self._start_actor = start
+        self._options = options
+        self._queue: deque[Attempt] = deque()
+        self._suspects: deque[Attempt] = deque()
+        self._workers: list[_Worker] = []
+        self._calls: dict[Ref, _Call] = {}
+        self._seconds_each = math.nan  # moving average
+        self._failed_openings = 0
+        self._start_missing(num_workers)
+
+    @property
+    def refs(self) -> list[Ref]:
+        """What is in flight."""
+        return list(self._calls)
+
+    def push(self, attempt: Attempt) -> None:
+        """Queues a candidate."""
+        self._queue.append(attempt)
+
+    def push_again(self, attempt: Attempt) -> None:
+        """Queues a candidate that failed: it will be measured alone."""
+        self._suspects.append(attempt)
+
+    def dispatch(self) -> None:
+        """Sends what waits to actors that are free; starts actors that are missing, releases those that are idle."""
+        now = time.monotonic()
+        if self._queue or self._suspects:
+            self._start_missing(min(self._num_workers, len(self._queue) + len(self._suspects) + len(self._calls)))
+            self._send(now)
+        else:
+            self._steal(now)
+            self._release(now)
+
+    def take(self, ref: Ref) -> Iterator[Measured]:
+        """The measurements that a finished call brought.
+
+        Raises:
+            RuntimeError: No actor of the pool can be opened.
+        """
+        call = self._calls.get(ref)
+        if call is None:
+            return
+        try:
+            result = ray.get(ref)
+        except TaskCancelledError:
+            self._forget(ref, call)
+            self._queue.extendleft(reversed(call.attempts))
+        except RayActorError as error:
+            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0)
+        except RayError as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
+            self._forget(ref, call)
+            yield from self._blame(call, _reason(error), 0.0)
+        else:
+            self._forget(ref, call)
+            if not call.worker.is_open:
+                call.worker.name, self._failed_openings = result, 0
+            else:
+                yield from self._measured(call, result)
+
+    def stop_late(self) -> Iterator[Measured]:
+        """Kills the actors whose call is past its deadline; what they measured fails or is tried again."""
+        now = time.monotonic()
+        for call in [c for c in self._calls.values() if c.deadline < now]:
+            ray.kill(call.worker.actor)
+            if call.worker.is_open:
+                limit = self._options.timeout_seconds
+                yield from self._lost(call.worker, f"did not return within {limit:g} s", limit)
+            else:
+                why = f"it was not ready after {_OPENING_SECONDS:g} s; does the cluster have {self._needs}?"
+                yield from self._lost(call.worker, why, 0.0)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            ray.kill(worker.actor)
+        self._workers, self._calls = [], {}
+
+    def _start_missing(self, wanted: int) -> None:
+        while len(self._workers) < wanted:
+            worker = _Worker(self._start_actor())
+            self._workers.append(worker)
+            self._add(_Call(worker, []), worker.actor.ready.remote())
+
+    def _add(self, call: _Call, ref: Ref) -> None:
+        self._calls[ref] = call
+        call.worker.calls.append(ref)
+        call.worker.idle_since = math.inf
+        if len(call.worker.calls) == 1:
+            self._begin(call)
+
+    def _begin(self, call: _Call) -> None:
+        """The call is its actor's first now."""
+        call.first_since = time.monotonic()
+        limit = self._options.timeout_seconds
+        usual = limit if math.isnan(self._seconds_each) else min(limit, 10.0 * self._seconds_each)
+        allowed = limit + max(0, len(call.attempts) - 1) * usual
+        call.deadline = call.first_since + (allowed if call.worker.is_open else _OPENING_SECONDS)
+
+    def _forget(self, ref: Ref, call: _Call) -> None:
+        del self._calls[ref]
+        calls = call.worker.calls
+        was_first = calls[0] is ref
+        calls.remove(ref)
+        if calls and was_first:
+            self._begin(self._calls[calls[0]])
+        if not calls:
+            call.worker.idle_since = time.monotonic()
+
+    def _send(self, now: float) -> None:
+        for depth in (0, 1):
+            for worker in self._workers:
+                if worker.is_open and len(worker.calls) == depth:
+                    self._send_to(worker, depth)
+
+    def _send_to(self, worker: _Worker, depth: int) -> None:
+        if depth == 0 and self._suspects:
+            batch = self._next(self._suspects, 1)  # alone, so that it is clear who is to blame
+        elif depth == 0 or self._batch_size() * self._seconds_each < _PIPELINED_SECONDS:
+            batch = self._next(self._queue, self._batch_size())
+        else:
+            return
+        if batch:
+            rows = np.array([a.architecture.choices for a in batch], dtype="<i2").tobytes()
+            self._add(_Call(worker, batch), worker.actor.measure_rows.remote(rows))
+
+    def _next(self, queue: deque[Attempt], count: int) -> list[Attempt]:
+        batch: list[Attempt] = []
+        while queue and len(batch) < count:
+            attempt = queue.popleft()
+            if self.name in attempt.waiting:  # else another objective has failed for this candidate
+                batch.append(attempt)
+        return batch
+
+    def _batch_size(self) -> int:
+        """What lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so that all actors end together."""
+        if self._options.batch_size is not None:
+            return self._options.batch_size
+        if math.isnan(self._seconds_each):
+            return 1
+        fair = math.ceil(len(self._queue) / (2 * len(self._workers)))
+        return max(1, min(int(_BATCH_SECONDS / max(self._seconds_each, 1e-9)), fair, _LARGEST_BATCH))
+
+    def _steal(self, now: float) -> None:
+        """Takes calls that wait behind a long one back, for actors that are idle; they are sent again once Ray confirms."""
+        idle = sum(not w.calls and w.is_open for w in self._workers)
+        for worker in self._workers:
+            if not idle or len(worker.calls) < 2:
+                continue
+            first, second = (self._calls[ref] for ref in list(worker.calls)[:2])
+            if now - first.first_since > _STEAL_SECONDS and not second.is_recalled:
+                ray.cancel(worker.calls[1])
+                second.is_recalled = True
+                idle -= 1
+
+    def _release(self, now: float) -> None:
+        for worker in [w for w in self._workers if now - w.idle_since > self._options.idle_seconds]:
+            ray.kill(worker.actor)
+            self._workers.remove(worker)
+
+    def _measured(self, call: _Call, result: bytes | tuple[bytes, dict[int, str]]) -> Iterator[Measured]:
+        pairs, errors = (result, {}) if isinstance(result, bytes) else result
+        found = np.frombuffer(pairs).reshape(-1, 2).tolist()
+        mean = sum(seconds for _, seconds in found) / len(found)
+        self._seconds_each = mean if math.isnan(self._seconds_each) else 0.7 * self._seconds_each + 0.3 * mean
+        for i, (attempt, (value, seconds)) in enumerate(zip(call.attempts, found, strict=True)):
+            yield attempt, None if i in errors else value, seconds, errors.get(i, ""), call.worker.name
+
+    def _blame(self, call: _Call, reason: str, seconds: float) -> Iterator[Measured]:
+        """A single candidate is to blame; of several it is not known which, so each is tried alone."""
+        if len(call.attempts) == 1:
+            yield call.attempts[0], None, seconds, reason, ""
+        else:
+            self._suspects.extend(call.attempts)
+
+    def _lost(self, worker: _Worker, reason: str, seconds: float) -> Iterator[Measured]:
+        """The actor is gone: account for its calls; `dispatch` replaces it."""
+        calls = [self._calls.pop(ref) for ref in worker.calls]
+        self._workers.remove(worker)
+        if not worker.is_open:
+            self._failed_openings += 1
+            if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
+                raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
+        _log.warning("a worker of objective %s is replaced: %s", self.name, reason)
+        for waiting in calls[1:]:
+            self._queue.extendleft(reversed(waiting.attempts))
+        if worker.is_open:
+            yield from self._blame(calls[0], reason, seconds)
+        self._start_missing(1)
+
+
+def _reason(error: BaseException) -> str:
+    """One line of Ray's many: what the constructor raised stands in the last, what happened to an actor in the first."""
+    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1] if "creation task" in lines[0] else lines[0]

@@ -1,0 +1,133 @@
+"""Evaluations per second through two warm Ray actors with an objective that does nothing, beside Ray's own tools; one JSON line.
+
+    evoray bench ray_actors [--evaluations 20000] [--repeats 3]
+
+evoray singly, in batches of 16 and with the automatic batch size, against `ray.util.ActorPool`, bare calls with two in flight, and
+Ray Tune with `reuse_actors` (few trials: it is slow).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import ray
+
+from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.pool import PoolOptions
+from evoray.problem import Problem
+from searchspaces.base import Architecture, architectures
+from tests.benchmarks._spaces import Grid, Nothing
+
+
+class Bare:
+    """What any pool of actors would call."""
+
+    def measure(self, choices: bytes) -> float:
+        return 0.0
+
+
+def through_evoray(problem: Problem, candidates: list[Architecture], batch_size: int | None) -> float:
+    """Candidates per second once the actors are warm."""
+    evaluator = RayEvaluator(problem, options=PoolOptions(workers=2, batch_size=batch_size))
+    drain(evaluator, candidates[:200])
+    start = time.perf_counter()
+    drain(evaluator, candidates[200:])
+    seconds = time.perf_counter() - start
+    evaluator.close()
+    return (len(candidates) - 200) / seconds
+
+
+def drain(evaluator: RayEvaluator, candidates: list[Architecture]) -> None:
+    evaluator.submit(candidates)
+    left = len(candidates)
+    while left:
+        left -= len(evaluator.collect(1.0))
+
+
+def through_actor_pool(num: int) -> float:
+    actors = [ray.remote(Bare).remote() for _ in range(2)]
+    ray.get([a.measure.remote(b"") for a in actors])
+    pool = ray.util.ActorPool(actors)
+    start = time.perf_counter()
+    list(pool.map(lambda actor, row: actor.measure.remote(row), [b"x" * 40] * num))
+    seconds = time.perf_counter() - start
+    for actor in actors:
+        ray.kill(actor)
+    return num / seconds
+
+
+def through_bare_calls(num: int) -> float:
+    actors = [ray.remote(Bare).remote() for _ in range(2)]
+    ray.get([a.measure.remote(b"") for a in actors])
+    start = time.perf_counter()
+    flying = {a.measure.remote(b"x" * 40): a for a in actors for _ in range(2)}
+    for _ in range(num - 4):
+        done, _ = ray.wait(list(flying), num_returns=1)
+        actor = flying.pop(done[0])
+        ray.get(done[0])
+        flying[actor.measure.remote(b"x" * 40)] = actor
+    ray.get(list(flying))
+    seconds = time.perf_counter() - start
+    for actor in actors:
+        ray.kill(actor)
+    return num / seconds
+
+
+def through_tune(num: int) -> float:
+    from ray import tune
+
+    class Nothing(tune.Trainable):
+        def step(self) -> dict[str, float]:
+            return {"value": 0.0}
+
+        def reset_config(self, new_config: object) -> bool:
+            return True
+
+    config = tune.TuneConfig(num_samples=num, reuse_actors=True, max_concurrent_trials=2)
+    run = tune.RunConfig(storage_path=tempfile.mkdtemp(), verbose=0, stop={"training_iteration": 1})
+    start = time.perf_counter()
+    tune.Tuner(tune.with_resources(Nothing, {"cpu": 1}), tune_config=config, run_config=run, param_space={"x": tune.uniform(0, 1)}).fit()
+    return num / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="evoray bench ray_actors")
+    parser.add_argument("--evaluations", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--tune-trials", type=int, default=40)
+    options = parser.parse_args()
+    space = Grid()
+    problem = Problem(space, (Nothing(),), (), ("nothing",))  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    candidates = architectures(space, np.unique(rng.integers(0, 10, size=(options.evaluations + 400, 20), dtype=np.int16), axis=0))
+    candidates = candidates[: options.evaluations]
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ways: dict[str, Callable[[], float]] = {
+        "evoray_singly": lambda: through_evoray(problem, candidates[: max(2000, len(candidates) // 4)], 1),
+        "evoray_batches_of_16": lambda: through_evoray(problem, candidates, 16),
+        "evoray_automatic": lambda: through_evoray(problem, candidates, None),
+        "actor_pool": lambda: through_actor_pool(options.evaluations // 8),
+        "bare_calls": lambda: through_bare_calls(options.evaluations // 4),
+        "ray_tune_reuse_actors": lambda: through_tune(options.tune_trials),
+    }
+    rates = {name: [way() for _ in range(1 if "tune" in name else options.repeats)] for name, way in ways.items()}
+    ray.shutdown()
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    line = {
+        "benchmark": "ray_actors",
+        "evaluations_per_second": {name: round(value, 1) for name, value in medians.items()},
+        "spread": {name: [round(min(values), 1), round(max(values), 1)] for name, values in rates.items()},
+        "singly_over_actor_pool": round(medians["evoray_singly"] / medians["actor_pool"], 2),
+        "batches_of_16_over_actor_pool": round(medians["evoray_batches_of_16"] / medians["actor_pool"], 2),
+    }
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
