@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,18 +14,20 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 from torch import nn
 
-from evoray import pareto, provenance, selection
+from evoray import pareto, provenance, searchers, selection
 from evoray.bench import weights_of
 from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.feasibility import check_feasible
 from evoray.ledger import FolderLedger, MemoryLedger
 from evoray.loop import Search
+from evoray.migration import Migration
 from evoray.problem import Constraint, Problem
 from evoray.records import schema, to_table
 from evoray.run_folder import RunFolder
 from evoray.schedule import Schedule
 from evoray.searchers.base import Searcher
 from evoray.shard import LocalShards, searchers_for
+from evoray.steady import SteadySearch
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Architecture, SearchSpace
 
@@ -69,10 +72,14 @@ def search(
     *,
     constraints: Sequence[Constraint] = (),
     targets: Sequence[str] | None = None,
-    searcher: str | Searcher = "nsga2",
+    searcher: str | Searcher | Sequence[str] | None = None,
+    searcher_options: Mapping[str, Any] | None = None,
     evaluations: int = 256,
-    population: int = 32,
+    population: int | None = None,
     num_shards: int = 1,
+    migration: Migration | None = None,
+    asynchronous: bool | None = None,
+    warm_start: Sequence[str | os.PathLike[str]] = (),
     seed: int = 0,
     supernet: nn.Module | None = None,
     evaluator: Evaluator | None = None,
@@ -85,10 +92,16 @@ def search(
         objectives: Measured objectives and cost models, mixed.
         constraints: Bounds on any of them; those on costs hold before anything is measured.
         targets: Names of those to optimise; None for all.
-        searcher: A name in `evoray.searchers`, or a Searcher (which is then the only shard).
+        searcher: A name in `evoray.searchers`, several that the shards take in turns, or a Searcher (which is then the only shard).
+            None: "predictor" where something is measured, else "nsga2", and NSGA-III for four targets and more.
+        searcher_options: The algorithm's own, such as {"sampler": "GPSampler"} for "optuna_study".
         evaluations: Distinct networks to evaluate.
-        population: Candidates a generation and shard.
+        population: Candidates a generation and shard; None: 8 for the predictor, 32 for the others.
         num_shards: Parts of the population, which exchange elites.
+        migration: How they do; None: two elites along the ring, every second generation.
+        asynchronous: Whether a finished candidate is replaced at once instead of at the end of its generation; None: as the
+            searcher wants it ("steady_state" does).
+        warm_start: Run folders of earlier searches of this space: their best are measured first, the predictor learns from all.
         seed: Of all randomness.
         supernet: Trained weights for objectives that need them.
         evaluator: Where to measure; None for this process.
@@ -102,22 +115,40 @@ def search(
     costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     names = tuple(o.name for o in objectives) if targets is None else tuple(targets)
     problem = Problem(space, measured, costs, names, tuple(constraints))
-    schedule = Schedule(evaluations=evaluations, population=population)
-    if isinstance(searcher, str):
-        shard_searchers = searchers_for(problem, searcher, num_shards=num_shards, seed=seed, population=population)
+    if searcher is None or isinstance(searcher, str):
+        kinds: Sequence[str] = [searcher or searchers.default(problem)]
     else:
-        shard_searchers = [searcher]
+        kinds = [] if hasattr(searcher, "ask") else list(searcher)
+    size = population if population is not None else searchers.default_population(kinds[0] if kinds else "")
+    schedule = Schedule(evaluations=evaluations, population=size, migration=migration or Migration())
+    shard_searchers: list[Searcher] = (
+        searchers_for(problem, kinds, num_shards=num_shards, seed=seed, population=size, options=searcher_options)
+        if kinds
+        else [cast(Searcher, searcher)]
+    )
     check_feasible(problem, seed)
     described = provenance.describe(problem)
     columns = schema(problem.value_names, problem.measured_names)
+    steady = asynchronous if asynchronous is not None else all(getattr(s, "asynchronous", False) for s in shard_searchers)
     with ExitStack() as stack:
-        folder = None if run_dir is None else _folder(run_dir, described, searcher, schedule, num_shards, seed)
-        ledger: MemoryLedger | FolderLedger = (
-            MemoryLedger(len(space.genes)) if folder is None else stack.enter_context(FolderLedger(folder.ledger, columns))
-        )
+        config = {
+            "searcher": list(kinds) if kinds else type(searcher).__name__,
+            "searcher_options": dict(searcher_options or {}),
+            "num_shards": num_shards,
+            "population": size,
+            "migration": dataclasses.asdict(schedule.migration),
+            "asynchronous": steady,
+            "warm_start": [str(run) for run in warm_start],
+        }
+        folder = None if run_dir is None else _folder(run_dir, described, config, seed)
+        ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
+        if folder is not None:
+            ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
         snapshots = None if folder is None else folder.shards
-        Search(problem, LocalShards(problem, shard_searchers), used, ledger, schedule, snapshots=snapshots).run()
+        shards = LocalShards(problem, shard_searchers)
+        search_class = SteadySearch if steady else Search
+        search_class(problem, shards, used, ledger, schedule, snapshots=snapshots).run()
         if evaluator is None:
             used.close()
         result = Result(to_table(ledger.records, columns), described["values"], space)
@@ -126,20 +157,8 @@ def search(
     return result
 
 
-def _folder(
-    run_dir: str | os.PathLike[str], described: dict[str, Any], searcher: str | Searcher, schedule: Schedule, num_shards: int, seed: int
-) -> RunFolder:
-    job = {
-        "job": "evoray.search",
-        "preset": "",
-        "seed": seed,
-        **described,
-        "config": {
-            "searcher": searcher if isinstance(searcher, str) else type(searcher).__name__,
-            "num_shards": num_shards,
-            "population": schedule.population,
-        },
-    }
+def _folder(run_dir: str | os.PathLike[str], described: dict[str, Any], config: dict[str, Any], seed: int) -> RunFolder:
+    job = {"job": "evoray.search", "preset": "", "seed": seed, **described, "config": config}
     folder = RunFolder(run_dir)
     if not (folder.path / "job.json").is_file():
         return RunFolder.create(run_dir, {**job, **provenance.surroundings()})

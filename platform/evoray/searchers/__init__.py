@@ -20,6 +20,18 @@ def names() -> list[str]:
     return sorted(m.name.removesuffix("_search") for m in pkgutil.iter_modules(__path__) if m.name != "base")
 
 
+def default(problem: Problem) -> str:
+    """What suits a problem: a surrogate where measuring is dear, NSGA-II where everything is computed, NSGA-III from four targets on."""
+    if problem.measured:
+        return "predictor"
+    return "nsga2" if len(problem.targets) < 4 else "pymoo_algorithm"
+
+
+def default_population(name: str) -> int:
+    """Candidates a generation: few where the searcher learns from each of them."""
+    return 8 if name == "predictor" else 32
+
+
 def load(name: str, problem: Problem, *, seed: int = 0, population: int = 32, **options: Any) -> Searcher:
     """A fresh searcher; `options` are the algorithm's own.
 
