@@ -113,6 +113,14 @@ class Seen:
         self.num_duplicates += looked_at - len(fresh)
         return np.array(fresh, dtype=np.int64)
 
+    def new(self, choices: Choices) -> NDArray[np.int64]:
+        """Indices of the rows that it has not met, the first of equal rows only; nothing is added."""
+        fresh: dict[bytes, int] = {}
+        for i, key in enumerate(key_array(self._space, choices).tolist()):
+            if key not in self._keys:
+                fresh.setdefault(key, i)
+        return np.fromiter(fresh.values(), dtype=np.int64, count=len(fresh))
+
     def state(self) -> dict[str, Any]:
         return {"keys": b" ".join(self._keys).decode(), "num_duplicates": self.num_duplicates}
 

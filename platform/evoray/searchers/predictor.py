@@ -1,0 +1,264 @@
+"""Surrogate-assisted multi-objective search, for dear objectives: a Gaussian process predicts, an optimistic volume gain decides (after
+Emmerich et al. 2011, doi:10.1109/CEC.2011.5949880, and the kriging believer of Ginsbourger et al. 2010)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from evoray import acquisition, pareto, surrogate, variation
+from evoray.problem import Problem
+from evoray.records import Record, Records, Status
+from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.seeds import generator_for
+from evoray.window import WindowSampler
+from searchspaces.base import Choices, key_array, space_size
+
+Floats = NDArray[np.float64]
+
+_WHOLE_SPACE = 60_000  # a space up to this size is predicted as a whole; of a larger one, what evolves on the predictions
+_EVOLVED_GENERATIONS = 12
+_EVOLVED_POPULATION = 300
+_LEARN_GROWTH = 1.1  # the model's weights are learnt anew when there is this much more data
+_SAMPLE_ROUNDS = 50
+_MOST_OPTIMISTIC = 2.0
+
+
+class Predictor:
+    """Random networks first, then those that promise the most.
+
+    What is measured is predicted from all records so far, one model a value; what is computed is exact. Networks that break an
+    analytic constraint are never asked for; those that break a measured one even if things go well, only when nothing else is left.
+    Computes on one thread, so that the same seed gives the same search on every number of cores.
+    """
+
+    def __init__(self, problem: Problem, *, seed: int, initial: int) -> None:
+        if initial < 2:
+            raise ValueError(f"predictor needs at least 2 initial networks, got {initial}")
+        self._problem = problem
+        self._kinds = variation.GeneKinds.of(problem.space.genes)
+        self._initial = initial
+        self._rng = generator_for(seed, "predictor")
+        self._window = WindowSampler(problem)
+        self._seen = Seen(problem.space)
+        self._lineage = Lineage.same("sample", 0)
+        self._bounded = list(problem.measured_constraints)
+        wanted = {*problem.targets, *(c.name for c in self._bounded)}
+        self._modelled = [name for name in problem.measured_names if name in wanted]
+        self._models = {name: surrogate.GaussianProcess(self._kinds) for name in self._modelled}
+        self._learnt_at = 0
+        self._fitted_at = -1
+        num_genes = len(self._kinds.counts)
+        self._choices: Choices = np.zeros((0, num_genes), dtype=np.int16)
+        self._values: Floats = np.zeros((0, len(self._modelled)))
+        self._sources: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._told: set[bytes] = set()
+        self._pending: dict[bytes, Choices] = {}
+        self._whole: Choices | None = None
+
+    def ask(self, count: int) -> Choices:
+        own = int((self._sources == 0).sum())
+        if own + len(self._pending) < self._initial or own < 2:
+            choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._first, rounds=_SAMPLE_ROUNDS)
+        else:
+            with threadpool_limits(1):
+                choices = self._best(count)
+            self._seen.add(key_array(self._problem.space, choices))
+            self._lineage = Lineage.same("predictor", len(choices))
+            if len(choices) < count:
+                more, lineage = ask_new(self._seen, count - len(choices), len(self._kinds.counts), self._sample, rounds=_SAMPLE_ROUNDS)
+                choices, self._lineage = np.concatenate([choices, more]), Lineage.concat([self._lineage, lineage])
+        self._pending.update(zip(key_array(self._problem.space, choices).tolist(), choices, strict=True))
+        return choices
+
+    @property
+    def num_duplicates(self) -> int:
+        return self._seen.num_duplicates
+
+    def lineage(self) -> Lineage:
+        return self._lineage
+
+    def tell(self, records: Sequence[Record]) -> None:
+        columns = Records.of(records, len(self._kinds.counts))
+        self._seen.add(columns.keys)
+        for key in columns.keys.tolist():
+            self._pending.pop(key, None)
+        self._learn(columns, 0)
+
+    def tell_prior(self, records: Sequence[Record], source: int) -> None:
+        """Records of an earlier run: they teach the models but do not count as measured here. `source` is 1 or more, one a run."""
+        self._learn(Records.of(records, len(self._kinds.counts)), source)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "rng": self._rng.bit_generator.state,
+            "seen": self._seen.state(),
+            "choices": self._choices.tolist(),
+            "values": [[None if np.isnan(v) else v for v in row] for row in self._values.tolist()],
+            "sources": self._sources.tolist(),
+            "pending": [row.tolist() for row in self._pending.values()],
+            "weights": {name: surrogate.as_json(model.weights) for name, model in self._models.items()},
+            "learnt_at": self._learnt_at,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rng.bit_generator.state = state["rng"]
+        self._seen.restore(state["seen"])
+        self._choices = np.array(state["choices"], dtype=np.int16).reshape(-1, len(self._kinds.counts))
+        rows = [[np.nan if v is None else v for v in row] for row in state["values"]]
+        self._values = np.array(rows, dtype=np.float64).reshape(len(self._choices), len(self._modelled))
+        self._sources = np.array(state["sources"], dtype=np.int64)
+        self._told = set(key_array(self._problem.space, self._choices[self._sources == 0]).tolist())
+        pending = np.array(state["pending"], dtype=np.int16).reshape(-1, len(self._kinds.counts))
+        self._pending = dict(zip(key_array(self._problem.space, pending).tolist(), pending, strict=True))
+        for name, weights in state["weights"].items():
+            self._models[name].weights = surrogate.from_json(weights)
+        self._learnt_at, self._fitted_at = state["learnt_at"], -1
+
+    def _learn(self, columns: Records, source: int) -> None:
+        columns = columns.take(np.argsort(columns.keys, kind="stable"))
+        usable = (columns.status == Status.OK.code) | (columns.status == Status.CANCELLED.code)
+        new = [key not in self._told if source == 0 else True for key in columns.keys.tolist()]
+        columns = columns.take(np.flatnonzero(usable & np.array(new, dtype=bool)))
+        if len(columns) == 0:
+            return
+        if source == 0:
+            self._told.update(columns.keys.tolist())
+        missing = np.full(len(columns), np.nan)
+        values = [self._problem.goal(name).sign * columns.values.get(name, missing) for name in self._modelled]
+        self._choices = np.concatenate([self._choices, columns.choices])
+        self._values = np.concatenate([self._values, np.stack(values, axis=1).reshape(len(columns), len(self._modelled))])
+        self._sources = np.concatenate([self._sources, np.full(len(columns), source, dtype=np.int64)])
+
+    def _first(self, count: int, number: int) -> tuple[Choices, Lineage]:
+        """The extremes, where they fit, and random networks."""
+        drawn = self._sample(count, number)[0]
+        ends = self._problem.space.repair(np.stack([np.zeros_like(self._kinds.counts), self._kinds.counts - 1]).astype(np.int16))
+        ends = ends[self._window.fits(ends)]
+        return np.concatenate([ends, drawn]), Lineage.same("sample", len(ends) + count)
+
+    def _sample(self, count: int, _: int) -> tuple[Choices, Lineage]:
+        return self._window.draw(count, self._rng), Lineage.same("sample", count)
+
+    def _best(self, count: int) -> Choices:
+        self._fit()
+        own = self._sources == 0
+        choices, values = self._choices[own], self._values[own]
+        known, usable = self._known(choices, values)
+        pool = self._pool(choices[usable][pareto.front(known[usable])] if usable.any() else choices)
+        if len(pool) == 0:
+            return pool
+        excess = self._excess(pool, values)
+        hopeful = np.flatnonzero(excess <= 0)
+        if len(hopeful) == 0 or not usable.any():
+            return pool[np.argsort(excess + 1e-9 * self._rng.random(len(pool)), kind="stable")[:count]]
+        pool = pool[hopeful]
+        mean, std = self._predicted(pool, choices, values)
+        pending = self._predicted(np.stack(list(self._pending.values())), choices, values)[0] if self._pending else None
+        return pool[acquisition.choose(known[usable], mean, std, count, self._rng, pending=pending)]
+
+    def _known(self, choices: Choices, values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """(n, m) compressed losses of what was measured here, and (n,) which rows are complete and feasible."""
+        costs = self._costs(choices)
+        columns, usable = [], np.ones(len(choices), dtype=bool)
+        for name in self._problem.targets:
+            column = costs[name] if name in costs else values[:, self._modelled.index(name)]
+            usable &= ~np.isnan(column)
+            columns.append(np.where(np.isnan(column), 0.0, self._compress(column, column)))
+        for constraint in self._bounded:
+            sign = self._problem.goal(constraint.name).sign
+            usable &= np.nan_to_num(constraint.violation(sign * values[:, self._modelled.index(constraint.name)]), nan=1.0) <= 0
+        return np.stack(columns, axis=1), usable
+
+    def _predicted(self, pool: Choices, choices: Choices, values: Floats) -> tuple[Floats, Floats]:
+        """(p, m) compressed losses and their deviations; a computed target is exact."""
+        costs, known_costs = self._costs(pool), self._costs(choices)
+        mean, std = np.zeros((len(pool), len(self._problem.targets))), np.zeros((len(pool), len(self._problem.targets)))
+        for j, name in enumerate(self._problem.targets):
+            if name in costs:
+                mean[:, j] = self._compress(costs[name], known_costs[name])
+            else:
+                mean[:, j], std[:, j] = self._models[name].predict(pool)
+        return mean, std
+
+    def _excess(self, pool: Choices, values: Floats) -> Floats:
+        """(p,): how far each candidate would break the measured constraints even if things go well, in compressed units."""
+        total = np.zeros(len(pool))
+        for constraint in self._bounded:
+            sign = self._problem.goal(constraint.name).sign
+            column = values[:, self._modelled.index(constraint.name)]
+            mean, std = self._models[constraint.name].predict(pool)
+            for bound, above in ((constraint.at_most, sign > 0), (constraint.at_least, sign < 0)):
+                if bound is None:
+                    continue
+                limit = float(self._compress(np.array([sign * bound]), column)[0])
+                miss = mean - limit if above else limit - mean
+                total += np.maximum(miss - _MOST_OPTIMISTIC * std, 0.0)
+        return total
+
+    def _costs(self, choices: Choices) -> dict[str, Floats]:
+        targets = set(self._problem.targets)
+        return {name: self._problem.goal(name).sign * c for name, c in self._problem.cost_values(choices).items() if name in targets}
+
+    def _compress(self, losses: Floats, known: Floats) -> Floats:
+        return surrogate.compressed(losses, known[~np.isnan(known)])
+
+    def _pool(self, best: Choices) -> Choices:
+        """Canonical networks in the window that were never asked for."""
+        if self._whole is None and space_size(self._problem.space) <= _WHOLE_SPACE:
+            options = [range(int(n)) for n in self._kinds.counts]
+            every = self._problem.space.repair(np.array(list(itertools.product(*options)), dtype=np.int16))
+            every = every[np.sort(np.unique(key_array(self._problem.space, every), return_index=True)[1])]
+            self._whole = every[self._window.fits(every)]
+        if self._whole is not None:
+            self._whole = self._whole[self._seen.new(self._whole)]
+            return self._whole
+        return self._evolved(best)
+
+    def _evolved(self, best: Choices) -> Choices:
+        """What an evolution on optimistic predictions comes across, from the best known networks and random ones."""
+        own = self._sources == 0
+        choices, values = self._choices[own], self._values[own]
+        population = np.concatenate([best[:_EVOLVED_POPULATION], self._window.draw(_EVOLVED_POPULATION, self._rng)])
+        met = [population]
+        for generation in range(_EVOLVED_GENERATIONS):
+            mean, std = self._predicted(population, choices, values)
+            losses = mean - (generation % 3) * 0.5 * std
+            order = pareto.survivors(losses, self._excess(population, values), _EVOLVED_POPULATION)
+            parents = population[order]
+            pairs = self._rng.integers(0, len(parents), size=(2, 2, _EVOLVED_POPULATION)).min(axis=0)
+            crossed = variation.cross(parents[pairs[0]], parents[pairs[1]], self._kinds, 0.9, self._rng)
+            mutated = variation.mutate(crossed, self._kinds, 1.0 / len(self._kinds.counts), self._rng)
+            children = self._problem.space.repair(mutated)
+            children = children[self._window.fits(children)]
+            met.append(children)
+            population = np.concatenate([parents, children])
+            population = population[np.sort(np.unique(key_array(self._problem.space, population), return_index=True)[1])]
+        every = np.concatenate(met)
+        return every[self._seen.new(every)]
+
+    def _fit(self) -> None:
+        """Brings the models up to date; their weights are learnt anew as the data grows."""
+        num = len(self._choices)
+        if num == self._fitted_at:
+            return
+        learn = num >= self._learnt_at * _LEARN_GROWTH
+        for i, (name, model) in enumerate(self._models.items()):
+            rows = np.flatnonzero(~np.isnan(self._values[:, i]))
+            if len(rows) < 2:
+                continue
+            values, sources = self._values[rows, i].copy(), self._sources[rows]
+            for source in np.unique(sources):
+                values[sources == source] = surrogate.compressed(values[sources == source], values[sources == source])
+            model.fit(self._choices[rows], values, sources, generator_for(num, "fit", name), learn=learn)
+        self._fitted_at, self._learnt_at = num, num if learn else self._learnt_at
+
+
+def build(problem: Problem, *, seed: int, population: int, initial: int | None = None) -> Predictor:
+    """A fresh predictor; `initial` random networks come first, None for three populations, at most 24."""
+    return Predictor(problem, seed=seed, initial=min(24, 3 * population) if initial is None else initial)
