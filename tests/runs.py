@@ -19,7 +19,7 @@ def make_run(path: Path, *, seed: int = 1, targets: tuple[str, ...] = ("score", 
     objectives = [Faulty(inner=Score(), share=0.1), Macs()]
     limit = [Constraint("macs", at_most=1500.0)]
     common = {"constraints": limit, "targets": targets, "evaluations": evaluations, "population": 12}
-    evoray.search(TableSpace(), objectives, num_shards=2, seed=seed, run_dir=path, **common)  # type: ignore[arg-type]
+    evoray.search(TableSpace(), objectives, searcher="nsga2", num_shards=2, seed=seed, run_dir=path, **common)  # type: ignore[arg-type]
     folder = RunFolder.open(path)
     other = evoray.search(TableSpace(), objectives, searcher="random", seed=seed, **common)  # type: ignore[arg-type]
     with FolderLedger(folder.baseline, schema(["score", "macs"], ["score"])) as ledger:
