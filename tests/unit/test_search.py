@@ -14,6 +14,7 @@ import pytest
 
 import evoray
 from evoray import Constraint, Result, pareto, selection
+from evoray.ledger import read_ledger
 from evoray.problem import Problem, parse_constraint
 from evoray.records import from_table
 from evoray.run_folder import RunFolder
@@ -101,7 +102,7 @@ def test_more_evaluations_go_on_where_the_first_call_ended(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_kill_9_of_the_driver_at_random_moments_loses_nothing(tmp_path: Path) -> None:
     log, folder = tmp_path / "measured.txt", tmp_path / "run"
-    arguments = f"evaluations=300, population=12, num_shards=2, seed=1, run_dir={str(folder)!r}"
+    arguments = f"searcher='nsga2', evaluations=300, population=12, num_shards=2, seed=1, run_dir={str(folder)!r}"
     program = (
         "import evoray; from tests.synthetic import Macs, Score, TableSpace; "
         f"evoray.search(TableSpace(), [Score(seconds=0.01, log={str(log)!r}), Macs()], {arguments})"
@@ -116,12 +117,9 @@ def test_kill_9_of_the_driver_at_random_moments_loses_nothing(tmp_path: Path) ->
         process.kill()
         process.wait()
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True).returncode == 0
-    table = selection.complete(
-        evoray.search(
-            TableSpace(), [Score(seconds=0.01, log=str(log)), Macs()], evaluations=300, population=12, num_shards=2, seed=1, run_dir=folder
-        ).records
-    )
-    uninterrupted = evoray.search(TableSpace(), [Score(), Macs()], evaluations=300, population=12, num_shards=2, seed=1)
+    table = read_ledger(folder / "ledger")
+    assert table is not None
+    uninterrupted = evoray.search(TableSpace(), [Score(), Macs()], searcher="nsga2", evaluations=300, population=12, num_shards=2, seed=1)
     assert facts(table) == facts(uninterrupted.records)
     measured = log.read_text().split()
     # Only what was being measured when the process was killed is measured twice: less than one written batch a kill.
