@@ -1,4 +1,4 @@
-"""Finding and killing the processes of a test's own cluster, never anybody else's."""
+"""Finding and killing the processes of a test's own cluster, never anybody else's. Reads Linux's /proc."""
 
 from __future__ import annotations
 
@@ -7,18 +7,35 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-import psutil
+
+def workers(title: str) -> list[int]:
+    """Processes below this one whose command line holds `title`, such as "ray::Bench" for objective actors; oldest first."""
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may have ended since it was listed
+            pid = int(entry.name)
+            parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return sorted(pid for pid, text in titles.items() if title in text and os.getpid() in _ancestors(pid, parents))
 
 
-def workers(title: str) -> list[psutil.Process]:
-    """Worker processes below this one whose command line holds `title`, such as "ray::Bench" for objective actors; oldest first."""
-    found = []
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may have ended since it was listed
-            if any(title in part for part in process.cmdline()):
-                found.append(process)
-    return sorted(found, key=lambda p: p.pid)
+def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
+    found: set[int] = set()
+    while pid in parents and parents[pid] not in found:
+        pid = parents[pid]
+        found.add(pid)
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether the process is there and no mere entry that waits for its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def kill_worker(title: str, index: int = 0, *, patience_seconds: float = 60.0) -> int:
@@ -27,8 +44,8 @@ def kill_worker(title: str, index: int = 0, *, patience_seconds: float = 60.0) -
     while not (found := workers(title)):
         assert time.monotonic() < until, f"no process {title} has appeared"
         time.sleep(0.02)
-    os.kill(found[index % len(found)].pid, signal.SIGKILL)
-    return found[index % len(found)].pid
+    os.kill(found[index % len(found)], signal.SIGKILL)
+    return found[index % len(found)]
 
 
 def eventually(holds: Callable[[], bool], *, patience_seconds: float = 60.0) -> bool:

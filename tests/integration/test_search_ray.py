@@ -85,7 +85,14 @@ def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [("hang", "did not return within 1 s"), ("die", "its worker died"), ("nan", "score is nan"), ("raise", "ZeroDivisionError")],
+    [
+        ("hang", "did not return within 1 s"),
+        ("die", "its worker died"),
+        ("segfault", "its worker died"),
+        ("exhaust", "MemoryError"),
+        ("nan", "score is nan"),
+        ("raise", "ZeroDivisionError"),
+    ],
 )
 def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how: str, reason: str) -> None:
     problem = table_problem(score=Faulty(inner=Score(), share=0.1, how=how))

@@ -41,8 +41,8 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
     def kill_one() -> None:
         for _ in range(5000):  # workers may take a minute to start
             if len(list((tmp_path / "cut").glob("step-*"))) and (found := workers("RayTrainWorker")):
-                killed.append(found[-1].pid)
-                os.kill(found[-1].pid, signal.SIGKILL)
+                killed.append(found[-1])
+                os.kill(found[-1], signal.SIGKILL)
                 return
             time.sleep(0.05)
 
