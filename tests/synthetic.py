@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import hashlib
 import os
+import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,7 +109,8 @@ class Faulty:
 
     Attributes:
         share: Of candidates that fail.
-        how: "raise", "nan", "hang", "die", "error" (MeasurementError), "none" (a wrong type).
+        how: "raise", "nan", "hang", "die", "segfault", "exhaust" (more memory than there can be), "error" (MeasurementError), "none" (a
+            wrong type).
     """
 
     inner: Score = field(default_factory=Score)
@@ -137,8 +140,37 @@ class Faulty:
                 time.sleep(3600)
             if self.how == "die":
                 os._exit(1)
+            if self.how == "segfault":
+                ctypes.string_at(0)
+            if self.how == "exhaust":
+                bytearray(1 << 60)
             return None  # type: ignore[return-value]
         return self.inner.measure(candidate)
+
+
+@dataclass(frozen=True)
+class Leaky(Score):
+    """A Score that leaks memory with every measurement, in a process that may take only so much more than it has when it is opened.
+
+    Attributes:
+        limit_bytes: Of address space; what is leaked is never touched, so the machine does not notice.
+        leak_bytes: Each time.
+    """
+
+    limit_bytes: int = 400 << 20
+    leak_bytes: int = 40 << 20
+
+    def open(self, device: torch.device) -> None:
+        with open("/proc/self/statm") as stream:
+            now = int(stream.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + self.limit_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+    def measure(self, candidate: Candidate) -> float:
+        _LEAKED.append(bytearray(self.leak_bytes))
+        return super().measure(candidate)
+
+
+_LEAKED: list[bytearray] = []
 
 
 def table_problem(*constraints: Constraint, score: Score | Faulty | None = None, targets: tuple[str, ...] = ("score", "macs")) -> Problem:

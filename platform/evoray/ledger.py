@@ -104,23 +104,34 @@ class FolderLedger:
         """
         self._storage = open_storage(location)
         self._schema = table_schema
-        self._unlock = self._storage.lock()
         self._memory = MemoryLedger()
         self._merging: Future[None] | None = None
         self._merger = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        every = [part for part in map(_Part.of, self._storage.names("part-")) if part]
-        self._parts = _uncovered(every)
-        for part in every:
-            if part not in self._parts:
-                self._storage.delete(part.name)
-        table = _read(self._storage, self._parts, set_aside=True)
-        self._next = max([p.last for p in every] + _damaged(self._storage), default=-1) + 1
-        self._parts = [p for p in self._parts if p.name in self._storage.names("part-")]
-        if table is not None and table.schema.names != table_schema.names:
-            self.close()
+        try:
+            self._unlock = self._storage.lock()
+        except OSError as error:
+            raise _unwritable(error, f"the ledger {self._storage.location} cannot be opened for writing", "nothing was changed") from None
+        try:
+            self._load()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _load(self) -> None:
+        for left_over in self._storage.names(".part-"):
+            self._storage.delete(left_over)
+        listing = _Listing.of(self._storage)
+        tables = _Tables(self._storage, set_aside=True)
+        self._parts = tables.add(listing.parts)
+        self._next = listing.next
+        table = tables.together(self._parts)
+        if table is not None and table.schema.names != self._schema.names:
             raise ValueError(
-                f"{self._storage.location} has the columns {table.schema.names}, but this search writes {table_schema.names}: start a new run"
+                f"{self._storage.location} has the columns {table.schema.names}, but this search writes {self._schema.names}: start a new run"
             )
+        for part in listing.parts:
+            if part not in self._parts and part not in tables.damaged:
+                self._storage.delete(part.name)  # a crash came between merging and deleting
         if table is not None:
             records = from_table(table)
             first = np.unique(records.keys, return_index=True)[1]
@@ -138,11 +149,8 @@ class FolderLedger:
         try:
             self._storage.write(part.name, _serialized(to_table(records, self._schema)))
         except OSError as error:
-            raise OSError(
-                error.errno,
-                f"{error.strerror or error}: {len(records)} finished evaluations could not be written to the ledger {self._storage.location}; "
-                "what was written before is safe: make room there or make it writable, then resume the run",
-            ) from None
+            what = f"{len(records)} finished evaluations could not be written to the ledger {self._storage.location}"
+            raise _unwritable(error, what, "what was written before is safe") from None
         self._next += 1
         self._parts.append(part)
         self._memory.append(records)
@@ -174,17 +182,18 @@ class FolderLedger:
         self.close()
 
     def _compact(self) -> None:
-        """Starts merging when enough parts of one size stand at the end, unless a merging is under way."""
+        """Starts merging when enough parts of one size stand beside each other, unless a merging is under way."""
         if self._merging is not None:
             if not self._merging.done():
                 return
             self._merging = None
-        tail = self._parts[-_FAN_IN:]
-        if len(tail) < _FAN_IN or any(p.level != tail[-1].level for p in tail):
+        start = _first_run([p.level for p in self._parts])
+        if start is None:
             return
-        merged = _Part(tail[0].first, tail[-1].last)
-        self._parts = [*self._parts[:-_FAN_IN], merged]
-        self._merging = self._merger.submit(self._merge, tail, merged)
+        small = self._parts[start : start + _FAN_IN]
+        merged = _Part(small[0].first, small[-1].last)
+        self._parts[start : start + _FAN_IN] = [merged]
+        self._merging = self._merger.submit(self._merge, small, merged)
 
     def _merge(self, parts: Sequence[_Part], merged: _Part) -> None:
         try:
@@ -227,12 +236,17 @@ def read_ledger(location: Location) -> pa.Table | None:
     A damaged part is named in a warning and left out.
     """
     storage = open_storage(location)
+    tables = _Tables(storage, set_aside=False)
+    before: _Listing | None = None
     for _ in range(_READ_ATTEMPTS):
-        parts = _uncovered([part for part in map(_Part.of, storage.names("part-")) if part])
-        try:
-            return _read(storage, parts, set_aside=False)
-        except FileNotFoundError:
-            continue
+        listing = _Listing.of(storage)
+        # A folder that changes while it is listed can show neither some small parts nor the merged one that replaces them.
+        if listing.is_complete or listing == before:
+            try:
+                return tables.together(tables.add(listing.parts))
+            except FileNotFoundError:
+                continue
+        before = listing
     raise RuntimeError(f"the ledger {storage.location} changes faster than it can be read: try again")
 
 
@@ -241,19 +255,76 @@ def num_parts(location: Location) -> int:
     return len(open_storage(location).names("part-"))
 
 
-def _read(storage: Storage, parts: Sequence[_Part], *, set_aside: bool) -> pa.Table | None:
-    tables = []
-    for part in parts:
+@dataclass(frozen=True)
+class _Listing:
+    """The parts that were there at one moment, also those inside of merged ones, and what was set aside as damaged."""
+
+    parts: tuple[_Part, ...]
+    set_aside: tuple[_Part, ...]
+
+    @staticmethod
+    def of(storage: Storage) -> _Listing:
+        parts = map(_Part.of, storage.names("part-"))
+        damaged = (_Part.of(name.removeprefix("_damaged-")) for name in storage.names("_damaged-part-"))
+        return _Listing(tuple(p for p in parts if p), tuple(p for p in damaged if p))
+
+    @property
+    def next(self) -> int:
+        """The number of the next append."""
+        return max((p.last for p in self.parts + self.set_aside), default=-1) + 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every append since the first is accounted for."""
+        expected = 0
+        for part in _uncovered(self.parts + self.set_aside):
+            if part.first > expected:
+                return False
+            expected = max(expected, part.last + 1)
+        return True
+
+
+class _Tables:
+    """Parts that were read; they never change, so each is read once.
+
+    Attributes:
+        damaged: Those that could not be read.
+    """
+
+    def __init__(self, storage: Storage, *, set_aside: bool) -> None:
+        self._storage = storage
+        self._set_aside = set_aside
+        self._tables: dict[_Part, pa.Table] = {}
+        self.damaged: set[_Part] = set()
+
+    def add(self, parts: Sequence[_Part]) -> list[_Part]:
+        """Reads the parts; returns those that hold everything once. In the place of a damaged merged one the small ones are taken.
+
+        Raises:
+            FileNotFoundError: One is not there any more.
+        """
+        while True:
+            chosen = _uncovered([p for p in parts if p not in self.damaged])
+            missing = next((p for p in chosen if p not in self._tables), None)
+            if missing is None:
+                return chosen
+            self._read(missing)
+
+    def together(self, parts: Sequence[_Part]) -> pa.Table | None:
+        """Their rows one after the other; None for no parts."""
+        return pa.concat_tables([self._tables[p] for p in parts]) if parts else None
+
+    def _read(self, part: _Part) -> None:
         try:
-            tables.append(pq.read_table(pa.BufferReader(storage.read(part.name))))
+            self._tables[part] = pq.read_table(pa.BufferReader(self._storage.read(part.name)))
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError) as error:
-            if set_aside:
-                storage.rename(part.name, f"damaged-{part.name}")
-            action = "it was set aside; its evaluations will be repeated" if set_aside else "its evaluations are left out"
-            _log.warning("ledger part %s/%s is damaged (%s): %s", storage.location, part.name, str(error).splitlines()[0], action)
-    return pa.concat_tables(tables) if tables else None
+            self.damaged.add(part)
+            if self._set_aside:
+                self._storage.rename(part.name, f"_damaged-{part.name}")
+            action = "it was set aside; its evaluations will be repeated" if self._set_aside else "its evaluations are left out"
+            _log.warning("ledger part %s/%s is damaged (%s): %s", self._storage.location, part.name, str(error).splitlines()[0], action)
 
 
 def _uncovered(parts: Sequence[_Part]) -> list[_Part]:
@@ -265,9 +336,18 @@ def _uncovered(parts: Sequence[_Part]) -> list[_Part]:
     return kept
 
 
-def _damaged(storage: Storage) -> list[int]:
-    parts = [_Part.of(name.removeprefix("damaged-")) for name in storage.names("damaged-part-")]
-    return [part.last for part in parts if part]
+def _first_run(levels: Sequence[int]) -> int | None:
+    """Where `_FAN_IN` equal levels begin."""
+    length = 0
+    for index, level in enumerate(levels):
+        length = length + 1 if index and level == levels[index - 1] else 1
+        if length == _FAN_IN:
+            return index - _FAN_IN + 1
+    return None
+
+
+def _unwritable(error: OSError, what: str, safe: str) -> OSError:
+    return OSError(error.errno, f"{error.strerror or error}: {what}; {safe}: make room there or make it writable, then resume the run")
 
 
 def _serialized(table: pa.Table) -> pa.Buffer:

@@ -6,6 +6,7 @@ and stands where it was: the same completion order gives the same front.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +24,7 @@ from evoray.searchers.base import Lineage
 from evoray.shard import Proposals, ShardGroup
 from evoray.snapshots import Snapshots
 from evoray.storage import Location
-from searchspaces.base import key_array
+from searchspaces.base import Keys, key_array
 
 _log = logging.getLogger(__name__)
 _KNOWN_IN_A_ROW = 50  # proposals of one shard that turn out to be known already: it has nothing new to offer now
@@ -55,6 +56,7 @@ class SteadySearch:
         self._on_progress = on_progress
         self._front = FrontCounter(problem)
         self._cursor = 0  # ledger rows that were told
+        self._told = _Digest()
         self._interested: dict[bytes, list[int]] = {}  # shards that proposed a network whose record was not told yet
 
     def run(self) -> None:
@@ -67,6 +69,7 @@ class SteadySearch:
             if self._cursor < len(self._ledger):
                 self._tell_next()
                 continue
+            assert self._intake.waiting, "shards wait for networks that nobody measures"
             measured = self._evaluator.collect(COLLECT_SECONDS)
             if measured:
                 self._report(self._intake.finish(Records.of(measured), self._generation))
@@ -112,6 +115,7 @@ class SteadySearch:
         before = self._generation
         record = self._ledger.take(np.array([self._cursor]))
         self._cursor += 1
+        self._told.add(record.keys)
         for shard in self._interested.pop(record.keys[0], []):
             left = self._schedule.evaluations - self._intake.num_counted
             self._admit(shard, self._call(shard, "exchange", record, min(1, left)))
@@ -128,6 +132,7 @@ class SteadySearch:
         )
         about = {
             "told": self._cursor,
+            "told_digest": self._told.text,
             "interested": {key.decode(): shards for key, shards in self._interested.items()},
             "waiting": None if flying is None else _as_json(flying),
             "statistics": {"known": self._intake.num_known},
@@ -135,16 +140,25 @@ class SteadySearch:
         self._snapshots.save(self._shards, self._generation, about)
 
     def _take(self, snapshot: Mapping[str, Any]) -> None:
+        """A snapshot fits when the ledger begins with what it was told, and holds or waits for the rest; else all is replayed."""
         told, known = int(snapshot["told"]), int(snapshot["statistics"]["known"])
         if told > len(self._ledger):
             raise ValueError(f"it knows {told} evaluations, the ledger holds {len(self._ledger)}")
+        recorded = self._ledger.take(np.arange(len(self._ledger)))
+        digest = _Digest()
+        digest.add(recorded.keys[:told])
+        if digest.text != snapshot["told_digest"]:
+            raise ValueError(f"the first {told} evaluations of the ledger are not those that it knows")
         waiting = None if snapshot["waiting"] is None else self._from_json(snapshot["waiting"])
         interested = {key.encode(): list(shards) for key, shards in snapshot["interested"].items()}
-        recorded = self._ledger.take(np.arange(len(self._ledger)))
+        flying = set() if waiting is None else set(waiting.keys.tolist())
+        missing = interested.keys() - flying - set(recorded.keys[told:].tolist())
+        if missing:
+            raise ValueError(f"{len(missing)} evaluations that had ended before it was written are not in the ledger")
         if waiting is not None:
             waiting = waiting.take(np.flatnonzero(self._ledger.rows(waiting.keys) < 0))
         ended = recorded.take(np.array([row < told or key in interested for row, key in enumerate(recorded.keys.tolist())], dtype=bool))
-        self._cursor, self._interested = told, interested
+        self._cursor, self._interested, self._told = told, interested, digest
         self._intake.resume(ended, waiting, known)
         self._front.add(recorded)
         if waiting is not None and len(waiting):
@@ -161,6 +175,20 @@ class SteadySearch:
         if self._on_progress is not None:
             self._front.add(latest)
             self._on_progress(Progress(self._generation, self._intake.num_ended, self._intake.num_failed, len(self._front)))
+
+
+class _Digest:
+    """Of keys in their order."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, keys: Keys) -> None:
+        self._hash.update(b"".join(key + b"\n" for key in keys.tolist()))
+
+    @property
+    def text(self) -> str:
+        return self._hash.hexdigest()
 
 
 def _as_json(proposals: Proposals) -> dict[str, Any]:

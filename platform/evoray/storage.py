@@ -11,11 +11,13 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 _BEAT_SECONDS = 2.0  # between two signs of life of a lease's owner
+_LEASE = ".lease"
 _BEATS_AWAITED = 4  # without one, the owner counts as dead
 
 Location = str | os.PathLike[str]
@@ -57,17 +59,20 @@ class Storage(Protocol):
 
 
 def open_storage(location: Location) -> Storage:
-    """The folder at a path or a URI; made when it is not there.
+    """The folder at a path or a URI; it is made when something is written, never for reading.
 
     Raises:
         ValueError: The URI's scheme is not known.
-        OSError: The folder cannot be made or reached.
+        OSError: The file system cannot be reached.
     """
     text = os.fspath(location)
-    if text.startswith("file://"):
-        return LocalStorage(Path(text.removeprefix("file://")))
     if "://" not in text:
         return LocalStorage(Path(text))
+    parts = urlsplit(text)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise ValueError(f"cannot open {text!r}: a file URI has three slashes and an absolute path, such as file:///data/run")
+        return LocalStorage(Path(unquote(parts.path)))
     return ArrowStorage(text, *_filesystem(text))
 
 
@@ -75,7 +80,6 @@ class LocalStorage:
     """A local folder: written beside, flushed to the disk, renamed into place; locked by the operating system."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     @property
@@ -83,10 +87,14 @@ class LocalStorage:
         return str(self._folder)
 
     def names(self, prefix: str) -> list[str]:
-        return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix))
+        try:
+            return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix))
+        except FileNotFoundError:
+            return []
 
     def write(self, name: str, data: pa.Buffer) -> None:
         temporary = self._folder / f".{name}.tmp"
+        self._folder.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as stream:
                 stream.write(data)
@@ -108,6 +116,7 @@ class LocalStorage:
         (self._folder / name).unlink(missing_ok=True)
 
     def lock(self) -> Callable[[], None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
         stream = (self._folder / ".lock").open("w")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +136,8 @@ class ArrowStorage:
         self._uri = uri
         self._fs = filesystem
         self._folder = folder
-        self._fs.create_dir(folder, recursive=True)
+        self._held: _Lease | None = None
+        self._is_made = False
         # An object appears whole when its upload ends; elsewhere a half-written file would be seen.
         self._appears_whole = filesystem.type_name in ("s3", "gcs", "abfs")
 
@@ -140,11 +150,14 @@ class ArrowStorage:
         return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.is_file and i.base_name.startswith(prefix))
 
     def write(self, name: str, data: pa.Buffer) -> None:
-        target = name if self._appears_whole else f".{name}.tmp"
-        with self._fs.open_output_stream(self._path(target)) as stream:
-            stream.write(data)
-        if target != name:
-            self.rename(target, name)
+        """As `Storage.write`.
+
+        Raises:
+            RuntimeError: This process was the one writer, but seemed dead for so long that another one took its place.
+        """
+        if self._held is not None and self._held.is_lost:
+            raise _taken(self.location)
+        self._put(name, data)
 
     def read(self, name: str) -> pa.Buffer:
         with self._fs.open_input_stream(self._path(name)) as stream:
@@ -160,11 +173,29 @@ class ArrowStorage:
     def lock(self) -> Callable[[], None]:
         if self._lease() is not None and self._is_alive():
             raise _taken(self.location)
-        lease = _Lease(self)
-        if self._lease() != lease.text:
+        lease = _Lease(self._put, self._lease)
+        time.sleep(_BEAT_SECONDS / 2)  # two that begin at once both see no lease: the one that writes last has it
+        if not lease.is_current():
             lease.close()
             raise _taken(self.location)
-        return lease.close
+        self._held = lease
+
+        def give_up() -> None:
+            if lease.close():
+                self.delete(_LEASE)
+            self._held = None
+
+        return give_up
+
+    def _put(self, name: str, data: pa.Buffer) -> None:
+        if not self._is_made:
+            self._fs.create_dir(self._folder, recursive=True)
+            self._is_made = True
+        target = name if self._appears_whole else f".{name}.tmp"
+        with self._fs.open_output_stream(self._path(target)) as stream:
+            stream.write(data)
+        if target != name:
+            self.rename(target, name)
 
     def _is_alive(self) -> bool:
         before = self._lease()
@@ -175,43 +206,57 @@ class ArrowStorage:
         return False
 
     def _lease(self) -> str | None:
-        if ".lease" not in self.names(".lease"):
+        try:
+            return bytes(self.read(_LEASE)).decode()
+        except FileNotFoundError:
             return None
-        return bytes(self.read(".lease")).decode()
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
 
 class _Lease:
-    """Writes a new sign of life until it is closed."""
+    """Writes a new sign of life until it is closed, or until it finds another's in its place.
 
-    def __init__(self, storage: ArrowStorage) -> None:
-        self._storage = storage
+    Attributes:
+        is_lost: Another owner was found.
+    """
+
+    def __init__(self, put: Callable[[str, pa.Buffer], None], current: Callable[[], str | None]) -> None:
+        self._put = put
+        self._current = current
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex}"
         self._stop = threading.Event()
-        self.text = ""
+        self.is_lost = False
         self._beat(0)
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
+    def is_current(self) -> bool:
+        """Whether the lease that stands there is this one."""
+        text = self._current()
+        return text is not None and json.loads(text)["owner"] == self._owner
+
+    def close(self) -> bool:
+        """Stops renewing; whether the lease that stands there is still this one."""
+        self._stop.set()
+        self._thread.join()
+        return self.is_current()
+
     def _beat(self, number: int) -> None:
-        self.text = json.dumps({"owner": self._owner, "beat": number})
-        self._storage.write(".lease", pa.py_buffer(self.text.encode()))
+        self._put(_LEASE, pa.py_buffer(json.dumps({"owner": self._owner, "beat": number}).encode()))
 
     def _renew(self) -> None:
         number = 0
         while not self._stop.wait(_BEAT_SECONDS):
             number += 1
             try:
+                if not self.is_current() and self._current() is not None:
+                    self.is_lost = True
+                    return
                 self._beat(number)
             except OSError:
                 continue  # the next beat tries again; the ledger's own writes report a store that is gone
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._storage.delete(".lease")
 
 
 def sync_folder(folder: Path) -> None:
@@ -236,7 +281,8 @@ def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     import fsspec  # only for schemes that Arrow itself does not know
 
     try:
-        handler: Any = fsspec.core.url_to_fs(uri)
+        # What another process has written since must be seen: no listing is remembered.
+        handler: Any = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError) as error:
         raise ValueError(
             f"cannot open {uri!r} ({error}): give a local folder, or a URI of pyarrow.fs or fsspec such as s3://bucket/run"

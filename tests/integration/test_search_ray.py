@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ray")
-
-import ray
 
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import PoolOptions
@@ -23,6 +21,7 @@ from evoray.problem import Constraint, Problem
 from evoray.records import Records, Status, schema
 from evoray.schedule import Schedule
 from evoray.shard import LocalShards, searchers_for
+from tests.processes import eventually, kill_worker
 from tests.synthetic import Faulty, Score, table_problem
 
 pytestmark = pytest.mark.ray
@@ -43,15 +42,15 @@ def facts(records: Records) -> dict[str, tuple[object, ...]]:
     return {r.key: (r.choices, dict(r.values), r.violation, r.status, r.shard, r.generation, r.parents, r.operator) for r in records}
 
 
-def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: object = None) -> Records:
-    """What the same search on actors records; `disturb(evaluator, shards)` runs beside it."""
+def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: Callable[[MemoryLedger], None] | None = None) -> Records:
+    """What the same search on actors records; `disturb` runs beside it and can look at the ledger."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
     shards = RayShards(problem, searchers)
     evaluator = RayEvaluator(problem, options=PoolOptions(workers=workers, timeout_seconds=timeout, max_attempts=2))
     try:
-        if callable(disturb):
-            threading.Thread(target=disturb, args=(evaluator, shards), daemon=True).start()
+        if disturb is not None:
+            threading.Thread(target=disturb, args=(ledger,), daemon=True).start()
         Search(problem, shards, evaluator, ledger, SCHEDULE).run()
     finally:
         evaluator.close()
@@ -70,26 +69,30 @@ def test_the_same_seed_gives_the_same_records_locally_and_with_one_or_two_worker
 
 @pytest.mark.slow
 def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> None:
-    problem = table_problem(Constraint("macs", at_most=4000), score=Score(seconds=0.05))
+    problem = table_problem(Constraint("macs", at_most=4000), score=Score(seconds=0.1))
     killed: list[int] = []
 
-    def disturb(evaluator: RayEvaluator, shards: RayShards) -> None:
-        for _ in range(2):
-            time.sleep(1.5)
-            for actor in (shards._actors[0], next(iter(evaluator._calls.values())).actor if evaluator._calls else None):
-                if actor is not None:
-                    killed.append(1)
-                    ray.kill(actor)
+    def kill_some(ledger: MemoryLedger) -> None:
+        for num_records, title in ((5, "ray::Bench"), (12, "ray::Shard"), (25, "ray::Shard"), (35, "ray::Bench")):
+            assert eventually(lambda least=num_records: len(ledger) >= least)  # type: ignore[misc]
+            killed.append(kill_worker(title))
 
-    records = on_ray(problem, workers=1, disturb=disturb)
-    assert killed, "nothing was killed: the search was too quick for the test"
+    records = on_ray(problem, workers=1, disturb=kill_some)
+    assert len(set(killed)) == 4
     assert facts(records) == facts(local(table_problem(Constraint("macs", at_most=4000))))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [("hang", "did not return within 1 s"), ("die", "its worker died"), ("nan", "score is nan"), ("raise", "ZeroDivisionError")],
+    [
+        ("hang", "did not return within 1 s"),
+        ("die", "its worker died"),
+        ("segfault", "its worker died"),
+        ("exhaust", "MemoryError"),
+        ("nan", "score is nan"),
+        ("raise", "ZeroDivisionError"),
+    ],
 )
 def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how: str, reason: str) -> None:
     problem = table_problem(score=Faulty(inner=Score(), share=0.1, how=how))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import signal
@@ -11,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -22,6 +20,7 @@ from evoray import data
 from evoray.distributed.training import train_on_ray
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
+from tests.processes import workers
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -35,25 +34,15 @@ def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
     return checkpoints.load_weights(folder)[0]
 
 
-def training_workers() -> list[psutil.Process]:
-    """Processes of this cluster that run a training worker."""
-    found = []
-    for process in psutil.Process(os.getpid()).children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may have ended since it was listed
-            if any("RayTrainWorker" in part for part in process.cmdline()):
-                found.append(process)
-    return found
-
-
 def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(local_ray: None, tmp_path: Path) -> None:
     expected = trained(tmp_path / "whole")
     killed: list[int] = []
 
     def kill_one() -> None:
         for _ in range(5000):  # workers may take a minute to start
-            if len(list((tmp_path / "cut").glob("step-*"))) and (workers := training_workers()):
-                killed.append(workers[-1].pid)
-                os.kill(workers[-1].pid, signal.SIGKILL)
+            if len(list((tmp_path / "cut").glob("step-*"))) and (found := workers("RayTrainWorker")):
+                killed.append(found[-1])
+                os.kill(found[-1], signal.SIGKILL)
                 return
             time.sleep(0.05)
 

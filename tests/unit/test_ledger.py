@@ -59,7 +59,7 @@ def test_a_damaged_part_is_named_and_set_aside_and_the_rest_is_used(
         assert [r.key for r in ledger.records] == ["y"]
         ledger.append([record("x")])
     assert "part-00000000.parquet is damaged" in caplog.text
-    assert (tmp_path / "damaged-part-00000000.parquet").is_file()
+    assert (tmp_path / "_damaged-part-00000000.parquet").is_file()
     table = read_ledger(tmp_path)
     assert table is not None
     assert sorted(table["key"].to_pylist()) == ["x", "y"]

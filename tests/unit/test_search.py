@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -18,8 +14,6 @@ from evoray.problem import Problem, parse_constraint
 from evoray.records import from_table
 from evoray.run_folder import RunFolder
 from tests.synthetic import Faulty, Macs, Score, TableSpace
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(run_dir: Path | None = None, *, evaluations: int = 80, seed: int = 1, num_shards: int = 2, searcher: str = "nsga2") -> Result:
@@ -96,36 +90,6 @@ def test_more_evaluations_go_on_where_the_first_call_ended(tmp_path: Path) -> No
     second = facts(run(tmp_path / "run", evaluations=96).records)
     assert first.items() <= second.items()
     assert len(second) == 96
-
-
-@pytest.mark.slow
-def test_kill_9_of_the_driver_at_random_moments_loses_nothing(tmp_path: Path) -> None:
-    log, folder = tmp_path / "measured.txt", tmp_path / "run"
-    arguments = f"evaluations=300, population=12, num_shards=2, seed=1, run_dir={str(folder)!r}"
-    program = (
-        "import evoray; from tests.synthetic import Macs, Score, TableSpace; "
-        f"evoray.search(TableSpace(), [Score(seconds=0.01, log={str(log)!r}), Macs()], {arguments})"
-    )
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-        parts = len(list((folder / "ledger").glob("part-*.parquet")))
-        while process.poll() is None and len(list((folder / "ledger").glob("part-*.parquet"))) <= parts:
-            time.sleep(0.02)
-        time.sleep(float(rng.uniform(0, 0.3)))
-        process.kill()
-        process.wait()
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True).returncode == 0
-    table = selection.complete(
-        evoray.search(
-            TableSpace(), [Score(seconds=0.01, log=str(log)), Macs()], evaluations=300, population=12, num_shards=2, seed=1, run_dir=folder
-        ).records
-    )
-    uninterrupted = evoray.search(TableSpace(), [Score(), Macs()], evaluations=300, population=12, num_shards=2, seed=1)
-    assert facts(table) == facts(uninterrupted.records)
-    measured = log.read_text().split()
-    # Only what was being measured when the process was killed is measured twice: less than one written batch a kill.
-    assert len(measured) - len(set(measured)) <= 5 * 12
 
 
 def test_failed_candidates_are_records_and_the_search_goes_on() -> None:

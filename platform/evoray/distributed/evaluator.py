@@ -61,9 +61,9 @@ class RayEvaluator:
             now = time.monotonic()
             if now >= self._next_check:
                 self._check(now)
+            self._wait(0.0 if self._finished else max(0.0, min(until - now, _CHECK_SECONDS)))
             if now >= until:
                 break
-            self._wait(min(until - now, _CHECK_SECONDS))
         finished, self._finished = self._finished, []
         return finished
 

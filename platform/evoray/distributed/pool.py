@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayActorError, RayError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from evoray.evaluator import Attempt
 from objectives.base import Needs
@@ -23,6 +24,7 @@ _OPENING_ATTEMPTS = 3
 _BATCH_SECONDS = 0.1  # a call should last about so long: a hundred times what it costs
 _LARGEST_BATCH = 1024
 _PIPELINED_SECONDS = 0.25  # calls shorter than this are sent two at a time, so that an actor never waits for the driver
+_EXHAUSTED = re.compile(r"MemoryError|OutOfMemory|can't allocate memory")  # of an objective; Python, NumPy, CUDA, torch
 _STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
 
 Ref = Any  # Ray's handles are untyped
@@ -71,13 +73,13 @@ class _Worker:
 
 @dataclass(eq=False)
 class _Call:
-    """Candidates on their way; none while the actor opens. The deadline is set when the call becomes its actor's first."""
+    """Candidates on their way; none while the actor opens, or when they were taken back. The deadline is set when the call becomes its
+    actor's first."""
 
     worker: _Worker
     attempts: list[Attempt]
     deadline: float = math.inf
     first_since: float = math.inf
-    is_recalled: bool = False
 
 
 class Pool:
@@ -137,25 +139,29 @@ class Pool:
             result = ray.get(ref)
         except TaskCancelledError:
             self._forget(ref, call)
-            self._queue.extendleft(reversed(call.attempts))
-        except RayActorError as error:
-            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0)
-        except RayError as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
+            self._requeue([call])
+        except RayTaskError as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
             self._forget(ref, call)
             yield from self._blame(call, _reason(error), 0.0)
+        except RayError as error:  # died, killed for the node's memory, lost with its node, cannot be placed anywhere
+            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0, counts="node has died" not in str(error))
         else:
             self._forget(ref, call)
             if not call.worker.is_open:
                 call.worker.name, self._failed_openings = result, 0
-            else:
+            elif call.attempts:
                 yield from self._measured(call, result)
 
     def stop_late(self) -> Iterator[Measured]:
-        """Kills the actors whose call is past its deadline; what they measured fails or is tried again."""
+        """Kills the actors whose call is past its deadline; what they measured fails or is tried again.
+
+        A call that has ended is never late, however long the driver was busy with other things.
+        """
         now = time.monotonic()
-        for call in [c for c in self._calls.values() if c.deadline < now]:
-            ray.kill(call.worker.actor)
-            if call.worker.is_open:
+        for ref, call in [(r, c) for r, c in self._calls.items() if c.deadline < now]:
+            if ray.wait([ref], timeout=0)[0]:
+                yield from self.take(ref)
+            elif call.worker.is_open:
                 limit = self._options.timeout_seconds
                 yield from self._lost(call.worker, f"did not return within {limit:g} s", limit)
             else:
@@ -205,8 +211,8 @@ class Pool:
                     self._send_to(worker, depth)
 
     def _send_to(self, worker: _Worker, depth: int) -> None:
-        if depth == 0 and self._suspects:
-            batch = self._next(self._suspects, 1)  # alone, so that it is clear who is to blame
+        if self._suspects:  # each alone, so that it is clear who is to blame; actors run dry for them, or new ones would put them off
+            batch = self._next(self._suspects, 1) if depth == 0 else []
         elif depth == 0 or self._batch_size() * self._seconds_each < _PIPELINED_SECONDS:
             batch = self._next(self._queue, self._batch_size())
         else:
@@ -233,16 +239,22 @@ class Pool:
         return max(1, min(int(_BATCH_SECONDS / max(self._seconds_each, 1e-9)), fair, _LARGEST_BATCH))
 
     def _steal(self, now: float) -> None:
-        """Takes calls that wait behind a long one back, for actors that are idle; they are sent again once Ray confirms."""
+        """Takes calls that wait behind a long one back and gives them to actors that are idle.
+
+        Ray confirms a cancellation only when the actor comes to it, so that is not waited for. Should the call have begun in
+        this very moment, what it brings is dropped.
+        """
         idle = sum(not w.calls and w.is_open for w in self._workers)
         for worker in self._workers:
             if not idle or len(worker.calls) < 2:
                 continue
             first, second = (self._calls[ref] for ref in list(worker.calls)[:2])
-            if now - first.first_since > _STEAL_SECONDS and not second.is_recalled:
+            if now - first.first_since > _STEAL_SECONDS and second.attempts:
                 ray.cancel(worker.calls[1])
-                second.is_recalled = True
+                self._queue.extend(second.attempts)
+                second.attempts = []
                 idle -= 1
+        self._send(now)
 
     def _release(self, now: float) -> None:
         for worker in [w for w in self._workers if now - w.idle_since > self._options.idle_seconds]:
@@ -256,6 +268,9 @@ class Pool:
         self._seconds_each = mean if math.isnan(self._seconds_each) else 0.7 * self._seconds_each + 0.3 * mean
         for i, (attempt, (value, seconds)) in enumerate(zip(call.attempts, found, strict=True)):
             yield attempt, None if i in errors else value, seconds, errors.get(i, ""), call.worker.name
+        exhausted = next((error for error in errors.values() if _EXHAUSTED.search(error)), "")
+        if exhausted and call.worker in self._workers:
+            self._requeue(self._replace(call.worker, f"its memory is exhausted, perhaps by what it measured before: {exhausted}"))
 
     def _blame(self, call: _Call, reason: str, seconds: float) -> Iterator[Measured]:
         """A single candidate is to blame; of several it is not known which, so each is tried alone."""
@@ -264,20 +279,28 @@ class Pool:
         else:
             self._suspects.extend(call.attempts)
 
-    def _lost(self, worker: _Worker, reason: str, seconds: float) -> Iterator[Measured]:
-        """The actor is gone: account for its calls; `dispatch` replaces it."""
-        calls = [self._calls.pop(ref) for ref in worker.calls]
-        self._workers.remove(worker)
-        if not worker.is_open:
-            self._failed_openings += 1
-            if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
-                raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
-        _log.warning("a worker of objective %s is replaced: %s", self.name, reason)
-        for waiting in calls[1:]:
-            self._queue.extendleft(reversed(waiting.attempts))
+    def _lost(self, worker: _Worker, reason: str, seconds: float, *, counts: bool = True) -> Iterator[Measured]:
+        """The actor is gone, or has to go: its first call is to blame. `counts`: an opening that failed counts."""
+        calls = self._replace(worker, reason)
         if worker.is_open:
+            self._requeue(calls[1:])
             yield from self._blame(calls[0], reason, seconds)
+            return
+        self._failed_openings += counts
+        if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
+            raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
+
+    def _replace(self, worker: _Worker, reason: str) -> list[_Call]:
+        """Ends an actor, if it still lives; returns the calls that it leaves. `dispatch` starts as many as are needed, one starts now."""
+        _log.warning("a worker of objective %s is replaced: %s", self.name, reason)
+        ray.kill(worker.actor)
+        self._workers.remove(worker)
         self._start_missing(1)
+        return [self._calls.pop(ref) for ref in worker.calls]
+
+    def _requeue(self, calls: Sequence[_Call]) -> None:
+        for call in reversed(calls):
+            self._queue.extendleft(reversed(call.attempts))
 
 
 def _reason(error: BaseException) -> str:

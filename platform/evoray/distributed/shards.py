@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from evoray.problem import Problem
 from evoray.searchers.base import Searcher
@@ -66,8 +66,13 @@ class RayShards:
         for _ in range(_MAX_REBUILDS):
             try:
                 return ray.get(ref, timeout=_CALL_SECONDS)
-            except RayActorError:
-                _log.warning("population shard %d died: it is rebuilt from its last state", index)
+            except (
+                RayTaskError,
+                GetTimeoutError,
+            ):  # what the shard raised, or its searcher takes for ever: neither is mended by another try
+                raise
+            except RayError as error:  # died, killed for the node's memory, lost with its node
+                _log.warning("population shard %d died (%s): it is rebuilt from its last state", index, str(error).splitlines()[0])
                 ref = self._rebuild(index, method, args)
         raise RuntimeError(f"population shard {index} died {_MAX_REBUILDS} times in one generation: see the worker logs of the cluster")
 
