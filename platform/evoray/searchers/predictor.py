@@ -65,7 +65,8 @@ class Predictor:
 
     def ask(self, count: int) -> Choices:
         own = int((self._sources == 0).sum())
-        if own + len(self._pending) < self._initial or own < 2:
+        taught = len(self._sources) > own  # by earlier runs: random networks would teach it less than its own choice does
+        if own < 2 or (own + len(self._pending) < self._initial and not taught):
             choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._first, rounds=_SAMPLE_ROUNDS)
         else:
             with threadpool_limits(1):
