@@ -36,11 +36,12 @@ def test_the_best_of_the_earlier_runs_are_measured_first(tmp_path: Path, searche
 def test_a_warm_search_resumes_as_it_was(tmp_path: Path) -> None:
     search(tmp_path / "one")
     warm = {"searcher": "predictor", "warm_start": [tmp_path / "one"], "seed": 3, "num_shards": 2, "evaluations": 48}
-    whole = search(tmp_path / "whole", **warm)
-    search(tmp_path / "parts", **{**warm, "evaluations": 32})
-    resumed = search(tmp_path / "parts", **warm)
+    whole = search(tmp_path / "run", **warm)
+    for file in sorted((tmp_path / "run" / "ledger").glob("part-*.parquet"))[-4:] + list((tmp_path / "run" / "shards").iterdir()):
+        file.unlink()
+    resumed = search(tmp_path / "run", **warm)
     pick = ["key", "score", "operator", "shard"]
-    assert resumed.records.select(pick).equals(whole.records.select(pick))
+    assert sorted(map(str, resumed.records.select(pick).to_pylist())) == sorted(map(str, whole.records.select(pick).to_pylist()))
 
 
 def test_seeds_meet_the_analytic_constraints_of_this_search(tmp_path: Path) -> None:
