@@ -19,7 +19,10 @@ _SHARE = 0.05  # of a search's time that may go into snapshots
 
 
 class Snapshots:
-    """Files "generation-NNNNNN.json" in a folder; without a folder nothing is kept."""
+    """Files "generation-NNNNNN.json" in a folder; without a folder nothing is kept.
+
+    Shards hand in their states all the same: those that are actors remember what they were told since the last time.
+    """
 
     def __init__(self, location: Location | None) -> None:
         self._storage = None if location is None else open_storage(location)
@@ -27,20 +30,19 @@ class Snapshots:
 
     @property
     def is_due(self) -> bool:
-        """Whether there is a folder and saving keeps within its share of the time."""
-        return self._storage is not None and time.monotonic() >= self._free_at
+        """Whether saving keeps within its share of the time."""
+        return time.monotonic() >= self._free_at
 
     def save(self, shards: ShardGroup, number: int, about: Mapping[str, Any]) -> None:  # Any: JSON, here and below
         """Writes the states of all shards with `about`, "statistics" among it completed; the oldest files go."""
-        if self._storage is None:
-            return
         start = time.monotonic()
         states = shards.call("state", [()] * shards.num_shards)
-        whole = {**about, "statistics": {**about["statistics"], **_summed(states)}, "shards": states}
-        text = json.dumps(whole, allow_nan=False)
-        self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
-        for old in self._storage.names("generation-")[:-_KEPT]:
-            self._storage.delete(old)
+        if self._storage is not None:
+            whole = {**about, "statistics": {**about["statistics"], **_summed(states)}, "shards": states}
+            text = json.dumps(whole, allow_nan=False)
+            self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
+            for old in self._storage.names("generation-")[:-_KEPT]:
+                self._storage.delete(old)
         cost = time.monotonic() - start
         self._free_at = start + cost / _SHARE
 
