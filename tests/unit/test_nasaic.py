@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+import evoray
 import searchspaces
+from evoray import pareto
+from evoray.problem import Constraint
 from objectives import asic
 from objectives.asic.lower import lower, macs
 from objectives.asic.specs import WORKLOADS
+from objectives.base import Goal
 from searchspaces import bignas, nasaic
 from searchspaces.base import Choices, architecture_of, architectures, biggest, canonical_keys, options_of, smallest, space_size
 from searchspaces.nasaic.hardware import PUBLISHED, Hardware
@@ -194,6 +200,55 @@ def test_any_space_can_be_searched_with_a_chip() -> None:
     assert (found > 0).all()
     assert found.max() < 1e30
     assert space.costs(rows)["macs"].tolist() == network.costs(rows[:, : len(network.genes)])["macs"].tolist()
+
+
+@dataclass(frozen=True)
+class Bigger:
+    """Stands for accuracy where nothing is trained: more MACs, better."""
+
+    space: Any
+    name: str = "stub"
+    unit: str = ""
+    goal: Goal = Goal.MAXIMIZE
+
+    def evaluate(self, choices: Choices) -> NDArray[np.float64]:
+        return np.log(self.space.costs(choices)["macs"])
+
+
+def searched(limit: float, seed: int = 0) -> Any:
+    space = searchspaces.load("nasaic:digits")
+    wanted = [Constraint("asic_latency", at_most=limit)]
+    return evoray.search(space, [Bigger(space), *models(space).values()], constraints=wanted, evaluations=150, seed=seed)
+
+
+def test_networks_and_chip_are_searched_together_within_a_spec_and_repeatably() -> None:
+    first, again = searched(2e4), searched(2e4)
+    assert first.records.column("key").to_pylist() == again.records.column("key").to_pylist()
+    found = first.front().to_pydict()
+    assert len(found["key"]) > 3
+    assert max(found["asic_latency"]) <= 2e4
+    assert found["key"] != searched(2e4, seed=1).front().to_pydict()["key"]
+
+
+def test_a_spec_that_nothing_meets_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"satisfies asic_latency .* the nearest found has asic_latency = "):
+        searched(1.0)
+
+
+def test_feasible_designs_come_before_all_others_and_their_front_is_the_pareto_front() -> None:
+    rng = np.random.default_rng(0)
+    values = {"latency": rng.uniform(4e5, 2e6, 400), "energy": rng.uniform(1e9, 4e9, 400), "area": rng.uniform(2e9, 6e9, 400)}
+    losses = np.stack([rng.uniform(0, 1, 400), *values.values()], axis=1)
+    specs = WORKLOADS["W1"]
+    violations = specs.violation(values)
+    met = np.nonzero(specs.met(values))[0]
+    assert 0 < len(met) < 200
+    assert sorted(pareto.front(losses, violations)) == sorted(met[pareto.front(losses[met])])
+    rank, _ = pareto.order_of_merit(losses, violations)
+    assert rank[met].max() < np.delete(rank, met).min()
+    missed = np.delete(np.arange(400), met)
+    ordered = missed[np.argsort(violations[missed], kind="stable")]
+    assert (np.diff(rank[ordered]) >= 0).all()
 
 
 def test_a_joint_network_holds_each_tasks_own_with_the_supernets_weights() -> None:
