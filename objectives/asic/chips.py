@@ -1,7 +1,8 @@
 """What whole chips cost for whole networks: layers priced on every sub-accelerator, mapped, summed; a cost model for any space.
 
 A space may know more than its genes' names. `layers(choices)` gives its networks' layers without building them; `chips(choices)`
-gives a chip a row, where the chip is searched too. A space with neither is lowered network by network, on one chip for all.
+gives a chip a row, where the chip is searched too; `split(choices)` gives the parts of a joint genome, each asked in turn. A space
+with none of these is lowered network by network, on one chip for all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from objectives.asic.mapping import Mapping as LayerMapping
 from objectives.asic.mapping import map_layers
 from objectives.asic.pricing import price
 from objectives.base import Goal
-from searchspaces.base import Choices, SearchSpace, architectures, nearest, options_of
+from searchspaces.base import Architecture, Choices, SearchSpace, architectures, nearest, options_of
 
 Metric = Literal["latency", "energy", "area"]
 Slots = Sequence[tuple[str, int, float]]  # (template, units, bandwidth) of each sub-accelerator
@@ -42,6 +43,15 @@ class KnowsChips(Protocol):
 
     def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
         """(n, g) -> template, pes, noc_bw_elem_per_cycle, (n, k) each; pes 0 where a slot is empty."""
+        ...
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """A space of several parts."""
+
+    def split(self, choices: Choices) -> Sequence[tuple[Any, Choices]]:
+        """(n, g) -> each part with its own columns; a part that builds networks is a search space."""
         ...
 
 
@@ -112,8 +122,11 @@ class ChipModel:
         """(n, g) canonical choices -> what their networks cost on their chips, or on the fixed one."""
         key = np.ascontiguousarray(choices).tobytes()
         if self._last is None or self._last[0] != key:
-            layers = self.space.layers(choices) if isinstance(self.space, KnowsLayers) else self._lower(choices)
-            chips = self.space.chips(choices) if isinstance(self.space, KnowsChips) else self._fixed(len(choices))
+            parts = self.space.split(choices) if isinstance(self.space, Joint) else [(self.space, choices)]
+            layers = _beside([self._layers(part, own) for part, own in parts if hasattr(part, "build_subnet")])
+            chips = next((part.chips(own) for part, own in parts if isinstance(part, KnowsChips)), None)
+            if chips is None:
+                chips = self._fixed(len(choices))
             found = chip_costs(layers, chips, constants=self.constants, noc_scope=self.noc_scope, limit=self.latency_limit)
             self._last = (key, found)
         return self._last[1]
@@ -126,8 +139,10 @@ class ChipModel:
         columns = {"template": np.array(template), "pes": np.array(pes), "noc_bw_elem_per_cycle": np.array(bandwidth, dtype=np.float64)}
         return {name: np.tile(values, (rows, 1)) for name, values in columns.items()}
 
-    def _lower(self, choices: Choices) -> dict[str, NDArray[Any]]:
-        tables = [self._table(architecture) for architecture in architectures(self.space, choices)]
+    def _layers(self, space: SearchSpace, choices: Choices) -> Mapping[str, NDArray[Any]]:
+        if isinstance(space, KnowsLayers):
+            return space.layers(choices)
+        tables = [self._table(space, architecture) for architecture in architectures(space, choices)]
         length = max((len(table["K"]) for table in tables), default=1)
         padded: dict[str, NDArray[Any]] = {"type": np.full((len(tables), length), "CONV", dtype="<U6")}
         padded |= {name: np.ones((len(tables), length), dtype=np.int64) for name in _LAYER[1:-1]}
@@ -137,14 +152,24 @@ class ChipModel:
                 padded[name][row, : len(table["K"])] = table[name]
         return padded | {"task": np.zeros(length, dtype=np.int64)}
 
-    def _table(self, architecture: Any) -> dict[str, NDArray[Any]]:  # an Architecture
-        if architecture.key not in self._lowered:
+    def _table(self, space: SearchSpace, architecture: Architecture) -> dict[str, NDArray[Any]]:
+        key = f"{space.name} {architecture.key}"
+        if key not in self._lowered:
             channels, height, width = self.image
-            options = options_of(self.space, architecture)
-            side = options.get("resolution", getattr(self.space, "image_size", None))
-            shape = (1, getattr(self.space, "in_channels", channels), *((int(side), int(side)) if side else (height, width)))
-            self._lowered[architecture.key] = lower(self.space.build_subnet(None, architecture), shape)
-        return self._lowered[architecture.key]
+            side = options_of(space, architecture).get("resolution", getattr(space, "image_size", None))
+            shape = (1, getattr(space, "in_channels", channels), *((int(side), int(side)) if side else (height, width)))
+            self._lowered[key] = lower(space.build_subnet(None, architecture), shape)
+        return self._lowered[key]
+
+
+def _beside(tables: Sequence[Mapping[str, NDArray[Any]]]) -> Mapping[str, NDArray[Any]]:
+    """The layers of several networks in one row, tasks numbered on."""
+    joined: dict[str, NDArray[Any]] = {name: np.concatenate([table[name] for table in tables], axis=1) for name in _LAYER}
+    tasks, following = [], 0
+    for table in tables:
+        tasks.append(table["task"] + following)
+        following = int(tasks[-1].max()) + 1
+    return joined | {"task": np.concatenate(tasks)}
 
 
 class ChipCost:

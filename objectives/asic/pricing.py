@@ -11,10 +11,11 @@ import objectives.asic.constants as sets
 from objectives.asic.constants import Constants
 from objectives.asic.maestro import maestro_pairs
 from objectives.asic.physical import physical_pairs
-from objectives.asic.tables import AREA, Chips, Column, Layers, Table, chips_of, layers_of
+from objectives.asic.tables import AREA, Chips, Column, Layers, Table, chips_of, layers_of, size_of_chips, size_of_layers
 
 TRAFFIC = ("l2_read_input", "l2_read_weight", "l2_write_output", "l1_read", "l1_write", "dram")
 _OUTPUTS = 3 + len(TRAFFIC)
+_ROWS = 1 << 13  # checked and priced at a time: their columns then stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,22 +57,46 @@ def price(layers: Table, chips: Table, *, constants: str | Constants = "maestro2
         ValueError: A column is missing, of another length, or holds what cannot be.
     """
     chosen = sets.load(constants) if isinstance(constants, str) else constants
-    found, machines = layers_of(layers), chips_of(chips, chosen)
-    if len(found) != len(machines):
+    size, machines = size_of_layers(layers), size_of_chips(chips)
+    if size != machines:
         raise ValueError(
-            f"{len(found)} layers and {len(machines)} chips: price() takes row i of one with row i of the other; for all pairs use price_grid()"
+            f"{size} layers and {machines} chips: price() takes row i of one with row i of the other; for all pairs use price_grid()"
         )
-    return _prices(found, machines, chosen, grid=False)
+    rows, units = ({name: np.asarray(column) for name, column in table.items()} for table in (layers, chips))
+    out, area = _room(size, 1), np.empty(size)
+    for start in range(0, size, _ROWS):
+        part = slice(start, start + _ROWS)
+        try:
+            found, machine = (layers_of({n: c[part] for n, c in rows.items()}), chips_of({n: c[part] for n, c in units.items()}, chosen))
+        except ValueError:
+            layers_of(rows)  # says the same with the row's number in the whole table
+            chips_of(units, chosen)
+            raise
+        _fill(found, machine, chosen, grid=False, out=out[:, part])
+        area[part] = machine.shape[AREA]
+    return _prices(out[:, :, 0], area)
 
 
 def price_grid(layers: Table, chips: Table, *, constants: str | Constants = "maestro2019") -> Prices:
     """Every layer on every chip: arrays (chips, layers), otherwise as `price`; area (chips,)."""
     chosen = sets.load(constants) if isinstance(constants, str) else constants
-    return _prices(layers_of(layers), chips_of(chips, chosen), chosen, grid=True)
+    found, machines = layers_of(layers), chips_of(chips, chosen)
+    out = _room(len(machines), len(found))
+    _fill(found, machines, chosen, grid=True, out=out)
+    return _prices(out, machines.shape[AREA].copy())
 
 
-def _prices(layers: Layers, chips: Chips, constants: Constants, *, grid: bool) -> Prices:
-    out = np.empty((_OUTPUTS, len(chips), len(layers)) if grid else (_OUTPUTS, len(layers), 1))
+def _room(rows: int, columns: int) -> Column:
+    """Cut from a larger array, so that compiled code sees one memory layout for all sizes and is compiled once."""
+    return np.empty((_OUTPUTS, rows + 1, columns))[:, :rows]
+
+
+def _prices(out: Column, area: Column) -> Prices:
+    cycles, energy, utilization, *words = out
+    return Prices(cycles, energy, utilization, area, dict(zip(TRAFFIC, words, strict=True)))
+
+
+def _fill(layers: Layers, chips: Chips, constants: Constants, *, grid: bool, out: Column) -> None:
     energies = np.array(
         [constants.mac_energy, constants.l1_energy, constants.l2_energy, constants.l2_energy_per_root, constants.dram_energy]
     )
@@ -81,6 +106,3 @@ def _prices(layers: Layers, chips: Chips, constants: Constants, *, grid: bool) -
         maestro_pairs(*arguments, grid, out)
     else:
         physical_pairs(*arguments, registers, grid, out)
-    columns = list(out) if grid else [column[:, 0] for column in out]
-    traffic = dict(zip(TRAFFIC, columns[3:], strict=True))
-    return Prices(columns[0], columns[1], columns[2], chips.shape[AREA].copy(), traffic)

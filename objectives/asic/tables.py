@@ -46,9 +46,19 @@ class Chips:
         return len(self.template)
 
 
+def size_of_layers(table: Table) -> int:
+    """Rows; ValueError where a column is missing or of another length."""
+    return _size("layers", table, ("type", *LAYER_COLUMNS))
+
+
+def size_of_chips(table: Table) -> int:
+    """Rows; ValueError where a column is missing or of another length."""
+    return _size("chips", table, ("template", "pes"))
+
+
 def layers_of(table: Table) -> Layers:
     """The table with columns type, K, C, R, S, OY, OX, stride and, if wanted, count (how many such layers, or groups, there are)."""
-    size = _size("layers", table, ("type", *LAYER_COLUMNS))
+    size = size_of_layers(table)
     columns = [whole("layers", name, table[name]) for name in LAYER_COLUMNS]
     count = whole("layers", "count", table["count"]) if "count" in table else np.ones(size)
     kinds = codes("layers", "type", table["type"], TYPES)
@@ -65,7 +75,7 @@ def chips_of(table: Table, constants: Constants) -> Chips:
     one. For physical constants there may be array_D1 and array_D2 (else nearly square), glb_kb and dram_bw_words; for areas l1_bytes
     (a unit) and l2_bytes.
     """
-    size = _size("chips", table, ("template", "pes"))
+    size = size_of_chips(table)
     templates = codes("chips", "template", table["template"], TEMPLATES)
     pes = whole("chips", "pes", table["pes"])
     scopes = codes("chips", "noc_scope", table["noc_scope"], SCOPES) if "noc_scope" in table else np.ones(size, dtype=np.int8)

@@ -247,6 +247,18 @@ def test_bad_tables_are_refused_by_name_and_row(layers: dict[str, list[Any]], ch
         asic.price(layers, chips, constants="physical" if "array_D1" in chips else "maestro2019")
 
 
+def test_long_tables_are_priced_as_short_ones_and_errors_name_the_row_of_the_whole() -> None:
+    layers, chips = varied(20_000, 8)
+    prices = asic.price(layers, chips)
+    late = slice(17_000, 17_100)
+    part = asic.price({n: c[late] for n, c in layers.items()}, {n: c[late] for n, c in chips.items()})
+    assert prices.cycles[late].tolist() == part.cycles.tolist()
+    assert prices.area[late].tolist() == part.area.tolist()
+    chips["pes"][17_003] = 0
+    with pytest.raises(ValueError, match="row 17003 has 0"):
+        asic.price(layers, chips)
+
+
 def test_bad_constants_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean 'maestro2019'"):
         asic.price(layer(), chip(), constants="maestro20199")
