@@ -31,7 +31,7 @@ from evoray.records import Record, Records
 from searchspaces.base import Choices, key_array
 from tests.tables import TABLES, Table, tabular_problem
 
-NAMES = ("error", "latency")
+NAMES = ("top1_error", "latency")
 MARKS = (100, 300, 1000)
 _PATIENCE = 200  # repeats in a row until a peer counts as stuck
 

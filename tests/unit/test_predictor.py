@@ -13,7 +13,7 @@ from evoray.variation import GeneKinds
 from searchspaces.base import Choices, key_array
 from tests.tables import TABLES, Table, tabular_problem
 
-NAMES = ("error", "latency")
+NAMES = ("top1_error", "latency")
 
 
 def records_of(table: Table, rows: Choices, names: tuple[str, ...] = NAMES) -> Records:
@@ -53,28 +53,28 @@ def test_a_hundred_evaluations_find_more_than_nsga2_does(name: str) -> None:
 
 def test_what_is_computed_needs_no_model_and_what_breaks_an_analytic_constraint_is_never_asked_for() -> None:
     table = TABLES["cell"](3)
-    plain = tabular_problem(table, ("error", "macs"), computed=("macs",))
+    plain = tabular_problem(table, ("top1_error", "macs"), computed=("macs",))
     limit = Constraint("macs", at_most=40.0)
     problem = Problem(plain.space, plain.measured, plain.costs, plain.targets, (limit,))
     searcher = searchers.load("predictor", problem, seed=0, population=8)
     for _ in range(6):
         rows = searcher.ask(8)
         assert (table.costs(rows)["macs"] <= 40.0).all()
-        searcher.tell(records_of(table, rows, ("error", "macs")))
+        searcher.tell(records_of(table, rows, ("top1_error", "macs")))
 
 
 def test_a_measured_constraint_is_learnt() -> None:
     table = TABLES["stages"](3)
     plain = tabular_problem(table, NAMES)
     limit = float(np.quantile(table.values["latency"], 0.2))
-    problem = Problem(plain.space, plain.measured, (), ("error",), (Constraint("latency", at_most=limit),))
+    problem = Problem(plain.space, plain.measured, (), ("top1_error",), (Constraint("latency", at_most=limit),))
     allowed = table.values["latency"] <= limit
-    ranked = np.sort(table.values["error"][allowed])
+    ranked = np.sort(table.values["top1_error"][allowed])
     places = {}
     for kind, size in (("predictor", 8), ("random", 8)):
         keys = evolve(table, searchers.load(kind, problem, seed=0, population=size), 80)
         where = np.array([table.index[key.encode()] for key in keys])
-        places[kind] = int(np.searchsorted(ranked, table.values["error"][where[allowed[where]]].min()))
+        places[kind] = int(np.searchsorted(ranked, table.values["top1_error"][where[allowed[where]]].min()))
     assert places["predictor"] < 5  # among the 1,600 networks or so that meet it
     assert places["predictor"] < places["random"]
 
