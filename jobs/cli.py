@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = _command(words[0])
     try:
         command.main(words[1:])
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:  # OSError: the disk is full, the cluster is gone
         complain(error)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import resource
 import signal
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import evoray
 from evoray.api import Result
 from tests.synthetic import Macs, Score, TableSpace
 
+_ROOT = Path(__file__).resolve().parents[1]
 _SERVED = multiprocessing.get_context("forkserver")
 _SERVED.set_forkserver_preload(["tests.drivers", "sklearn", "moocore", "numba"])
 
@@ -22,11 +30,36 @@ def search(folder: Path | None, *, log: str = "", seconds: float = 0.0, **option
     return evoray.search(TableSpace(), [score, Macs()], run_dir=folder, **common)
 
 
-def start(folder: Path, **options: Any) -> Any:  # Any: a process of that context
-    """The same in a new process."""
-    process = _SERVED.Process(target=search, args=(folder,), kwargs=options)
-    process.start()
+def start(folder: Path, *, complaint: Path | None = None, **options: Any) -> Any:  # Any: a process of that context
+    """The same in a new process, whose last words go to the file `complaint`."""
+    process = _SERVED.Process(target=_search, args=(folder, complaint), kwargs=options)
+    # The server imports before it learns its parent's sys.path, so the first start hands it this working tree in the environment.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(_ROOT), str(_ROOT / "platform")]))
+        process.start()
     return process
+
+
+def _search(folder: Path, complaint: Path | None, *, full_after: int = 0, **options: Any) -> None:
+    if full_after:
+        _limit_files(full_after, folder)
+    try:
+        search(folder, **options)
+    except Exception as error:
+        if complaint is not None:
+            complaint.write_text(f"{type(error).__name__}: {error}")
+        sys.exit(1)
+
+
+def _limit_files(num_parts: int, folder: Path) -> None:
+    """From so many parts of the ledger on, this process cannot write a file of more than 200 bytes: the kernel refuses, as on a full disk."""
+
+    def limit() -> None:
+        while len(list(folder.glob("ledger/part-*.parquet"))) < num_parts:
+            time.sleep(0.005)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+    threading.Thread(target=limit, daemon=True).start()
 
 
 def killed_after(after_seconds: float, folder: Path, **options: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +26,10 @@ def resume(run: Annotated[Path, tyro.conf.Positional], /) -> None:
     Args:
         run: The run folder.
     """
-    with user_input():
-        folder = RunFolder.open(run)
-        config = pipeline.config_of(folder)
-        compose(config)
-    pipeline.carry_out(folder, config, Console())
+    with ExitStack() as stack:
+        with user_input():
+            folder = RunFolder.open(run)
+            config = pipeline.config_of(folder)
+            compose(config)
+            stack.enter_context(folder.writing())
+        pipeline.carry_out(folder, config, Console())

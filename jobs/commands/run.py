@@ -40,7 +40,8 @@ def run(job: str, arguments: Sequence[str]) -> None:
         path = Path(own["--run-dir"]) if own["--run-dir"] else _free_folder(Path("runs"), job)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
-    pipeline.carry_out(folder, config, console)
+    with folder.writing():
+        pipeline.carry_out(folder, config, console)
 
 
 def take_options(arguments: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -207,8 +207,11 @@ def _timed(folder: RunFolder, name: str) -> Iterator[None]:
     start = time.monotonic()
     try:
         yield
-    finally:
-        folder.add_phase(name, time.monotonic() - start)
+    except BaseException:
+        with suppress(OSError):  # a full disk has shown itself already, and better
+            folder.add_phase(name, time.monotonic() - start)
+        raise
+    folder.add_phase(name, time.monotonic() - start)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_MISTAKES = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, ConnectionError)
+_MISTAKES = (ValueError, OSError)  # OSError: not there, there already, not writable, in use, cannot be reached
 
 
 @contextmanager

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evoray.storage import sync_folder
+from evoray.storage import open_storage, sync_folder
 
 
 class RunFolder:
@@ -60,6 +62,27 @@ class RunFolder:
         if not (folder.path / "job.json").is_file():
             raise FileNotFoundError(f"{folder.path} is no run folder (it has no job.json): give the folder that `evoray run` printed")
         return folder
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Makes this process the one that goes on with the run, until the block ends or the process dies.
+
+        Raises:
+            BlockingIOError: Another process does.
+            OSError: The folder cannot be written.
+        """
+        try:
+            give_up = open_storage(self.path).lock()
+        except RuntimeError as error:
+            raise BlockingIOError(str(error)) from None
+        except OSError as error:
+            raise OSError(
+                error.errno, f"{error.strerror}: run folder {self.path} cannot be written: make it writable, then resume the run"
+            ) from None
+        try:
+            yield
+        finally:
+            give_up()
 
     @property
     def supernet(self) -> Path:
@@ -121,12 +144,16 @@ class RunFolder:
 def write_json(file: Path, value: Any) -> None:
     """Writes durably: a reader sees the old file or the whole new one, also after a crash."""
     temporary = file.with_name(f".{file.name}.tmp")
-    with temporary.open("w") as stream:
-        json.dump(value, stream, indent=2, allow_nan=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    try:
+        with temporary.open("w") as stream:
+            json.dump(value, stream, indent=2, allow_nan=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(file.parent)
 
 

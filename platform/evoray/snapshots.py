@@ -40,9 +40,14 @@ class Snapshots:
         if self._storage is not None:
             whole = {**about, "statistics": {**about["statistics"], **_summed(states)}, "shards": states}
             text = json.dumps(whole, allow_nan=False)
-            self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
-            for old in self._storage.names("generation-")[:-_KEPT]:
-                self._storage.delete(old)
+            try:
+                self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
+                for old in self._storage.names("generation-")[:-_KEPT]:
+                    self._storage.delete(old)
+            except OSError as error:
+                _log.warning(
+                    "the search state could not be written to %s (%s): a resumed search will replay more", self._storage.location, error
+                )
         cost = time.monotonic() - start
         self._free_at = start + cost / _SHARE
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evoray.ledger import FolderLedger, read_ledger
@@ -45,3 +48,18 @@ def test_a_part_lost_from_the_middle_is_measured_again(tmp_path: Path, asynchron
         assert measured(from_table(again.records)) == measured(from_table(whole.records))
     drivers.search(tmp_path / "run", **options)
     assert read_ledger(tmp_path / "run" / "ledger").equals(again.records), "a finished search wrote something"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = drivers.search(None, evaluations=96, asynchronous=asynchronous)
+    now = itertools.count(2e9, -3600.0)  # every look at the clock finds it an hour earlier
+    monkeypatch.setattr(time, "time", lambda: next(now))
+    monkeypatch.setattr(time, "time_ns", lambda: int(next(now) * 1e9))
+    drivers.search(tmp_path / "run", evaluations=96, asynchronous=asynchronous)
+    for part in sorted((tmp_path / "run" / "ledger").glob("part-*.parquet"))[-1:]:
+        part.unlink()
+    again = drivers.search(tmp_path / "run", evaluations=96, asynchronous=asynchronous)
+    assert measured(from_table(again.records)) == measured(from_table(whole.records))
+    seconds = np.array(again.records["score_seconds"].to_pylist())
+    assert ((seconds >= 0) & (seconds < 60)).all()
