@@ -190,17 +190,25 @@ def codes(what: str, name: str, values: ArrayLike, known: Sequence[str]) -> NDAr
 
 @compiled
 def _match(texts: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.int8]:
+    # Texts come in no order, so a letter by letter search would make the processor guess wrong: digests are compared instead, without
+    # branches, and the letters once.
+    digests = np.zeros(len(known), dtype=np.uint64)
+    for index in range(len(known)):
+        for place in range(known.shape[1]):
+            digests[index] = digests[index] * np.uint64(31) + np.uint64(known[index, place])
     found = np.full(len(texts), -1, dtype=np.int8)
     for row in range(len(texts)):
+        digest = np.uint64(0)
+        for place in range(texts.shape[1]):
+            digest = digest * np.uint64(31) + np.uint64(texts[row, place])
+        nearest = -1
         for index in range(len(known)):
-            same = True
-            for place in range(texts.shape[1]):
-                if texts[row, place] != known[index, place]:
-                    same = False
-                    break
-            if same:
-                found[row] = index
-                break
+            nearest = index if digests[index] == digest else nearest
+        same = nearest >= 0
+        for place in range(texts.shape[1]):
+            same &= texts[row, place] == known[nearest, place]
+        if same:
+            found[row] = nearest
     return found
 
 
