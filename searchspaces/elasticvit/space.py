@@ -113,6 +113,13 @@ class ElasticViT:
         published, rungs = self.published, LEVELS[self.name]
         return Levels("released_macs", tuple(rungs), LEVEL_SPAN, tuple(published[floor] for floor in rungs.values()))
 
+    @property
+    def preference_genes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The widths and depths that performance-aware sampling compares: those of the transformer stages."""
+        numbers = range(len(self.conv_stages) + 1, len(self._widths))
+        widths, depths = ([f"stage{number}.{what}" for number in numbers] for what in ("width", "depth"))
+        return tuple(n for n in widths if n in self._columns), tuple(n for n in depths if n in self._columns)
+
     def repair(self, choices: Choices) -> Choices:
         last = np.array([len(gene.options) - 1 for gene in self.genes], dtype=np.int16)
         fixed = np.clip(np.asarray(choices), 0, last).astype(np.int16)
