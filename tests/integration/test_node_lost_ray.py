@@ -43,7 +43,12 @@ def nodes(cluster_environment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """A head without cores for actors; tests add nodes with the label "extra". It notices within two seconds that a node is gone."""
     monkeypatch.setenv("RAY_TMPDIR", cluster_environment)  # nobody else's program shall find this cluster
     os.makedirs(f"{cluster_environment}/ray", exist_ok=True)
-    quick = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_timeout_ms": 1000}
+    quick = {
+        "health_check_initial_delay_ms": 500,
+        "health_check_period_ms": 500,
+        "health_check_failure_threshold": 3,
+        "health_check_timeout_ms": 1000,
+    }
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False)
