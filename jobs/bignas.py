@@ -21,7 +21,7 @@ def cifar10() -> SupernetSearch:
         data=DataOptions(name="cifar10"),
         train=TrainConfig(epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True),
         search=SearchOptions(
-            searcher="coarse_to_fine", targets=("accuracy", "macs"), constraints=("macs<=1e7",), evaluations=360, population=32, shards=1
+            searcher=("coarse_to_fine",), targets=("accuracy", "macs"), constraints=("macs<=1e7",), evaluations=360, population=32, shards=1
         ),
         measure=MeasureOptions(calibration_images=4096),
         cluster=ClusterOptions(train_workers=1),
@@ -34,7 +34,12 @@ def digits() -> SupernetSearch:
         space="bignas:digits",
         train=TrainConfig(epochs=40.0, batch_size=64, learning_rate=0.1, crop_padding=2),
         search=SearchOptions(
-            searcher="coarse_to_fine", targets=("accuracy", "macs"), constraints=("macs<=1.5e6",), evaluations=200, population=20, shards=1
+            searcher=("coarse_to_fine",),
+            targets=("accuracy", "macs"),
+            constraints=("macs<=1.5e6",),
+            evaluations=200,
+            population=20,
+            shards=1,
         ),
         measure=MeasureOptions(calibration_images=512),
     )
@@ -58,7 +63,12 @@ def imagenet() -> SupernetSearch:
             checkpoint_every_seconds=600.0,
         ),
         search=SearchOptions(
-            searcher="coarse_to_fine", targets=("accuracy", "macs"), constraints=("macs<=1e9",), evaluations=1000, population=64, shards=1
+            searcher=("coarse_to_fine",),
+            targets=("accuracy", "macs"),
+            constraints=("macs<=1e9",),
+            evaluations=1000,
+            population=64,
+            shards=1,
         ),
         measure=MeasureOptions(calibration_images=16384),
         cluster=ClusterOptions(train_workers=64, min_train_workers=48, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),

@@ -21,11 +21,11 @@ def digits() -> SupernetSearch:
         data=DataOptions(name="digits"),
         train=TrainConfig(epochs=32.0, batch_size=64, learning_rate=0.1, crop_padding=2),
         search=SearchOptions(
-            searcher="nsga2",
+            searcher=("predictor",),
             targets=("accuracy", "latency", "params"),
             constraints=("macs<=1.5e6",),
             evaluations=160,
-            population=16,
+            population=8,
             shards=2,
         ),
         measure=MeasureOptions(calibration_images=512),

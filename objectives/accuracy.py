@@ -54,8 +54,9 @@ class Accuracy:
             return
         split = self._source.open(self._split)
         count = len(split.labels) if self._limit is None else min(self._limit, len(split.labels))
-        # Evenly spread, so that a limit does not favour the classes that come first.
+        # Evenly spread, so that a limit does not favour the classes that come first; shuffled, so that a part does not either.
         chosen = torch.linspace(0, len(split.labels) - 1, count).round().long()
+        chosen = chosen[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
         self._batches = [(split.images(part).to(device), split.labels[part].to(device)) for part in torch.split(chosen, self._batch_size)]
         self._device = device
 
@@ -65,8 +66,20 @@ class Accuracy:
         Raises:
             MeasurementError: A logit is not finite.
         """
+        return self._measure(candidate, 1.0)
+
+    def measure_part(self, candidate: Candidate, share: float) -> float:
+        """The same on the first images of a fixed random order of them; the calibration costs what it costs.
+
+        Raises:
+            MeasurementError: A logit is not finite.
+        """
+        return self._measure(candidate, share)
+
+    def _measure(self, candidate: Candidate, share: float) -> float:
         if self._batches is None:
             raise RuntimeError("accuracy was not opened: call open(device) first")
+        wanted = max(1, round(share * sum(len(labels) for _, labels in self._batches)))
         network = candidate.subnet.to(self._device)
         if self._recalibrate is not None:
             self._recalibrate(network, self._device)
@@ -74,6 +87,9 @@ class Accuracy:
         correct = total = 0
         with torch.inference_mode():
             for x_bchw, labels in self._batches:  # b batch, c channels, h height, w width
+                if total >= wanted:
+                    break
+                x_bchw, labels = x_bchw[: wanted - total], labels[: wanted - total]
                 logits = network(x_bchw)
                 if not torch.isfinite(logits).all():
                     raise MeasurementError(f"{candidate.architecture.key}: logits are not finite")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -104,6 +104,15 @@ class Objective(Protocol):
         Raises:
             MeasurementError: It cannot be measured; names the architecture's key.
         """
+        ...
+
+
+@runtime_checkable
+class PartlyMeasurable(Protocol):
+    """An objective that can also be estimated on a part of its data, for less: what successive halving needs."""
+
+    def measure_part(self, candidate: Candidate, share: float) -> float:
+        """As `Objective.measure`, on this share (0 to 1) of what it looks at; a larger share contains a smaller one."""
         ...
 
 

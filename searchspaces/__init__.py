@@ -11,7 +11,7 @@ from typing import cast
 
 from searchspaces.base import SearchSpace, nearest
 
-_NOT_SPACES = {"base", "elastic"}
+_NOT_SPACES = {"base", "elastic", "product"}
 
 
 def names() -> list[str]:

@@ -54,6 +54,33 @@ class Architecture:
     key: str
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Windows of one cost, from small to large, in which training samples its subnets.
+
+    A space may offer the levels that its authors used as an attribute `levels`.
+
+    Attributes:
+        cost: Which of the space's costs.
+        starts: Where each window begins, ascending, in the cost's unit.
+        span: How wide each window is.
+        floors: For each window the network that none of its subnets is below in any gene.
+    """
+
+    cost: str
+    starts: tuple[float, ...]
+    span: float
+    floors: tuple[Architecture, ...]
+
+    def __post_init__(self) -> None:
+        ascending = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
+        if not self.starts or not ascending or self.span <= 0 or len(self.floors) != len(self.starts):
+            raise ValueError(
+                f"levels need ascending starts, a span above 0 and a floor each, got {self.starts}, {self.span} and "
+                f"{len(self.floors)} floors"
+            )
+
+
 class SearchSpace(Protocol):
     """A set of networks, described by genes, that one supernet contains."""
 

@@ -139,7 +139,7 @@ def cell(seed: int) -> Table:
     latency = (1 + cost[rows] @ (1 + rng.normal(0, 0.1, 6))) * np.exp(rng.normal(0, 0.02, len(rows)))
     macs = 1 + 20 * np.array([0, 0, 1 / 9, 1.0, 0])[rows].sum(1)
     genes = tuple(Gene(f"edge{i}", ("none", "skip", "conv1x1", "conv3x3", "pool")) for i in range(6))
-    return Table("cell", genes, rows, {"error": error, "latency": latency, "macs": macs})
+    return Table("cell", genes, rows, {"top1_error": error, "latency": latency, "macs": macs})
 
 
 def stages(seed: int) -> Table:
@@ -157,7 +157,7 @@ def stages(seed: int) -> Table:
     latency = macs**0.8 * (1 + 0.1 * k1) * np.exp(rng.normal(0, 0.03, len(rows))) + 30 * (d1 + d2)
     names = ("stage1.depth", "stage1.width", "stage1.kernel", "stage2.depth", "stage2.width", "stage2.kernel", "resolution")
     genes = tuple(Gene(name, tuple(range(count))) for name, count in zip(names, counts, strict=True))
-    return Table("stages", genes, rows, {"error": error, "latency": latency, "macs": macs}, inactive=((5, 3),))
+    return Table("stages", genes, rows, {"top1_error": error, "latency": latency, "macs": macs}, inactive=((5, 3),))
 
 
 def epistasis(seed: int) -> Table:
@@ -172,7 +172,7 @@ def epistasis(seed: int) -> Table:
     latency = hot @ np.concatenate([np.linspace(0, rng.random() + 0.2, count) for count in counts])
     latency = np.exp(0.5 * (latency - latency.mean()) / latency.std()) * np.exp(rng.normal(0, 0.02, len(rows)))
     genes = tuple(Gene(f"gene{i}", tuple("abcdefgh"[:count])) for i, count in enumerate(counts))
-    return Table("epistasis", genes, rows, {"error": error, "latency": latency, "macs": hot @ rng.random(hot.shape[1])})
+    return Table("epistasis", genes, rows, {"top1_error": error, "latency": latency, "macs": hot @ rng.random(hot.shape[1])})
 
 
 TABLES = {"cell": cell, "stages": stages, "epistasis": epistasis}

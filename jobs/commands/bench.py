@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> None:
         raise ImportError(f"{_FOLDER / name}.py cannot be loaded")
     sys.path.insert(0, str(_FOLDER.parents[1]))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look a class's module up there
     spec.loader.exec_module(module)
     sys.argv = [f"evoray bench {name}", *arguments[1:]]
     module.main()

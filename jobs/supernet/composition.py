@@ -13,6 +13,7 @@ from evoray.problem import Problem, parse_constraint
 from evoray.restriction import restrict
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
+from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
 from objectives import accuracy, complexity, latency
 from objectives.base import CostModel, DataSource, Needs, Objective
@@ -68,7 +69,9 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         tuple(parse_constraint(text) for text in config.search.constraints),
     )
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
-    searchers.load(config.search.searcher, problem, population=config.search.population)
+    for name in config.search.searcher:
+        searchers.load(name, problem, population=config.search.population)
+    read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
     return Composition(space, source, problem, calibration)
 

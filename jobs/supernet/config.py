@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from evoray.migration import Migration
 from evoray.training.config import TrainConfig
 
 
@@ -31,8 +32,8 @@ class DataOptions:
 class SearchOptions:
     """How the trained supernet is searched."""
 
-    searcher: str = "nsga2"
-    """An algorithm of evoray.searchers."""
+    searcher: tuple[str, ...] = ("predictor",)
+    """Algorithms of evoray.searchers; with several the shards take turns."""
     targets: tuple[str, ...] = ("accuracy", "latency")
     """What is optimised: measured objectives (accuracy, latency) and costs (macs, params)."""
     constraints: tuple[str, ...] = ()
@@ -41,14 +42,24 @@ class SearchOptions:
     """Genes that do not vary, such as "resolution=32"."""
     evaluations: int = 256
     """Distinct networks to evaluate."""
-    population: int = 32
+    population: int = 8
     """Candidates that each shard proposes a generation."""
-    shards: int = 2
+    shards: int = 1
     """Parts of the population, each an actor."""
     migrate_every: int = 2
-    """Generations between exchanges of elites along the ring of shards; 0 for never."""
+    """Generations between exchanges among the shards; 0 for never."""
     num_migrants: int = 2
-    """Elites that a shard sends to the next one."""
+    """Candidates that a shard sends to each of its neighbours."""
+    topology: str = "ring"
+    """Which shards are neighbours: ring, star or full."""
+    migrants: str = "elites"
+    """What a shard sends: elites, or random ones of its best."""
+    asynchronous: bool = False
+    """Whether a finished candidate is replaced at once instead of at the end of its generation; the searcher steady_state always is."""
+    rungs: int = 1
+    """Successive halving: measurements on the way to all validation images, each on three times as many as the one before."""
+    warm_start: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=("--from",))] = ()
+    """Runs of the same space: their best networks are measured first, the predictor learns from all of theirs."""
     baseline: bool = True
     """Whether random search with the same number of evaluations follows, for comparison."""
 
@@ -58,6 +69,21 @@ class SearchOptions:
                 raise ValueError(f"search.{name} must be at least {least}, got {getattr(self, name)}")
         if self.population < 2:
             raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
+        if self.rungs < 1:
+            raise ValueError(f"search.rungs must be at least 1, got {self.rungs}")
+        if not self.searcher:
+            raise ValueError("search.searcher needs at least one algorithm, got none")
+        if self.rungs > 1 and self.is_steady:
+            raise ValueError(
+                "search.rungs above 1 compares the candidates of a generation, and an asynchronous search has none: "
+                "leave search.rungs at 1, or choose another searcher"
+            )
+        Migration(every=self.migrate_every, num_migrants=self.num_migrants, topology=self.topology, select=self.migrants)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the search has no generations."""
+        return self.asynchronous or set(self.searcher) == {"steady_state"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from evoray.distributed.metrics import SearchMetrics
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
+from evoray.halving import Halving, HalvingEvaluator
 from evoray.ledger import FolderLedger, read_ledger
 from evoray.loop import Search
 from evoray.migration import Migration
@@ -29,8 +30,10 @@ from evoray.report.tables import front_table
 from evoray.run_folder import RunFolder
 from evoray.schedule import Progress, Schedule
 from evoray.shard import searchers_for
+from evoray.steady import SteadySearch
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
+from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
 from jobs.terminal.progress import PhaseProgress, phase
@@ -139,7 +142,8 @@ def _evolve(
 ) -> None:
     problem, search = composition.problem, config.search
     searchers = searchers_for(problem, search.searcher, num_shards=search.shards, seed=config.seed, population=search.population)
-    shards = RayShards(problem, searchers)
+    shards = RayShards(problem, warm_started(problem, searchers, search.warm_start, population=search.population))
+    used = HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs)) if search.rungs > 1 else evaluator
     metrics = SearchMetrics()
     try:
         with _timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
@@ -151,9 +155,12 @@ def _evolve(
             schedule = Schedule(
                 evaluations=search.evaluations,
                 population=search.population,
-                migration=Migration(every=search.migrate_every, num_migrants=search.num_migrants),
+                migration=Migration(
+                    every=search.migrate_every, num_migrants=search.num_migrants, topology=search.topology, select=search.migrants
+                ),
             )
-            Search(problem, shards, evaluator, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
+            search_class = SteadySearch if search.is_steady else Search
+            search_class(problem, shards, used, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
     finally:
         shards.close()
 

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoray.api import Result, search
+    from evoray.halving import Halving
+    from evoray.migration import Migration
     from evoray.problem import Constraint
 
-__all__ = ["Constraint", "Result", "search"]
+__all__ = ["Constraint", "Halving", "Migration", "Result", "search"]
 
-_HOMES = {"Constraint": "evoray.problem", "Result": "evoray.api", "search": "evoray.api"}
+_HOMES = {
+    "Constraint": "evoray.problem",
+    "Halving": "evoray.halving",
+    "Migration": "evoray.migration",
+    "Result": "evoray.api",
+    "search": "evoray.api",
+}
 
 
 def __getattr__(name: str) -> Any:  # Any: whatever stands behind the name; found on first use, so that `import evoray.records` is light

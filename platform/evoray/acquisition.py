@@ -10,14 +10,26 @@ from evoray import pareto
 
 Floats = NDArray[np.float64]
 
-# How many standard deviations better than predicted things are assumed to go, pick by pick: exploit, explore, and between.
+# How many standard deviations better than predicted things are assumed to go, pick by pick: exploit, explore, and between. From
+# _SETTLED records on it grows with the logarithm of their number, as GP-UCB's does (Srinivas et al. 2010, arXiv:0912.3995): by then
+# the front consists of networks that were lucky, and more of them hide behind ordinary predictions.
 _OPTIMISM = (0.0, 1.0, 0.5, 2.0)
+_SETTLED = 150
+_GROWTH = 0.53  # for each factor e of records
+_BELIEVED = float(np.log(0.5))
 _EXACT = 400  # candidates whose volume is computed exactly, with three targets
 _AUGMENTATION = 0.05
 
 
 def choose(
-    known: Floats, mean: Floats, std: Floats, count: int, rng: np.random.Generator, *, pending: Floats | None = None
+    known: Floats,
+    mean: Floats,
+    std: Floats,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    pending: Floats | None = None,
+    log_weight: Floats | None = None,
 ) -> NDArray[np.int64]:
     """(<= count,) indices of candidates, each picked as if those before it, and those pending, had come out as predicted.
 
@@ -28,22 +40,27 @@ def choose(
         count: How many to pick.
         rng: Decides among candidates that promise nothing, and the directions with four targets and more.
         pending: (q, m) predicted losses of what is being measured.
+        log_weight: (p,) what each gain is multiplied with, as a logarithm; None for 1.
     """
     span = np.ptp(known, axis=0)
     reference = known.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0)
     front = known[pareto.front(known)] if pending is None else _joined(known[pareto.front(known)], pending)
     free = np.ones(len(mean), dtype=bool)
     picks: list[int] = []
+    growth = _GROWTH * max(0.0, float(np.log(len(known) / _SETTLED)))
     for number in range(min(count, len(mean))):
         left = np.flatnonzero(free)
-        hoped = mean[left] - _OPTIMISM[number % len(_OPTIMISM)] * std[left]
+        hoped = mean[left] - (_OPTIMISM[number % len(_OPTIMISM)] + growth) * std[left]
         gain = _gain(front, reference, hoped, rng)
         if gain.max() <= 0:  # nothing is promising: learn where most is unknown
             gain = (std[left] / np.where(span > 0, span, 1.0)).sum(axis=1) * rng.random(len(left))
+        if log_weight is not None:
+            gain = np.where(gain > 0, np.log(np.maximum(gain, 1e-300)) + log_weight[left], -np.inf)
         pick = int(left[np.argmax(gain)])
         picks.append(pick)
         free[pick] = False
-        front = _joined(front, mean[[pick]])
+        if log_weight is None or log_weight[pick] >= _BELIEVED:  # what will probably be infeasible is no measure for the others
+            front = _joined(front, mean[[pick]])
     return np.array(picks, dtype=np.int64)
 
 

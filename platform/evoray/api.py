@@ -18,6 +18,7 @@ from evoray import pareto, provenance, searchers, selection
 from evoray.bench import weights_of
 from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.feasibility import check_feasible
+from evoray.halving import Halving, HalvingEvaluator
 from evoray.ledger import FolderLedger, MemoryLedger
 from evoray.loop import Search
 from evoray.migration import Migration
@@ -28,6 +29,7 @@ from evoray.schedule import Schedule
 from evoray.searchers.base import Searcher
 from evoray.shard import LocalShards, searchers_for
 from evoray.steady import SteadySearch
+from evoray.warm_start import warm_started
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Architecture, SearchSpace
 
@@ -79,6 +81,7 @@ def search(
     num_shards: int = 1,
     migration: Migration | None = None,
     asynchronous: bool | None = None,
+    halving: Halving | None = None,
     warm_start: Sequence[str | os.PathLike[str]] = (),
     seed: int = 0,
     supernet: nn.Module | None = None,
@@ -101,6 +104,7 @@ def search(
         migration: How they do; None: two elites along the ring, every second generation.
         asynchronous: Whether a finished candidate is replaced at once instead of at the end of its generation; None: as the
             searcher wants it ("steady_state" does).
+        halving: Successive halving over the data of objectives that can be measured on a part of it; None measures on all data.
         warm_start: Run folders of earlier searches of this space: their best are measured first, the predictor learns from all.
         seed: Of all randomness.
         supernet: Trained weights for objectives that need them.
@@ -127,9 +131,12 @@ def search(
         else [cast(Searcher, searcher)]
     )
     check_feasible(problem, seed)
+    shard_searchers = warm_started(problem, shard_searchers, warm_start, population=size)
     described = provenance.describe(problem)
     columns = schema(problem.value_names, problem.measured_names)
     steady = asynchronous if asynchronous is not None else all(getattr(s, "asynchronous", False) for s in shard_searchers)
+    if halving is not None and steady:
+        raise ValueError("successive halving compares the candidates of a generation, and an asynchronous search has none: choose one")
     with ExitStack() as stack:
         config = {
             "searcher": list(kinds) if kinds else type(searcher).__name__,
@@ -138,6 +145,7 @@ def search(
             "population": size,
             "migration": dataclasses.asdict(schedule.migration),
             "asynchronous": steady,
+            "halving": None if halving is None else dataclasses.asdict(halving),
             "warm_start": [str(run) for run in warm_start],
         }
         folder = None if run_dir is None else _folder(run_dir, described, config, seed)
@@ -145,6 +153,8 @@ def search(
         if folder is not None:
             ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
+        if halving is not None:
+            used = HalvingEvaluator(problem, used, halving)
         snapshots = None if folder is None else folder.shards
         shards = LocalShards(problem, shard_searchers)
         search_class = SteadySearch if steady else Search

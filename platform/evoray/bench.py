@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from objectives.base import Candidate, MeasurementError, Objective
+from objectives.base import Candidate, MeasurementError, Objective, PartlyMeasurable
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
 
 Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
@@ -59,12 +59,16 @@ class Bench:
         """The worker's name; that it answers means that opening has ended."""
         return self._worker
 
-    def measure(self, architectures: Sequence[Architecture]) -> list[Measurement]:
-        """One measurement each, in order. What an objective raises is that candidate's failure, not the bench's."""
-        return [self._measure_one(a) for a in architectures]
+    def measure(self, architectures: Sequence[Architecture], share: float = 1.0) -> list[Measurement]:
+        """One measurement each, in order, on a share of the data. What an objective raises is that candidate's failure, not the bench's."""
+        return [self._measure_one(a, share) for a in architectures]
 
-    def measure_rows(self, rows: bytes) -> bytes | tuple[bytes, dict[int, str]]:
+    def measure_rows(self, rows: bytes, shares: bytes | None = None) -> bytes | tuple[bytes, dict[int, str]]:
         """The same for canonical choices as little-endian int16 rows: what travels between machines is small and quick to pack.
+
+        Args:
+            rows: The choices.
+            shares: Float64, one a row: on how much of the data; None for all of it.
 
         Returns:
             Float64 pairs (value, seconds), NaN for a failed value; with them the errors by index when there are any.
@@ -72,23 +76,28 @@ class Bench:
         choices = np.frombuffer(rows, dtype="<i2").reshape(-1, self._num_genes).astype(np.int16)
         keys = canonical_keys(self._space, choices)
         found = np.empty((len(choices), 2))
+        parts = np.ones(len(choices)) if shares is None else np.frombuffer(shares)
         errors: dict[int, str] = {}
-        for i, (row, key) in enumerate(zip(choices.tolist(), keys, strict=True)):
-            found[i, 0], found[i, 1], error = self._attempt(Architecture(self._space.name, tuple(row), key))
+        for i, (row, key, share) in enumerate(zip(choices.tolist(), keys, parts.tolist(), strict=True)):
+            found[i, 0], found[i, 1], error = self._attempt(Architecture(self._space.name, tuple(row), key), share)
             if error:
                 errors[i] = error
         return (found.tobytes(), errors) if errors else found.tobytes()
 
-    def _measure_one(self, architecture: Architecture) -> Measurement:
-        value, seconds, error = self._attempt(architecture)
+    def _measure_one(self, architecture: Architecture, share: float) -> Measurement:
+        value, seconds, error = self._attempt(architecture, share)
         return Measurement(architecture.key, None if error else value, seconds, error, self._worker)
 
-    def _attempt(self, architecture: Architecture) -> tuple[float, float, str]:
+    def _attempt(self, architecture: Architecture, share: float) -> tuple[float, float, str]:
         """Value (NaN when it failed), seconds, error."""
         start = time.perf_counter()
         value, error = math.nan, ""
         try:
-            value = float(self._objective.measure(Candidate(self._space, architecture, self._supernet)))
+            candidate = Candidate(self._space, architecture, self._supernet)
+            if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
+                value = float(self._objective.measure_part(candidate, share))
+            else:
+                value = float(self._objective.measure(candidate))
             if not math.isfinite(value):
                 value, error = math.nan, f"{self._objective.name} is {value}"
         except MeasurementError as failure:

@@ -12,6 +12,7 @@ import torch
 from evoray.bench import Bench, Weights
 from evoray.problem import Problem
 from evoray.records import Record, Status
+from objectives.base import PartlyMeasurable
 from searchspaces.base import Architecture
 
 _BATCH_SECONDS = 0.05
@@ -23,8 +24,11 @@ class Evaluator(Protocol):
     Its records hold measured values only; costs, violations and lineage are the search's to add.
     """
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
-        """Queues candidates; a key must not be queued twice."""
+    def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
+        """Queues candidates; a key must not be queued twice at a time.
+
+        With a `share` below 1 only what can be measured on a part of its data is measured, on that share.
+        """
         ...
 
     def collect(self, timeout: float) -> list[Record]:
@@ -36,8 +40,14 @@ class Evaluator(Protocol):
         ...
 
 
-def stages(problem: Problem) -> list[list[str]]:
-    """The order of measuring: constrained objectives first, so that a broken constraint cancels the rest."""
+def stages(problem: Problem, share: float = 1.0) -> list[list[str]]:
+    """The order of measuring: constrained objectives first, so that a broken constraint cancels the rest.
+
+    On a share of the data, only those that can be measured so.
+    """
+    if share < 1.0:
+        partly = [o.name for o in problem.measured if isinstance(o, PartlyMeasurable)]
+        return [partly] if partly else []
     gates = {c.name for c in problem.measured_constraints}
     first = [name for name in problem.measured_names if name in gates]
     rest = [name for name in problem.measured_names if name not in gates]
@@ -49,6 +59,7 @@ class Attempt:
 
     Attributes:
         architecture: What is measured.
+        share: On how much of the data.
         waiting: Objectives of the present stage that have no value yet.
     """
 
@@ -64,14 +75,23 @@ class Attempt:
         "_values",
         "_workers",
         "architecture",
+        "share",
         "waiting",
     )
 
     def __init__(
-        self, problem: Problem, architecture: Architecture, order: Sequence[Sequence[str]], *, max_attempts: int, weights_digest: str
+        self,
+        problem: Problem,
+        architecture: Architecture,
+        order: Sequence[Sequence[str]],
+        *,
+        share: float = 1.0,
+        max_attempts: int,
+        weights_digest: str,
     ) -> None:
-        """`order` is `stages(problem)`."""
+        """`order` is `stages(problem, share)`."""
         self.architecture = architecture
+        self.share = share
         self._problem = problem
         self._stages = list(order[1:])
         self._max_attempts = max_attempts
@@ -134,33 +154,40 @@ class LocalEvaluator:
         self, problem: Problem, weights: Weights | None = None, *, weights_digest: str = "", max_attempts: int = 1, device: str = "cpu"
     ) -> None:
         self._problem = problem
-        self._order = stages(problem)
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
+        self._orders: dict[float, list[list[str]]] = {}  # by share
         threads = torch.get_num_threads()
         self._benches: Mapping[str, Bench] = {o.name: Bench(problem.space, o, weights, device) for o in problem.measured}
         torch.set_num_threads(threads)
-        self._queue: deque[Architecture] = deque()
+        self._queue: deque[tuple[Architecture, float]] = deque()
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
-        self._queue.extend(architectures)
+    def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
+        self._queue.extend((architecture, share) for architecture in architectures)
 
     def collect(self, timeout: float) -> list[Record]:
         """One record however long it takes, and what else ends within a twentieth of a second, so that quick work is written in batches."""
         until = time.monotonic() + min(timeout, _BATCH_SECONDS)
         records: list[Record] = []
         while self._queue and (not records or time.monotonic() < until):
-            records.append(self._evaluate(self._queue.popleft()))
+            records.append(self._evaluate(*self._queue.popleft()))
         return records
 
     def close(self) -> None:
         self._queue.clear()
 
-    def _evaluate(self, architecture: Architecture) -> Record:
-        attempt = Attempt(self._problem, architecture, self._order, max_attempts=self._max_attempts, weights_digest=self._weights_digest)
+    def _evaluate(self, architecture: Architecture, share: float) -> Record:
+        attempt = Attempt(
+            self._problem,
+            architecture,
+            self._orders.setdefault(share, stages(self._problem, share)),
+            share=share,
+            max_attempts=self._max_attempts,
+            weights_digest=self._weights_digest,
+        )
         while attempt.waiting:
             name = attempt.waiting[0]
-            measured = self._benches[name].measure([architecture])[0]
+            measured = self._benches[name].measure([architecture], share)[0]
             attempt.take(name, measured.value, measured.seconds, measured.error, measured.worker)
             attempt.next_stage()
         return attempt.record()

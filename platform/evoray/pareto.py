@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Losses = NDArray[np.float64]  # (n, m)
+_COMPILED_FROM = 1500  # points; with fewer, loading the compiled loops takes longer than they save
 
 
 def ranks(losses: Losses) -> NDArray[np.int64]:
@@ -74,10 +75,30 @@ def order_of_merit(losses: Losses, violations: NDArray[np.float64]) -> tuple[NDA
 
 
 def survivors(losses: Losses, violations: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Indices of the best `count` points by rank, then crowding; ties keep their input order. Best first."""
-    rank, crowd = order_of_merit(losses, violations)
-    order: NDArray[np.int64] = np.lexsort((-crowd, rank))
-    return order[:count]
+    """Indices of the best `count` points by `order_of_merit`; ties keep their input order. Best first."""
+    feasible = np.flatnonzero(violations <= 0)
+    kept = feasible[_best(losses[feasible], count)]
+    if len(kept) == count or len(feasible) == len(losses):
+        return kept
+    infeasible = np.flatnonzero(~(violations <= 0))
+    order = np.argsort(violations[infeasible], kind="stable")
+    return np.concatenate([kept, infeasible[order[: count - len(kept)]]])
+
+
+def _best(losses: Losses, count: int) -> NDArray[np.int64]:
+    """Ranks first, then the crowding of those ranks alone that are needed."""
+    losses = _checked(losses)
+    if len(losses) == 0:
+        return np.zeros(0, dtype=np.int64)
+    if len(losses) >= _COMPILED_FROM and losses.shape[1] in (2, 3):
+        from evoray import sweep  # it imports numba, which takes longer than a small search
+
+        return sweep.best(losses, count)
+    rank = ranks(losses)
+    last = np.partition(rank, count - 1)[count - 1] if 0 < count < len(rank) else len(rank)
+    needed = np.flatnonzero(rank <= last)
+    order = np.lexsort((-crowding(losses[needed], rank[needed]), rank[needed]))
+    return np.asarray(needed[order[:count]])
 
 
 def front(losses: Losses, violations: NDArray[np.float64] | None = None) -> NDArray[np.int64]:

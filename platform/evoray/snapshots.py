@@ -19,7 +19,10 @@ _SHARE = 0.05  # of a search's time that may go into snapshots
 
 
 class Snapshots:
-    """Files "generation-NNNNNN.json" in a folder; without a folder nothing is kept, but shards still hand in their states."""
+    """Files "generation-NNNNNN.json" in a folder; without a folder nothing is kept.
+
+    Shards hand in their states all the same: those that are actors remember what they were told since the last time.
+    """
 
     def __init__(self, location: Location | None) -> None:
         self._storage = None if location is None else open_storage(location)

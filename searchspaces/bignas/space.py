@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from searchspaces.base import Architecture, Choices, Gene, architecture_of
-from searchspaces.bignas.costs import CostTable, tabulate, total
 from searchspaces.bignas.plan import Plan, Stage, check_options, rounded_width
 from searchspaces.bignas.published import PUBLISHED
 from searchspaces.bignas.subnet import BigNASSubnet, initialise_subnet
 from searchspaces.bignas.supernet import BigNASSupernet
+from searchspaces.elastic.cost_tables import CostTable, tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
 from searchspaces.elastic.slicing import copy_sliced
 

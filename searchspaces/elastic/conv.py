@@ -15,16 +15,19 @@ from searchspaces.elastic.slicing import sliced
 class ElasticConv2d(nn.Module):
     """A convolution whose output width is named by the caller and whose input width is the input's.
 
-    Padding is half the kernel, so a side s becomes ceil(s / stride).
+    Padding is half the kernel unless it is named; a side s then becomes ceil(s / stride).
 
     Attributes:
         weight: (largest out, largest in, kernel, kernel), He-normal.
         bias: (largest out,) zeros, or None.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, bias: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, padding: int | None = None, bias: bool = False
+    ) -> None:
         super().__init__()
         self.stride = stride
+        self.padding = kernel // 2 if padding is None else padding
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         he_normal_(self.weight)
@@ -34,7 +37,7 @@ class ElasticConv2d(nn.Module):
         kernel = self.weight.shape[-1]
         weight = sliced(self.weight, (out_channels, x_bchw.shape[1], kernel, kernel))
         bias = None if self.bias is None else sliced(self.bias, (out_channels,))
-        return F.conv2d(x_bchw, weight, bias, stride=self.stride, padding=kernel // 2)
+        return F.conv2d(x_bchw, weight, bias, stride=self.stride, padding=self.padding)
 
 
 class ElasticDepthwiseConv2d(nn.Module):

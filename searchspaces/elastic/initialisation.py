@@ -37,3 +37,18 @@ def initialise(network: nn.Module) -> None:
             module.reset_parameters()
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def redraw_as_torch(network: nn.Module) -> None:
+    """Draws weights and biases of all convolutions and linear layers, plain or elastic, as torch's constructors do.
+
+    That is U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) for both. Norms and other parameters stay.
+    """
+    for module in network.modules():
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if not isinstance(weight, Tensor) or weight.ndim < 2:
+            continue
+        bound = 1.0 / math.sqrt(weight[0].numel())
+        for parameter in (weight, bias):
+            if isinstance(parameter, Tensor):
+                nn.init.uniform_(parameter, -bound, bound)

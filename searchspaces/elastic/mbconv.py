@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchspaces.elastic.activation import SWISH, Activations
 from searchspaces.elastic.conv import ElasticConv2d, ElasticDepthwiseConv2d
 from searchspaces.elastic.drop_connect import drop_connect
 from searchspaces.elastic.norm import ElasticBatchNorm2d
@@ -81,15 +82,17 @@ class MBConvShape:
 class MBConv(nn.Module):
     """A stand-alone block of torch's own layers."""
 
-    def __init__(self, shape: MBConvShape) -> None:
+    def __init__(self, shape: MBConvShape, activations: Activations = SWISH) -> None:
         super().__init__()
+        self.activations = activations
         self.shape = shape
+        self.stride = shape.stride
         wide = shape.expanded_width
         self.expand = nn.Conv2d(shape.in_width, wide, 1, bias=False) if shape.expand else None
         self.expand_norm = nn.BatchNorm2d(wide) if shape.expand else None
         self.depthwise = nn.Conv2d(wide, wide, shape.kernel, stride=shape.stride, padding=shape.kernel // 2, groups=wide, bias=False)
         self.depthwise_norm = nn.BatchNorm2d(wide)
-        self.squeeze_excitation = SqueezeExcitation(wide, shape.squeeze_width) if shape.squeeze_width else None
+        self.squeeze_excitation = SqueezeExcitation(wide, shape.squeeze_width, activations) if shape.squeeze_width else None
         self.project = nn.Conv2d(wide, shape.out_width, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(shape.out_width)
         self.shortcut = nn.Conv2d(shape.in_width, shape.out_width, 1, bias=False) if shape.shortcut_conv else None
@@ -98,8 +101,8 @@ class MBConv(nn.Module):
         """(b, in, h, w) -> (b, out, ceil(h / stride), ceil(w / stride)); `drop_rate` acts on identity shortcuts only."""
         y: Tensor = x_bchw
         if self.expand is not None and self.expand_norm is not None:
-            y = F.silu(self.expand_norm(self.expand(y)))
-        y = F.silu(self.depthwise_norm(self.depthwise(y)))
+            y = self.activations.block(self.expand_norm(self.expand(y)))
+        y = self.activations.block(self.depthwise_norm(self.depthwise(y)))
         if self.squeeze_excitation is not None:
             y = self.squeeze_excitation(y)
         y = self.project_norm(self.project(y))
@@ -114,15 +117,17 @@ class MBConv(nn.Module):
 class ElasticMBConv(nn.Module):
     """All blocks up to a largest one, on views of its weights; parameters are named as in `MBConv`."""
 
-    def __init__(self, largest: MBConvShape, *, shortcut_conv: bool) -> None:
+    def __init__(self, largest: MBConvShape, *, shortcut_conv: bool, activations: Activations = SWISH) -> None:
         """`shortcut_conv`: whether any subnet's block has a shortcut between different widths."""
         super().__init__()
+        self.activations = activations
+        self.stride = largest.stride
         wide = largest.expanded_width
         self.expand = ElasticConv2d(largest.in_width, wide) if largest.expand else None
         self.expand_norm = ElasticBatchNorm2d(wide) if largest.expand else None
         self.depthwise = ElasticDepthwiseConv2d(wide, largest.kernel, stride=largest.stride)
         self.depthwise_norm = ElasticBatchNorm2d(wide)
-        self.squeeze_excitation = ElasticSqueezeExcitation(wide, largest.squeeze_width) if largest.squeeze_width else None
+        self.squeeze_excitation = ElasticSqueezeExcitation(wide, largest.squeeze_width, activations) if largest.squeeze_width else None
         self.project = ElasticConv2d(wide, largest.out_width)
         self.project_norm = ElasticBatchNorm2d(largest.out_width)
         self.shortcut = ElasticConv2d(largest.in_width, largest.out_width) if shortcut_conv else None
@@ -131,8 +136,8 @@ class ElasticMBConv(nn.Module):
         """(b, shape.in_width, h, w) -> (b, shape.out_width, ceil(h / stride), ceil(w / stride)) by the block of this shape."""
         y: Tensor = x_bchw
         if self.expand is not None and self.expand_norm is not None:
-            y = F.silu(self.expand_norm(self.expand(y, shape.expanded_width)))
-        y = F.silu(self.depthwise_norm(self.depthwise(y, shape.kernel)))
+            y = self.activations.block(self.expand_norm(self.expand(y, shape.expanded_width)))
+        y = self.activations.block(self.depthwise_norm(self.depthwise(y, shape.kernel)))
         if self.squeeze_excitation is not None:
             y = self.squeeze_excitation(y, shape.squeeze_width)
         y = self.project_norm(self.project(y, shape.out_width))

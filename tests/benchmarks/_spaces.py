@@ -97,3 +97,15 @@ class Sleeping:
         seconds = self.duration(candidate.architecture.key) if self.sigma else self.seconds
         time.sleep(seconds)
         return seconds
+
+
+@dataclass(frozen=True)
+class Restless(Sleeping):
+    """Sleeps so too, but its value says nothing of the time, so that no search can learn to sleep less."""
+
+    name: str = "restless"
+    unit: str = ""
+
+    def measure(self, candidate: Candidate) -> float:
+        super().measure(candidate)
+        return float(np.random.default_rng(seed_for(1, candidate.architecture.key)).random())

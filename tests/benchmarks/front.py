@@ -1,8 +1,8 @@
-"""Hypervolume at equal evaluations on a trained supernet: evoray's NSGA-II, random search, pymoo's NSGA-II; one JSON line.
+"""Hypervolume at equal evaluations on a trained supernet: evoray's searchers, random search, pymoo and Optuna; one JSON line.
 
     evoray bench front RUN [--seeds 5] [--evaluations 160]
 
-All three maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights, through one evaluator whose
+All maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights, through one evaluator whose
 values are kept, so that each network is measured once and every algorithm sees the same numbers.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import torch
 from numpy.typing import NDArray
 from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -114,6 +115,26 @@ def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population:
     return np.array(list(seen.values()))[:evaluations]
 
 
+def evolve_with_optuna(problem: Problem, seed: int, evaluations: int, population: int, sampler: str) -> NDArray[np.float64]:
+    """(n, m) losses of distinct networks by an Optuna sampler under its own study; its repeats do not count."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sized = {"population_size": population} if sampler == "NSGAIISampler" else {}
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=getattr(optuna.samplers, sampler)(seed=seed, **sized))
+    measured, seen = problem.measured[0], {}
+    for _ in range(20 * evaluations):
+        if len(seen) == evaluations:
+            break
+        trial = study.ask()
+        row = [trial.suggest_int(gene.name, 0, len(gene.options) - 1) for gene in problem.space.genes]
+        rows = problem.space.repair(np.array([row], dtype=np.int16))
+        architecture = architectures(problem.space, rows)[0]
+        if architecture.key not in seen:
+            value = measured.measure(type("C", (), {"architecture": architecture})())
+            seen[architecture.key] = [-value, float(problem.cost_values(rows)["macs"][0])]
+        study.tell(trial, seen[architecture.key])
+    return np.array(list(seen.values()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="evoray bench front")
     parser.add_argument("run", type=Path)
@@ -129,19 +150,29 @@ def main() -> None:
     macs = tuple(c for c in whole.costs if c.name == "macs")
     problem = Problem(composition.space, (accuracy,), macs, ("accuracy", "macs"))
     budget = (options.evaluations, options.population)
-    runs = {name: [evolve(problem, name, seed, *budget) for seed in range(options.seeds)] for name in ("nsga2", "random", "coarse_to_fine")}
+    seeds = range(options.seeds)
+    runs = {name: [evolve(problem, name, seed, *budget) for seed in seeds] for name in ("nsga2", "random", "coarse_to_fine")}
+    runs["predictor"] = [evolve(problem, "predictor", seed, options.evaluations, 8) for seed in seeds]
+    for name, sampler in (("optuna_nsga2", "NSGAIISampler"), ("optuna_tpe", "TPESampler")):
+        runs[name] = [evolve_with_optuna(problem, seed, *budget, sampler) for seed in seeds]
     runs["pymoo"] = [evolve_with_pymoo(problem, seed, *budget) for seed in range(options.seeds)]
     every = np.concatenate([losses for of_name in runs.values() for losses in of_name])
     ideal, span = every.min(axis=0), np.ptp(every, axis=0)
-    volumes = {
-        name: [pareto.hypervolume((losses - ideal) / span, np.full(2, 1.1)) / 1.21 for losses in of_name] for name, of_name in runs.items()
-    }
-    ratios = {
-        f"nsga2_over_{name}": [a / b for a, b in zip(volumes["nsga2"], volumes[name], strict=True)] for name in volumes if name != "nsga2"
-    }
-    line: dict[str, Any] = {"benchmark": "front", "evaluations": options.evaluations, "seeds": options.seeds}
-    for name, values in {**volumes, **ratios}.items():
-        line[name] = {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
+    line: dict[str, Any] = {"benchmark": "front", "seeds": options.seeds}
+    for mark in sorted({min(mark, options.evaluations) for mark in (100, 300, 1000)} | {options.evaluations}):
+        volumes = {
+            name: [pareto.hypervolume((losses[:mark] - ideal) / span, np.full(2, 1.1)) / 1.21 for losses in of_name]
+            for name, of_name in runs.items()
+        }
+        ratios = {
+            f"predictor_over_{name}": [a / b for a, b in zip(volumes["predictor"], volumes[name], strict=True)]
+            for name in volumes
+            if name != "predictor"
+        }
+        line[str(mark)] = {
+            name: {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
+            for name, values in {**volumes, **ratios}.items()
+        }
     line["evaluated"] = {name: [len(losses) for losses in of_name] for name, of_name in runs.items()}
     print(json.dumps(line))
 

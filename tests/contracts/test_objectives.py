@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "accuracy": (SOURCE, Calibration(source=SOURCE, num_images=64, batch_size=32)),
     "latency": (SOURCE.image_shape,),
     "complexity": (SPACE,),
+    "asic": (SPACE,),
 }
 
 

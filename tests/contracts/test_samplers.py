@@ -14,17 +14,19 @@ from searchspaces.base import biggest, canonical_keys, smallest
 
 NAMES = samplers.names()
 SPACE = searchspaces.load("bignas:digits")
+SHORT = samplers.Horizon(epochs=4, steps_per_epoch=1)  # so that options which open over a warm-up are open after a step
 
 
 def keys(name: str, seed: int = 3, steps: int = 5) -> list[list[str]]:
-    sampler = samplers.load(name, SPACE, seed=seed, num_random=2)
+    sampler = samplers.load(name, SPACE, seed=seed, num_random=2, horizon=SHORT)
     return [[a.key for a in sampler.sample(step)] for step in range(steps)]
 
 
 def test_every_process_draws_the_same() -> None:
     program = (
         "import json, searchspaces; from evoray.training import samplers; space = searchspaces.load('bignas:digits'); "
-        "all = {n: samplers.load(n, space, seed=3, num_random=2) for n in samplers.names()}; "
+        "short = samplers.Horizon(epochs=4, steps_per_epoch=1); "
+        "all = {n: samplers.load(n, space, seed=3, num_random=2, horizon=short) for n in samplers.names()}; "
         "print(json.dumps({n: [[a.key for a in s.sample(i)] for i in range(5)] for n, s in all.items()}))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -50,7 +50,9 @@ def sampled(space: SearchSpace, count: int, seed: int = 0) -> Choices:
 
 
 def inputs(space: SearchSpace, architecture: Architecture, count: int = 2) -> Tensor:
-    """Images with the space's `in_channels`, a side as the architecture's gene "resolution" or the space's `image_size`."""
+    """Inputs of the space's `input_shape`; else images with its `in_channels`, a side as the gene "resolution" or its `image_size`."""
+    if shape := getattr(space, "input_shape", None):
+        return torch.randn(count, *shape)
     side = options_of(space, architecture).get("resolution", getattr(space, "image_size", 32))
     return torch.randn(count, getattr(space, "in_channels", 3), int(side), int(side))
 

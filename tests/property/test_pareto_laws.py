@@ -52,3 +52,12 @@ def test_survivors_are_the_same_points_in_any_order_of_input(losses: NDArray[np.
     shuffler.shuffle(order)  # type: ignore[attr-defined]
     rank = pareto.ranks(distinct)
     assert (pareto.ranks(distinct[order]) == rank[order]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(LOSSES, st.integers(0, 26), st.integers(0, 5))
+def test_survivors_are_the_first_by_merit(losses: NDArray[np.float64], count: int, num_infeasible: int) -> None:
+    violations = np.zeros(len(losses))
+    violations[:num_infeasible] = np.arange(num_infeasible, 0, -1)[: len(losses)] // 2
+    rank, crowd = pareto.order_of_merit(losses, violations)
+    assert pareto.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()

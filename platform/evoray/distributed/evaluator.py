@@ -30,7 +30,7 @@ class RayEvaluator:
         self, problem: Problem, weights: Weights | None = None, *, weights_digest: str = "", options: PoolOptions | None = None
     ) -> None:
         self._problem = problem
-        self._order = stages(problem)
+        self._orders: dict[float, list[list[str]]] = {}  # by share
         self._options = options or PoolOptions()
         self._digest = weights_digest
         self._attempts: dict[str, Attempt] = {}
@@ -43,10 +43,11 @@ class RayEvaluator:
             for o in problem.measured
         }
 
-    def submit(self, architectures: Sequence[Architecture]) -> None:
+    def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
+        order = self._orders.setdefault(share, stages(self._problem, share))
         for architecture in architectures:
             attempt = Attempt(
-                self._problem, architecture, self._order, max_attempts=self._options.max_attempts, weights_digest=self._digest
+                self._problem, architecture, order, share=share, max_attempts=self._options.max_attempts, weights_digest=self._digest
             )
             self._attempts[architecture.key] = attempt
             for name in attempt.waiting:

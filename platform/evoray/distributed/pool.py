@@ -220,7 +220,9 @@ class Pool:
             return
         if batch:
             rows = np.array([a.architecture.choices for a in batch], dtype="<i2").tobytes()
-            self._add(_Call(worker, batch), worker.actor.measure_rows.remote(rows))
+            whole = all(a.share == 1.0 for a in batch)
+            shares = () if whole else (np.array([a.share for a in batch]).tobytes(),)
+            self._add(_Call(worker, batch), worker.actor.measure_rows.remote(rows, *shares))
 
     def _next(self, queue: deque[Attempt], count: int) -> list[Attempt]:
         batch: list[Attempt] = []

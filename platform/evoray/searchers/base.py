@@ -106,10 +106,15 @@ class Seen:
         if len(keys) <= limit and len(set(keys)) == len(keys) and self._keys.keys().isdisjoint(keys):
             self._keys.update(dict.fromkeys(keys))
             return np.arange(len(keys))
-        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        fresh = sorted(i for key, i in first.items() if key not in self._keys)[:limit]
-        self._keys.update(dict.fromkeys([keys[i] for i in fresh]))
-        looked_at = fresh[-1] + 1 if len(fresh) == limit else len(keys)
+        known, fresh, looked_at = self._keys, list[int](), 0
+        for key in keys if limit > 0 else ():
+            if key not in known:
+                known[key] = None
+                fresh.append(looked_at)
+                if len(fresh) == limit:
+                    looked_at += 1
+                    break
+            looked_at += 1
         self.num_duplicates += looked_at - len(fresh)
         return np.array(fresh, dtype=np.int64)
 

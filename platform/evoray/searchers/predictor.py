@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 from threadpoolctl import threadpool_limits
 
 from evoray import acquisition, pareto, surrogate, variation
@@ -26,14 +27,15 @@ _EVOLVED_GENERATIONS = 12
 _EVOLVED_POPULATION = 300
 _LEARN_GROWTH = 1.1  # the model's weights are learnt anew when there is this much more data
 _SAMPLE_ROUNDS = 50
-_MOST_OPTIMISTIC = 2.0
+_DOUBTFUL = float(np.log(0.25))  # a network that meets the measured constraints with less than this probability is asked for only in need
 
 
 class Predictor:
     """Random networks first, then those that promise the most.
 
     What is measured is predicted from all records so far, one model a value; what is computed is exact. Networks that break an
-    analytic constraint are never asked for; those that break a measured one even if things go well, only when nothing else is left.
+    analytic constraint are never asked for; what a network promises counts in proportion to the probability that it meets the measured
+    ones (Gelbart et al. 2014, arXiv:1403.5607).
     Computes on one thread, so that the same seed gives the same search on every number of cores.
     """
 
@@ -63,7 +65,8 @@ class Predictor:
 
     def ask(self, count: int) -> Choices:
         own = int((self._sources == 0).sum())
-        if own + len(self._pending) < self._initial or own < 2:
+        taught = len(self._sources) > own  # by earlier runs: random networks would teach it less than its own choice does
+        if own < 2 or (own + len(self._pending) < self._initial and not taught):
             choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._first, rounds=_SAMPLE_ROUNDS)
         else:
             with threadpool_limits(1):
@@ -153,14 +156,14 @@ class Predictor:
         pool = self._pool(choices[usable][pareto.front(known[usable])] if usable.any() else choices)
         if len(pool) == 0:
             return pool
-        excess = self._excess(pool, values)
-        hopeful = np.flatnonzero(excess <= 0)
-        if len(hopeful) == 0 or not usable.any():
-            return pool[np.argsort(excess + 1e-9 * self._rng.random(len(pool)), kind="stable")[:count]]
-        pool = pool[hopeful]
+        hope = self._hope(pool, values)
+        if not usable.any():
+            return pool[np.argsort(-hope + 1e-9 * self._rng.random(len(pool)), kind="stable")[:count]]
+        likely = hope >= min(_DOUBTFUL, float(np.sort(hope)[-count:][0]))
+        pool, hope = pool[likely], hope[likely]
         mean, std = self._predicted(pool, choices, values)
         pending = self._predicted(np.stack(list(self._pending.values())), choices, values)[0] if self._pending else None
-        return pool[acquisition.choose(known[usable], mean, std, count, self._rng, pending=pending)]
+        return pool[acquisition.choose(known[usable], mean, std, count, self._rng, pending=pending, log_weight=hope)]
 
     def _known(self, choices: Choices, values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """(n, m) compressed losses of what was measured here, and (n,) which rows are complete and feasible."""
@@ -186,8 +189,8 @@ class Predictor:
                 mean[:, j], std[:, j] = self._models[name].predict(pool)
         return mean, std
 
-    def _excess(self, pool: Choices, values: Floats) -> Floats:
-        """(p,): how far each candidate would break the measured constraints even if things go well, in compressed units."""
+    def _hope(self, pool: Choices, values: Floats) -> Floats:
+        """(p,): logarithm of the probability that each candidate meets the measured constraints, taken as independent."""
         total = np.zeros(len(pool))
         for constraint in self._bounded:
             sign = self._problem.goal(constraint.name).sign
@@ -197,8 +200,7 @@ class Predictor:
                 if bound is None:
                     continue
                 limit = float(self._compress(np.array([sign * bound]), column)[0])
-                miss = mean - limit if above else limit - mean
-                total += np.maximum(miss - _MOST_OPTIMISTIC * std, 0.0)
+                total += log_ndtr((limit - mean if above else mean - limit) / std)
         return total
 
     def _costs(self, choices: Choices) -> dict[str, Floats]:
@@ -229,7 +231,7 @@ class Predictor:
         for generation in range(_EVOLVED_GENERATIONS):
             mean, std = self._predicted(population, choices, values)
             losses = mean - (generation % 3) * 0.5 * std
-            order = pareto.survivors(losses, self._excess(population, values), _EVOLVED_POPULATION)
+            order = pareto.survivors(losses, np.maximum(_DOUBTFUL - self._hope(population, values), 0.0), _EVOLVED_POPULATION)
             parents = population[order]
             pairs = self._rng.integers(0, len(parents), size=(2, 2, _EVOLVED_POPULATION)).min(axis=0)
             crossed = variation.cross(parents[pairs[0]], parents[pairs[1]], self._kinds, 0.9, self._rng)

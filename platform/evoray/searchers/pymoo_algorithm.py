@@ -13,7 +13,6 @@ from pymoo.algorithms.moo.age2 import AGEMOEA2
 from pymoo.algorithms.moo.ctaea import CTAEA
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.algorithms.moo.nsga3 import NSGA3
-from pymoo.algorithms.moo.rvea import RVEA
 from pymoo.algorithms.moo.sms import SMSEMOA
 from pymoo.algorithms.moo.spea2 import SPEA2
 from pymoo.algorithms.moo.unsga3 import UNSGA3
@@ -39,7 +38,7 @@ _WITHOUT_DIRECTIONS: dict[str, Callable[..., Any]] = {
     "smsemoa": SMSEMOA,
     "spea2": SPEA2,
 }
-_WITH_DIRECTIONS: dict[str, Callable[..., Any]] = {"nsga3": NSGA3, "unsga3": UNSGA3, "ctaea": CTAEA, "rvea": RVEA}
+_WITH_DIRECTIONS: dict[str, Callable[..., Any]] = {"nsga3": NSGA3, "unsga3": UNSGA3, "ctaea": CTAEA}
 _ROUNDS = 10  # of generations without a new network, until random ones take their place
 
 
@@ -158,7 +157,7 @@ def _num_partitions(num_targets: int, population: int) -> int:
 
 
 def build(problem: Problem, *, seed: int, population: int, algorithm: str = "nsga3") -> PymooAlgorithm:
-    """A fresh algorithm: nsga2, nsga3, unsga3, agemoea, agemoea2, ctaea, rvea, smsemoa or spea2.
+    """A fresh algorithm: nsga2, nsga3, unsga3, agemoea, agemoea2, ctaea, smsemoa or spea2. RVEA is not among them: it must know its last generation.
 
     Raises:
         ValueError: There is no such algorithm.

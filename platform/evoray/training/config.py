@@ -20,6 +20,8 @@ class TrainConfig:
     """Random subnets in each step, between the biggest and the smallest."""
     distillation: bool = True
     """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
+    divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
+    """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
     optimizer: Literal["sgd", "rmsprop"] = "sgd"
     """SGD with Nesterov momentum, or RMSProp."""
     learning_rate: float = 0.05

@@ -20,7 +20,7 @@ from evoray.training.augmentation import augment
 from evoray.training.config import TrainConfig
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
-from evoray.training.samplers import SubnetSampler
+from evoray.training.samplers import Horizon, SubnetSampler
 from evoray.training.schedules import learning_rate_at
 from evoray.training.step import Pass, Stepper
 from objectives.base import DataSource, Split
@@ -63,7 +63,8 @@ def train_supernet(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "initialisation"))
         supernet = space.build_supernet().to(device)
-        sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random)
+        horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
+        sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
         passes = partial(_supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
         Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler).run()
     return supernet
@@ -91,8 +92,14 @@ def train_network(
 def _supernet_passes(
     supernet: nn.Module, sampler: SubnetSampler, config: TrainConfig, largest: Architecture, least: Architecture, step: int
 ) -> list[Pass]:
-    """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest."""
+    """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
+
+    A sampler whose subnets go `together` gets one pass, in which they share the images and are regularised alike.
+    """
     drawn = sampler.sample(step)
+    if getattr(sampler, "together", False):
+        rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
+        return [Pass("together", partial(forward_together, supernet, drawn, rates))]
     teaching = config.distillation and drawn[0].key == largest.key
     passes = []
     for index, architecture in enumerate(drawn):
@@ -100,13 +107,26 @@ def _supernet_passes(
         name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
         drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
         forward = partial(_subnet_forward, supernet, architecture, drops)
-        passes.append(Pass(name, forward, teaches=teaching and index == 0, learns=teaching and index > 0))
+        learns = teaching and index > 0
+        passes.append(Pass(name, forward, teaches=teaching and index == 0, learns=learns, architecture=architecture))
     return passes
 
 
 def _subnet_forward(supernet: nn.Module, architecture: Architecture, drops: dict[str, float], x_bchw: torch.Tensor) -> torch.Tensor:
     logits: torch.Tensor = supernet(x_bchw, architecture, **drops)
     return logits
+
+
+def forward_together(supernet: nn.Module, drawn: Sequence[Architecture], drops: dict[str, float], x_bchw: torch.Tensor) -> torch.Tensor:
+    """(b, k) logits, image i by subnet i modulo their number; by the supernet's own way where it has one, which may share work."""
+    own = getattr(supernet, "forward_together", None)
+    if own is not None:
+        logits: torch.Tensor = own(x_bchw, drawn[: len(x_bchw)], **drops)[0]
+        return logits
+    drawn = drawn[: max(1, len(x_bchw) // 2)]  # batch statistics need two images
+    parts = [_subnet_forward(supernet, architecture, drops, x_bchw[i :: len(drawn)]) for i, architecture in enumerate(drawn)]
+    order = torch.cat([torch.arange(i, len(x_bchw), len(drawn)) for i in range(len(drawn))])
+    return torch.cat(parts)[order.argsort().to(x_bchw.device)]
 
 
 class Training:
@@ -133,6 +153,7 @@ class Training:
         self._group = group
         self._device = device
         self._sampler = sampler
+        self._sampler_state = sampler.state() if sampler is not None else {}
         self._split: Split = source.open("train")
         self._steps_per_epoch = steps_per_epoch(source, config)
         self._steps = total_steps(source, config)
@@ -170,6 +191,9 @@ class Training:
         losses = self._stepper.gradients(passes, x_bchw, labels_b)
         if all(math.isfinite(loss) for loss in losses):
             self._stepper.step(learning_rate_at(step, self._config, self._steps_per_epoch))
+            if self._sampler is not None:
+                known = [(one.architecture, loss) for one, loss in zip(passes, losses, strict=True) if one.architecture is not None]
+                self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
         return [(one.name, loss) for one, loss in zip(passes, losses, strict=True)]
 
     def _batch(self, step: int, augmentation_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -209,6 +233,8 @@ class Training:
         self._next_step = 0
         self._module.load_state_dict(self._initial)
         self._stepper.optimizer.state.clear()
+        if self._sampler is not None:
+            self._sampler.restore(self._sampler_state)
         if self._folder is None:
             return
         if self._group.rank == 0:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from evoray.training.config import TrainConfig
-from evoray.training.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.distillation import adaptive_loss, hard_loss, soft_labels, soft_loss
 from evoray.training.group import Group
+from searchspaces.base import Architecture
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Pass:
         forward: (b, c, h, w) -> (b, k) logits.
         teaches: Its soft labels teach the passes after it.
         learns: From the teacher's soft labels, or else from hard ones.
+        architecture: Whose loss it is, for the sampler; None where it is no single subnet's.
     """
 
     name: str
     forward: Callable[[torch.Tensor], torch.Tensor]
     teaches: bool = False
     learns: bool = False
+    architecture: Architecture | None = None
 
 
 class Stepper:
@@ -62,7 +65,7 @@ class Stepper:
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
                 logits_bk = one.forward(x_bchw)
             if one.learns and teacher_bk is not None:
-                loss = soft_loss(logits_bk, teacher_bk)
+                loss = (adaptive_loss if self._config.divergence == "adaptive" else soft_loss)(logits_bk, teacher_bk)
             else:
                 loss = hard_loss(logits_bk, labels_b, self._config.label_smoothing)
             if one.teaches:

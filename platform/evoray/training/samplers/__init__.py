@@ -5,9 +5,33 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from searchspaces.base import Architecture, SearchSpace, nearest
+import numpy as np
+
+from searchspaces.base import Architecture, Choices, SearchSpace, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """How long a training will be, for samplers that change their ways over it.
+
+    Attributes:
+        epochs: All epochs.
+        steps_per_epoch: Optimizer steps of one.
+    """
+
+    epochs: float = 100.0
+    steps_per_epoch: int = 100
+
+    def __post_init__(self) -> None:
+        if not (self.epochs > 0 and self.steps_per_epoch > 0):
+            raise ValueError(f"a training needs epochs and steps above 0, got {self}")
+
+    def epoch(self, step: int) -> int:
+        """Whole epochs before a step."""
+        return step // self.steps_per_epoch
 
 
 class SubnetSampler(Protocol):
@@ -33,12 +57,39 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
 
 
-def load(name: str, space: SearchSpace, *, seed: int, num_random: int) -> SubnetSampler:
-    """A fresh sampler.
+class Explorer(SubnetSampler, Protocol):
+    """A sampler whose random subnets another one may choose: `performance_aware` wraps any."""
+
+    @property
+    def num_random(self) -> int:
+        """Random subnets of a step."""
+        ...
+
+    @property
+    def num_levels(self) -> int:
+        """How many kinds of steps there are, each with subnets of its own."""
+        ...
+
+    def level(self, step: int) -> int:
+        """Which of them a step is."""
+        ...
+
+    def candidates(self, step: int, count: int, rng: np.random.Generator) -> Choices:
+        """(count, g) canonical rows that the step may train, drawn with `rng`."""
+        ...
+
+    def arranged(self, step: int, chosen: Sequence[Architecture]) -> Sequence[Architecture]:
+        """The subnets of the step when these take the random places."""
+        ...
+
+
+def load(name: str, space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon | None = None) -> SubnetSampler:
+    """A fresh sampler; `horizon` is how long the training will be.
 
     Raises:
         ValueError: There is no such sampler.
     """
     if name not in names():
         raise ValueError(f"no subnet sampler {name!r}; {nearest(name, names())}")
-    return cast(SubnetSampler, importlib.import_module(f"{__name__}.{name}").build(space, seed=seed, num_random=num_random))
+    module = importlib.import_module(f"{__name__}.{name}")
+    return cast(SubnetSampler, module.build(space, seed=seed, num_random=num_random, horizon=horizon or Horizon()))

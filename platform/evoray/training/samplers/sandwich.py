@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from evoray import variation
 from evoray.seeds import generator_for
-from searchspaces.base import Architecture, SearchSpace, architectures, biggest, smallest
+from evoray.training.samplers import Horizon
+from searchspaces.base import Architecture, Choices, SearchSpace, architectures, biggest, smallest
 
 
 class Sandwich:
@@ -24,8 +27,25 @@ class Sandwich:
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "sandwich", step)
-        between = architectures(self._space, variation.sample(self._kinds, self._num_random, rng)) if self._num_random else []
-        return [self._biggest, *between, self._smallest]
+        between = architectures(self._space, self.candidates(step, self._num_random, rng)) if self._num_random else []
+        return self.arranged(step, between)
+
+    @property
+    def num_random(self) -> int:
+        return self._num_random
+
+    @property
+    def num_levels(self) -> int:
+        return 1
+
+    def level(self, step: int) -> int:
+        return 0
+
+    def candidates(self, step: int, count: int, rng: np.random.Generator) -> Choices:
+        return self._space.repair(variation.sample(self._kinds, count, rng))
+
+    def arranged(self, step: int, chosen: Sequence[Architecture]) -> Sequence[Architecture]:
+        return [self._biggest, *chosen, self._smallest]
 
     def feedback(self, architectures: Sequence[Architecture], losses: Sequence[float]) -> None:
         """Learns nothing."""
@@ -37,5 +57,5 @@ class Sandwich:
         """There is no state: a step's subnets depend on the seed and the step alone."""
 
 
-def build(space: SearchSpace, *, seed: int, num_random: int) -> Sandwich:
+def build(space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon) -> Sandwich:
     return Sandwich(space, seed=seed, num_random=num_random)

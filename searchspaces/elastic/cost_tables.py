@@ -21,28 +21,26 @@ class CostTable:
     Attributes:
         columns: The genes it depends on, as columns of the choices.
         strides: What one option of each gene moves the index by.
-        macs: (entries,) multiply-accumulates.
-        params: (entries,) parameters.
+        values: One (entries,) array a cost.
     """
 
     columns: tuple[int, ...]
     strides: tuple[int, ...]
-    macs: NDArray[np.float64]
-    params: NDArray[np.float64]
+    values: tuple[NDArray[np.float64], ...]
 
 
-def tabulate(axes: Mapping[str, tuple[int, ...]], columns: Mapping[str, int], count: Callable[..., tuple[int, int]]) -> CostTable:
+def tabulate(axes: Mapping[str, tuple[int, ...]], columns: Mapping[str, int], count: Callable[..., tuple[int, ...]]) -> CostTable:
     """Calls `count` with every combination of the axes' options; axes that are no gene (not in `columns`) have one option."""
     rows = np.array([count(*options) for options in itertools.product(*axes.values())], dtype=np.float64)
     sizes = [len(options) for options in axes.values()]
     strides = [int(np.prod(sizes[position + 1 :])) for position in range(len(sizes))]
     genes = [(columns[name], stride) for name, stride in zip(axes, strides, strict=True) if name in columns]
-    return CostTable(tuple(c for c, _ in genes), tuple(s for _, s in genes), rows[:, 0].copy(), rows[:, 1].copy())
+    return CostTable(tuple(c for c, _ in genes), tuple(s for _, s in genes), tuple(column.copy() for column in rows.T))
 
 
-def total(tables: Sequence[CostTable], choices: Choices) -> dict[str, NDArray[np.float64]]:
-    """(n, g) -> "macs" and "params", (n,) each: the sum of all parts."""
-    macs, params = np.zeros(len(choices)), np.zeros(len(choices))
+def total(tables: Sequence[CostTable], choices: Choices, names: Sequence[str] = ("macs", "params")) -> dict[str, NDArray[np.float64]]:
+    """(n, g) -> the named costs, (n,) each: the sum of all parts, whose values are in the order of `names`."""
+    sums = [np.zeros(len(choices)) for _ in names]
     for start in range(0, len(choices), _ROWS):
         rows = slice(start, start + _ROWS)
         by_gene = np.ascontiguousarray(choices[rows].T, dtype=np.intp)
@@ -50,6 +48,6 @@ def total(tables: Sequence[CostTable], choices: Choices) -> dict[str, NDArray[np
             index = np.zeros(by_gene.shape[1], dtype=np.intp)
             for column, stride in zip(table.columns, table.strides, strict=True):
                 index += by_gene[column] * stride
-            macs[rows] += table.macs[index]
-            params[rows] += table.params[index]
-    return {"macs": macs, "params": params}
+            for values, found in zip(table.values, sums, strict=True):
+                found[rows] += values[index]
+    return dict(zip(names, sums, strict=True))

@@ -1,0 +1,31 @@
+"""Which non-linearities a convolutional block uses: swish throughout, or the hard ones of MobileNetV3 (arXiv:1905.02244)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Activation = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """The non-linearities of one block.
+
+    Attributes:
+        block: After its convolutions.
+        squeeze: Inside squeeze-and-excitation.
+        gate: On what squeeze-and-excitation multiplies with.
+    """
+
+    block: Activation
+    squeeze: Activation
+    gate: Activation
+
+
+SWISH = Activations(F.silu, F.silu, torch.sigmoid)
+HARD_SWISH = Activations(F.hardswish, F.relu, F.hardsigmoid)

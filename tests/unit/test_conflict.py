@@ -1,0 +1,186 @@
+"""Gradient conflict, adaptive divergence, outside teachers, and what the training loop makes of the samplers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import searchspaces
+from evoray.data.digits import Digits
+from evoray.training import samplers
+from evoray.training.config import TrainConfig
+from evoray.training.conflict import conflict_matrix, cosine, gradient, used_weights
+from evoray.training.distillation import adaptive_loss, ensemble_labels, soft_loss
+from evoray.training.loop import forward_together, train_supernet
+from searchspaces.base import architecture_of, biggest, smallest
+
+SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def batch(count: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randn(count, 1, 32, 32), torch.arange(count) % 10
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_used_weights_are_those_a_gradient_may_reach(name: str) -> None:
+    space = searchspaces.load(name)
+    supernet = space.build_supernet()
+    for parameter in supernet.parameters():
+        nn.init.normal_(parameter, float(parameter.ndim == 1), 0.1)
+    for architecture in (smallest(space), biggest(space)):
+        masks = used_weights(space, supernet, architecture)
+        found = gradient(supernet, architecture, *batch())
+        assert sum(int(mask.sum()) for mask in masks.values()) == space.costs(np.array([architecture.choices]))["params"][0]
+        for parameter, values in found.items():
+            mask = masks.get(parameter, torch.zeros_like(values, dtype=torch.bool))
+            assert not values[~mask].any(), parameter
+    assert all(parameter.grad is None for parameter in supernet.parameters())
+
+
+def test_cosines_are_one_minus_one_and_zero_where_they_should_be() -> None:
+    shared = {"w": torch.tensor([True, True, False]), "v": torch.tensor([True])}
+    first = {"w": torch.tensor([1.0, 2.0, 9.0]), "v": torch.tensor([2.0]), "other": torch.ones(4)}
+    other = {"w": torch.tensor([2.0, 4.0, -7.0]), "v": torch.tensor([4.0])}
+    against = {name: -2 * value for name, value in first.items()}
+    across = {"w": torch.tensor([2.0, 0.0, 1.0]), "v": torch.tensor([-1.0])}
+    assert cosine(first, other, shared) == pytest.approx(1.0)
+    assert cosine(first, against, shared) == pytest.approx(-1.0)
+    assert cosine(first, across, shared) == 0.0
+    assert np.isnan(cosine(first, {name: torch.zeros_like(v) for name, v in first.items()}, shared))
+
+
+def test_a_conflict_matrix_is_symmetric_and_what_autograd_says_by_hand() -> None:
+    space = searchspaces.load("elasticvit:digits")
+    supernet = space.build_supernet()
+    x, labels = batch()
+    chosen = [smallest(space), architecture_of(space, {"stage2.width": 64, "stage3.depth": 3}), biggest(space)]
+    cosines = conflict_matrix(space, supernet, chosen, x, labels)
+    assert np.allclose(cosines, cosines.T)
+    assert np.allclose(np.diag(cosines), 1)
+    assert (np.abs(cosines) <= 1 + 1e-9).all()
+    assert len(np.unique(cosines.round(6))) == 4
+    flat = []
+    small = used_weights(space, supernet, chosen[0])  # the biggest uses all of it
+    for architecture in (chosen[0], chosen[2]):
+        supernet.zero_grad()
+        F.cross_entropy(supernet(x, architecture), labels).backward()
+        flat.append(torch.cat([p.grad[small[n]] for n, p in supernet.named_parameters() if n in small]))
+    assert cosines[0, 2] == pytest.approx(F.cosine_similarity(*flat, dim=0).item(), abs=1e-5)
+
+
+def test_opposite_losses_conflict_totally() -> None:
+    space = searchspaces.load("vit_resnas:digits")
+    supernet = space.build_supernet()
+    x, labels = batch()
+    shared = used_weights(space, supernet, smallest(space))
+    there = gradient(supernet, smallest(space), x, labels)
+    back = gradient(supernet, smallest(space), x, labels, lambda logits, wanted: -F.cross_entropy(logits, wanted))
+    assert cosine(there, back, shared) == pytest.approx(-1.0)
+
+
+def by_the_definition(student: torch.Tensor, target: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Alpha-divergence of one row each."""
+    ratio = target / student
+    if alpha == 1:
+        return (student * ratio * ratio.log()).sum(1)
+    return (student * (ratio**alpha - 1) / (alpha * (alpha - 1))).sum(1)
+
+
+def test_the_adaptive_divergence_takes_for_each_image_the_gradient_of_the_larger() -> None:
+    logits, target = (torch.randn(64, 5) * 0.7).requires_grad_(), (torch.randn(64, 5) * 0.7).softmax(1)
+    adaptive_loss(logits, target, clip=1e9).backward()
+    student = logits.detach().clone().requires_grad_()
+    lacking, excessive = (by_the_definition(student.softmax(1), target, alpha) for alpha in (1.0, -1.0))
+    larger = torch.where(excessive > lacking, excessive, lacking)
+    larger.mean().backward()
+    picked = (excessive > lacking).float().mean().item()
+    assert 0.1 < picked < 0.9
+    assert logits.grad is not None
+    assert (logits.grad - student.grad).abs().max() < 1e-6
+
+
+def test_where_the_student_lacks_the_adaptive_loss_is_cross_entropy() -> None:
+    target = torch.tensor([[0.25, 0.25, 0.25, 0.25]])
+    logits = torch.tensor([[9.0, 0.0, 0.0, 0.0]])  # ratios far beyond the clip on the other side
+    assert adaptive_loss(logits, target, clip=1.0).item() == pytest.approx(soft_loss(logits, target).item())
+
+
+def test_clipping_bounds_what_a_class_without_teacher_s_probability_does() -> None:
+    logits = torch.tensor([[0.0, 5.0]], requires_grad=True)
+    loss = adaptive_loss(logits, torch.tensor([[1.0, 0.0]]))
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+    assert logits.grad[0, 1] > 0
+
+
+def test_equal_distributions_have_no_gradient_and_teachers_get_none() -> None:
+    logits = torch.randn(6, 4, requires_grad=True)
+    teacher = logits.detach().clone().requires_grad_()
+    adaptive_loss(logits, teacher.softmax(1)).backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().max() < 1e-6
+    assert teacher.grad is None
+
+
+def test_an_ensemble_is_the_mean_of_sharpened_probabilities() -> None:
+    teachers = [nn.Linear(3, 4), nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.9))]
+    x = torch.randn(5, 3)
+    labels = ensemble_labels(teachers, x)
+    expected = sum((t[0] if isinstance(t, nn.Sequential) else t)(x).div(0.2).softmax(1) for t in teachers) / 2
+    assert torch.allclose(labels, expected)
+    assert torch.allclose(labels.sum(1), torch.ones(5))
+    assert not labels.requires_grad
+    with pytest.raises(ValueError, match="0 teachers"):
+        ensemble_labels([], x)
+
+
+@pytest.mark.parametrize("name", ["elasticvit:digits", "vit_resnas:digits"])
+def test_images_shared_by_subnets_come_back_in_their_order(name: str) -> None:
+    space = searchspaces.load(name)
+    supernet, (x, _) = space.build_supernet(), batch(7)
+    chosen = [smallest(space), biggest(space)]
+    logits = forward_together(supernet, chosen, {}, x)
+    assert logits.shape == (7, 10)
+    if name.startswith("elasticvit"):  # batch statistics are those of each subnet's own images
+        for index, architecture in enumerate(chosen):
+            assert torch.equal(logits[index::2], supernet(x[index::2], architecture))
+    assert forward_together(supernet, chosen * 9, {}, x).shape == (7, 10)
+
+
+CASES = [("vit_resnas:digits", name) for name in samplers.names()] + [("elasticvit:digits", "performance_aware")]
+
+
+@pytest.mark.parametrize(("name", "sampler"), CASES)
+def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(name: str, sampler: str, tmp_path: Path) -> None:
+    space = searchspaces.load(name)
+    config = TrainConfig(
+        epochs=0.06, batch_size=16, sampler=sampler, num_random=2, divergence="adaptive", checkpoint_every_seconds=0, keep_checkpoints=9
+    )
+    whole = train_supernet(space, Digits(), config, seed=1, folder=tmp_path / "run")
+    done = sorted((tmp_path / "run").glob("step-*"))
+    assert len(done) >= 4
+    if sampler == "performance_aware":  # the loop fed the losses back
+        banks = json.loads((done[-1] / "state.json").read_text())["sampler"]["banks"]
+        assert sum(len(bank) for bank in banks) >= 4
+        assert all(score < 0 for bank in banks for _, score in bank)
+    for folder in done[2:]:
+        shutil.rmtree(folder)
+    resumed = train_supernet(space, Digits(), config, seed=1, folder=tmp_path / "run")
+    for (parameter, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b), parameter
+        assert a.isfinite().all()
