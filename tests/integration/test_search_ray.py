@@ -88,7 +88,7 @@ def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> N
     [
         ("hang", "did not return within 1 s"),
         ("die", "its worker died"),
-        ("segfault", "its worker died"),
+        ("segfault", "its worker died: The actor is dead because its worker process has died"),
         ("exhaust", "MemoryError"),
         ("nan", "score is nan"),
         ("raise", "ZeroDivisionError"),

@@ -25,6 +25,7 @@ _BATCH_SECONDS = 0.1  # a call should last about so long: a hundred times what i
 _LARGEST_BATCH = 1024
 _PIPELINED_SECONDS = 0.25  # calls shorter than this are sent two at a time, so that an actor never waits for the driver
 _EXHAUSTED = re.compile(r"MemoryError|OutOfMemory|can't allocate memory")  # of an objective; Python, NumPy, CUDA, torch
+_REASON_LENGTH = 400  # of a record's error
 _STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
 
 Ref = Any  # Ray's handles are untyped
@@ -306,6 +307,8 @@ class Pool:
 
 
 def _reason(error: BaseException) -> str:
-    """One line of Ray's many: what the constructor raised stands in the last, what happened to an actor in the first."""
+    """One line of Ray's many: what the constructor raised stands in the last; why an actor died begins with the actor, but not the text."""
     lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1] if "creation task" in lines[0] else lines[0]
+    if "creation task" in lines[0]:
+        return lines[-1]
+    return next((line for line in lines if re.match("The actor (died|is dead) because", line)), lines[0])[:_REASON_LENGTH]
