@@ -14,16 +14,37 @@ import objectives
 import searchspaces
 from evoray import data
 from evoray.training.calibration import Calibration
+from evoray.training.gan.calibration import LatentCalibration
 from objectives.base import Candidate, Goal, MeasurementError, Needs
+from objectives.inception.extractors import Features
 from searchspaces.base import biggest, smallest
 
-SPACE: Any = searchspaces.load("bignas:digits")
+CLASSIFIERS: Any = searchspaces.load("bignas:digits")
+GENERATORS: Any = searchspaces.load("eagan:generator-digits")
 SOURCE = data.load("digits", limit=100)
+SMALL = data.load("digits", image_size=16, limit=100)
+SPACES = {"inception": GENERATORS}  # whose candidates an objective measures; classifiers for the others
+
+
+class Echo:
+    """An extractor without weights: a few pixels are the features, others the logits."""
+
+    label, digest, num_features, num_classes = "digits-cnn", "echo", 8, 5
+
+    def open(self, device: torch.device) -> None:
+        """There is nothing to read."""
+
+    def extract(self, pixels_bchw: torch.Tensor) -> Features:
+        flat = pixels_bchw.flatten(1).float() / 255.0
+        return Features(flat[:, 100:108], flat[:, 120:125])
+
+
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "accuracy": (SOURCE, Calibration(source=SOURCE, num_images=64, batch_size=32)),
     "latency": (SOURCE.image_shape,),
-    "complexity": (SPACE,),
-    "asic": (SPACE,),
+    "complexity": (CLASSIFIERS,),
+    "asic": (CLASSIFIERS,),
+    "inception": (SMALL, Echo(), GENERATORS.latent, LatentCalibration(latent=GENERATORS.latent, num_images=64, batch_size=32)),
 }
 
 
@@ -33,8 +54,13 @@ def objective(request: pytest.FixtureRequest) -> Any:
     return objectives.load(request.param).build(*ARGUMENTS[request.param])
 
 
+@pytest.fixture
+def space(request: pytest.FixtureRequest) -> Any:
+    return SPACES.get(request.node.callspec.params["objective"], CLASSIFIERS)
+
+
 def test_it_says_what_it_is(objective: Any) -> None:
-    assert re.fullmatch(r"[a-z][a-z0-9_]*(@\w+)?", objective.name)
+    assert re.fullmatch(r"[a-z][a-z0-9_]*(@[\w-]+)?", objective.name)
     assert isinstance(objective.unit, str)
     assert isinstance(objective.goal, Goal)
     assert hasattr(objective, "measure") != hasattr(objective, "evaluate")
@@ -45,9 +71,9 @@ def test_it_travels_before_it_is_opened(objective: Any) -> None:
     assert copy.name == objective.name
 
 
-def test_the_same_candidate_has_the_same_value(objective: Any) -> None:
+def test_the_same_candidate_has_the_same_value(objective: Any, space: Any) -> None:
     if hasattr(objective, "evaluate"):
-        rows = np.array([smallest(SPACE).choices, biggest(SPACE).choices], dtype=np.int16)
+        rows = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
         values = objective.evaluate(rows)
         assert values.shape == (2,)
         assert np.isfinite(values).all()
@@ -55,8 +81,8 @@ def test_the_same_candidate_has_the_same_value(objective: Any) -> None:
         return
     assert isinstance(objective.needs, Needs)
     objective.open(torch.device("cpu"))
-    supernet = SPACE.build_supernet()
-    first, second = (objective.measure(Candidate(SPACE, smallest(SPACE), supernet)) for _ in range(2))
+    supernet = space.build_supernet()
+    first, second = (objective.measure(Candidate(space, smallest(space), supernet)) for _ in range(2))
     assert np.isfinite(first)
     if objective.name == "latency":
         assert max(first, second) <= 10 * objective.tolerance * min(first, second)  # ten times: the machine that runs tests is not quiet
@@ -73,21 +99,21 @@ def test_opened_twice_is_opened_once(objective: Any) -> None:
     assert all(vars(objective)[name] is value for name, value in held.items())
 
 
-def test_measuring_before_opening_is_a_programs_mistake(objective: Any) -> None:
+def test_measuring_before_opening_is_a_programs_mistake(objective: Any, space: Any) -> None:
     if hasattr(objective, "measure"):
         with pytest.raises(RuntimeError, match=r"call open\(device\) first"):
-            objective.measure(Candidate(SPACE, smallest(SPACE), None))
+            objective.measure(Candidate(space, smallest(space), None))
 
 
-def test_a_network_that_computes_nan_is_a_failed_measurement(objective: Any) -> None:
+def test_a_network_that_computes_nan_is_a_failed_measurement(objective: Any, space: Any) -> None:
     if not hasattr(objective, "measure"):
         return
     objective.open(torch.device("cpu"))
-    supernet = SPACE.build_supernet()
+    supernet = space.build_supernet()
     with torch.no_grad():
-        supernet.classifier.bias.fill_(float("nan"))
-    with pytest.raises(MeasurementError, match=smallest(SPACE).key):
-        objective.measure(Candidate(SPACE, smallest(SPACE), supernet))
+        list(supernet.parameters())[-1].fill_(float("nan"))  # of the last layer
+    with pytest.raises(MeasurementError, match=smallest(space).key):
+        objective.measure(Candidate(space, smallest(space), supernet))
 
 
 def test_an_unknown_objective_is_named_with_the_nearest() -> None:

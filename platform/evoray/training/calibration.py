@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,19 +42,24 @@ class Calibration:
 
     def __call__(self, network: nn.Module, device: torch.device) -> None:
         """Changes the running statistics in place and leaves the network in eval mode; weights and gradients stay."""
-        norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        momenta = [norm.momentum for norm in norms]
-        network.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a cumulative average instead of an exponential one
-            norm.train()
-        with torch.inference_mode():
-            for x_bchw in _batches(self, device):
-                network(x_bchw)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        network.eval()
+        recalibrate(network, _batches(self, device))
+
+
+def recalibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """The statistics of all batch norms become the plain average over these inputs; the network is left in eval mode."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average instead of an exponential one
+        norm.train()
+    with torch.inference_mode():
+        for x in batches:
+            network(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
 
 
 @lru_cache(maxsize=2)

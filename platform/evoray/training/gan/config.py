@@ -1,0 +1,62 @@
+"""How a GAN is trained, as EAGAN's paper has it and as its released code does (arXiv:2111.15097, section 5; they differ)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanConfig:
+    """Adam at constant rates; the batch sizes are the released code's, as the paper's labels look swapped."""
+
+    generator_rate: float = 2e-4
+    """Learning rate of the generator."""
+    discriminator_rate: float = 2e-4
+    """Learning rate of the discriminator."""
+    betas: tuple[float, float] = (0.0, 0.9)
+    """Of Adam."""
+    generator_batch: int = 80
+    """Images in a generator's step."""
+    discriminator_batch: int = 40
+    """Real images in a discriminator's step, and as many generated ones."""
+    critic_steps: int = 1
+    """Steps of the discriminator for one of the generator."""
+    clip_norm: float = 0.0
+    """Largest norm of a network's gradient; 0 for no clipping."""
+    average_decay: float = 0.0
+    """Of the moving average of the generator's weights; 0 for none."""
+
+    def __post_init__(self) -> None:
+        for name in ("generator_rate", "discriminator_rate", "generator_batch", "discriminator_batch", "critic_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"gan.{name} must be above 0, got {getattr(self, name)}")
+        if self.clip_norm < 0 or not 0 <= self.average_decay < 1 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(
+                f"gan.clip_norm must not be negative, gan.average_decay and gan.betas must be at least 0 and below 1, "
+                f"got {self.clip_norm}, {self.average_decay}, {self.betas}"
+            )
+
+
+def stage_one() -> GanConfig:
+    """Many generators against one discriminator."""
+    return GanConfig()
+
+
+def stage_one_released() -> GanConfig:
+    """The same with the released code's slower discriminator."""
+    return GanConfig(discriminator_rate=4e-5)
+
+
+def stage_two() -> GanConfig:
+    """Every discriminator against a generator of its own."""
+    return GanConfig(critic_steps=5)
+
+
+def final_cifar10() -> GanConfig:
+    """A found pair alone."""
+    return GanConfig(critic_steps=5, average_decay=0.999)
+
+
+def final_stl10() -> GanConfig:
+    """A found pair alone; batch sizes as the released code."""
+    return GanConfig(generator_rate=3e-4, generator_batch=256, discriminator_batch=128, critic_steps=5, clip_norm=50.0, average_decay=0.999)
