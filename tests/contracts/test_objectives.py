@@ -46,12 +46,13 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "asic": (CLASSIFIERS,),
     "inception": (SMALL, Echo(), GENERATORS.latent, LatentCalibration(latent=GENERATORS.latent, num_images=64, batch_size=32)),
 }
+OPTIONS: dict[str, dict[str, Any]] = {"inception": {"num_images": 64}}
 
 
 @pytest.fixture(params=objectives.names())
 def objective(request: pytest.FixtureRequest) -> Any:
     assert request.param in ARGUMENTS, f"say here how objectives/{request.param}.py is built for its contract tests"
-    return objectives.load(request.param).build(*ARGUMENTS[request.param])
+    return objectives.load(request.param).build(*ARGUMENTS[request.param], **OPTIONS.get(request.param, {}))
 
 
 @pytest.fixture
