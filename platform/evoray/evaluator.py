@@ -61,6 +61,7 @@ class Attempt:
         architecture: What is measured.
         share: On how much of the data.
         waiting: Objectives of the present stage that have no value yet.
+        nodes_lost: How many nodes went down while they measured it.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Attempt:
         "_values",
         "_workers",
         "architecture",
+        "nodes_lost",
         "share",
         "waiting",
     )
@@ -92,6 +94,7 @@ class Attempt:
         """`order` is `stages(problem, share)`."""
         self.architecture = architecture
         self.share = share
+        self.nodes_lost = 0
         self._problem = problem
         self._stages = list(order[1:])
         self._max_attempts = max_attempts
