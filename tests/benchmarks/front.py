@@ -56,8 +56,8 @@ class Remembering:
     def measure(self, candidate: Any) -> float:
         architecture = candidate.architecture
         if architecture.key not in self.values:
-            value = self._bench.measure([architecture])[0].value
-            assert value is not None
+            value, _, error = self._bench.measure(architecture)
+            assert not error, error
             self.values[architecture.key] = value
         return self.values[architecture.key]
 
