@@ -70,7 +70,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     )
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     for name in config.search.searcher:
-        searchers.load(name, problem, population=config.search.population)
+        searchers.load(name, problem, population=config.search.population, **config.search.own_options)
     read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
     return Composition(space, source, problem, calibration)

@@ -63,6 +63,8 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
         (["submit", "quickstart"], "needs --address"),
+        (["run", "elasticvit", "--search.options", "bins"], "search.options takes NAME=VALUE"),
+        (["run", "elasticvit", "--search.options", "bin=4"], "has no option 'bin'; did you mean 'bins'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

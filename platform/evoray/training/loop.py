@@ -94,6 +94,7 @@ def _supernet_passes(
 ) -> list[Pass]:
     """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
 
+    Of a sampler that is `last_learns`, all subnets of a step teach the last, which is the smallest of its kind.
     A sampler whose subnets go `together` gets one pass, in which they share the images and are regularised alike.
     """
     drawn = sampler.sample(step)
@@ -101,14 +102,16 @@ def _supernet_passes(
         rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
         return [Pass("together", partial(forward_together, supernet, drawn, rates))]
     teaching = config.distillation and drawn[0].key == largest.key
+    last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
     passes = []
     for index, architecture in enumerate(drawn):
         is_biggest = architecture.key == largest.key
         name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
         drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
         forward = partial(_subnet_forward, supernet, architecture, drops)
-        learns = teaching and index > 0
-        passes.append(Pass(name, forward, teaches=teaching and index == 0, learns=learns, architecture=architecture))
+        teaches = (teaching and index == 0) or index < last
+        learns = (teaching and index > 0) or 0 < last == index
+        passes.append(Pass(name, forward, teaches=teaches, learns=learns, architecture=architecture))
     return passes
 
 
