@@ -56,6 +56,8 @@ class TrainConfig:
     """Whether images are mirrored at random."""
     log_every_steps: int = 10
     """Steps between two lines of metrics.jsonl."""
+    conflict_every_steps: int = 0
+    """Steps between two measurements of how far the subnets of a step, and of the next, pull their weights the same way; 0 for none."""
     checkpoint_every_seconds: float = 30.0
     """Seconds between two checkpoints; the last step always writes one."""
     keep_checkpoints: int = 2
@@ -71,6 +73,7 @@ class TrainConfig:
             "clip_norm",
             "adaptive_clip",
             "crop_padding",
+            "conflict_every_steps",
             "checkpoint_every_seconds",
         )
         shares = ("dropout", "drop_connect", "label_smoothing", "momentum")

@@ -18,6 +18,7 @@ from evoray.seeds import seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.augmentation import augment
 from evoray.training.config import TrainConfig
+from evoray.training.conflict import step_conflict
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
 from evoray.training.samplers import Horizon, SubnetSampler
@@ -29,6 +30,7 @@ from searchspaces.base import Architecture, SearchSpace, biggest, smallest
 _MAX_RESTARTS = 3  # after a loss that is not finite
 
 PassesOf = Callable[[int], Sequence[Pass]]
+Watch = Callable[[int, torch.Tensor, torch.Tensor], dict[str, float]]  # of step, images, labels
 
 
 def total_steps(source: DataSource, config: TrainConfig) -> int:
@@ -66,7 +68,8 @@ def train_supernet(
         horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
         sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
         passes = partial(_supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
-        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler).run()
+        watch = partial(step_conflict, space, supernet, sampler)
+        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler, watch=watch).run()
     return supernet
 
 
@@ -147,7 +150,9 @@ class Training:
         group: Group,
         device: torch.device,
         sampler: SubnetSampler | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch` measures conflict, where the recipe wants that."""
         self._module = module
         self._config = config
         self._passes = passes
@@ -156,6 +161,7 @@ class Training:
         self._group = group
         self._device = device
         self._sampler = sampler
+        self._watch = watch if config.conflict_every_steps and group.rank == 0 else None
         self._sampler_state = sampler.state() if sampler is not None else {}
         self._split: Split = source.open("train")
         self._steps_per_epoch = steps_per_epoch(source, config)
@@ -190,6 +196,8 @@ class Training:
         words = (step, self._group.rank, self._restarts)
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
         x_bchw, labels_b = self._batch(step, seed_for(self._seed, "augmentation", *words))
+        if self._watch is not None and step % self._config.conflict_every_steps == 0:
+            self._journal.note("conflict", self._watch(step, x_bchw, labels_b))
         passes = self._passes(step)
         losses = self._stepper.gradients(passes, x_bchw, labels_b)
         if all(math.isfinite(loss) for loss in losses):
