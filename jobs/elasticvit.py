@@ -20,7 +20,7 @@ def digits() -> SupernetSearch:
         space="elasticvit:digits",
         data=DataOptions(name="digits", image_size=32),
         train=_recipe(epochs=20.0, batch_size=64, learning_rate=2e-3, warmup_epochs=1.0, crop_padding=4),
-        search=_budgets("macs<=1.2e7", bins=6, evaluations=160, population=20),
+        search=_budgets("macs<=5e6", bins=6, evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=2, timeout_seconds=60.0),
     )
@@ -88,6 +88,7 @@ def _recipe(
         crop_padding=crop_padding,
         mirror=mirror,
         checkpoint_every_seconds=checkpoint_every_seconds,
+        conflict_every_steps=20,
     )
 
 

@@ -20,7 +20,7 @@ def digits() -> SupernetSearch:
         space="vit_resnas:digits",
         data=DataOptions(name="digits", image_size=32),
         train=_recipe(epochs=60.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8),
-        search=_evolution("macs<=6e6", evaluations=160, population=20),
+        search=_evolution("macs<=3.5e6", evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=2, timeout_seconds=60.0),
     )

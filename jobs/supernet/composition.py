@@ -47,7 +47,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     space = searchspaces.load(config.space)
     options = config.data
     source = data.load(options.name, root=options.root, image_size=options.image_size, limit=options.limit, download=options.download)
-    space = _fitted(space, source)
+    space = fitted(space, source)
     space = restrict(space, config.search.fixed)
     calibration = Calibration(
         source=source,
@@ -76,8 +76,12 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     return Composition(space, source, problem, calibration)
 
 
-def _fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
-    """The space for this many classes and channels."""
+def fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
+    """The space for this many classes and channels.
+
+    Raises:
+        ValueError: It is not for image classification.
+    """
     fields: set[str] = (
         {f.name for f in dataclasses.fields(cast(Any, space))} if dataclasses.is_dataclass(space) else set()
     )  # Any: a dataclass

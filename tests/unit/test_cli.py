@@ -135,3 +135,18 @@ def test_job_json_holds_the_whole_configuration(searched: Path) -> None:
     assert [v["name"] for v in job["values"] if v["target"]] == ["score", "macs"]
     assert job["versions"]["torch"]
     assert json.dumps(job)
+
+
+@pytest.mark.slow
+def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["conflict", "bignas:digits", "--data.limit", "64", "--data.image-size", "16", "--train.epochs", "1", "--train.batch-size", "16"]
+    main([*words, "--output", str(tmp_path / "curves.html")])
+    output = capsys.readouterr().out
+    assert "uniform" in output
+    assert "complexity_aware" in output
+    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text()
+
+
+def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["describe", "elasticvit", "--levels"])
+    assert "complexity levels by released_macs" in capsys.readouterr().out
