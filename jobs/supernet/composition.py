@@ -15,7 +15,7 @@ from evoray.training import samplers
 from evoray.training.calibration import Calibration
 from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
-from objectives import accuracy, complexity, latency
+from objectives import accuracy, complexity, latency, latency_table
 from objectives.base import CostModel, DataSource, Needs, Objective
 from searchspaces.base import SearchSpace
 
@@ -60,7 +60,11 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         accuracy.Accuracy(source, calibration, limit=config.measure.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)),
         latency.Latency(source.image_shape, batch_size=config.measure.latency_batch, threads=config.measure.latency_threads),
     )
-    costs = (complexity.Cost(space, "macs"), complexity.Cost(space, "params"))
+    costs = (
+        complexity.Cost(space, "macs"),
+        complexity.Cost(space, "params"),
+        *(latency_table.build(space, path) for path in config.measure.latency_tables),
+    )
     problem = Problem(
         space,
         cast(tuple[Objective, ...], measured),

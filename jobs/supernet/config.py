@@ -38,7 +38,7 @@ class SearchOptions:
     options: tuple[str, ...] = ()
     """The algorithm's own options, such as "bins=8"."""
     targets: tuple[str, ...] = ("accuracy", "latency")
-    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params)."""
+    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params, predicted_latency@LABEL)."""
     constraints: tuple[str, ...] = ()
     """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
     fixed: tuple[str, ...] = ()
@@ -122,6 +122,8 @@ class MeasureOptions:
     """Images in one timed forward pass."""
     latency_threads: int = 1
     """Threads of one timed forward pass."""
+    latency_tables: tuple[Path, ...] = ()
+    """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
 
     def __post_init__(self) -> None:
         for name, least in (("calibration_images", 2), ("latency_batch", 1), ("latency_threads", 1)):

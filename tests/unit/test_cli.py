@@ -139,7 +139,18 @@ def test_job_json_holds_the_whole_configuration(searched: Path) -> None:
 
 @pytest.mark.slow
 def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["conflict", "bignas:digits", "--data.limit", "64", "--data.image-size", "16", "--train.epochs", "1", "--train.batch-size", "16"]
+    words = [
+        "conflict",
+        "bignas:digits",
+        "--data.limit",
+        "64",
+        "--data.image-size",
+        "16",
+        "--train.epochs",
+        "1",
+        "--train.batch-size",
+        "16",
+    ]
     main([*words, "--output", str(tmp_path / "curves.html")])
     output = capsys.readouterr().out
     assert "uniform" in output
