@@ -81,15 +81,25 @@ def train_network(
     seed: int,
     device: torch.device | None = None,
     folder: Path | None = None,
+    group: Group | None = None,
 ) -> None:
-    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels."""
+    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels.
+
+    With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and raises what that raises.
+    """
     device = device or torch.device("cpu")
     network.to(device).train()
     forward = partial(network, dropout=config.dropout, drop_connect=config.drop_connect)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        Training(
-            network, source, config, lambda step: [Pass("network", forward)], seed=seed, folder=folder, group=Alone(), device=device
-        ).run()
+        passes = [Pass("network", forward)]
+        Training(network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device).run()
+
+
+def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> nn.Module:
+    """A stand-alone network with weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "initialisation"))
+        return space.build_subnet(None, architecture)
 
 
 def _supernet_passes(
