@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from objectives.latency_table import time_operators
 from objectives.latency_table.operators import operators_of
 from objectives.latency_table.table import LatencyTable, Smooth, inputs_of
+from objectives.latency_table.time_operators import time_networks, time_operators
 from searchspaces.base import Choices, SearchSpace, architectures, biggest, smallest
 
 _LEAST_NETWORKS = 8  # measured whole; half of them tell how well the others predict
@@ -100,10 +100,10 @@ def sample(
 
 def times_here(space: SearchSpace, taken: Sample, *, threads: int = 1) -> Times:
     """This machine's times."""
-    seconds = time_operators.time_operators([json.loads(text) for text in taken.operators], threads)
+    seconds = time_operators([json.loads(text) for text in taken.operators], threads)
     chosen = architectures(space, taken.choices[list(taken.networks)])
     built = [space.build_subnet(None, architecture).eval() for architecture in chosen]
-    networks = time_operators.time_networks(built, torch.randn(taken.input_shape), threads)
+    networks = time_networks(built, torch.randn(taken.input_shape), threads)
     return Times(seconds, networks, threads, torch.__version__, platform.node())
 
 

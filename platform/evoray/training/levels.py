@@ -117,7 +117,7 @@ def draw_above(space: SearchSpace, kinds: variation.GeneKinds, floor: Choices, c
     """
     low = np.where(kinds.ordered, floor, 0).astype(np.int16)
     span = (kinds.counts - low).astype(np.float32)  # one multiplication a gene is much quicker than `integers` with bounds
-    rows = low + np.minimum(rng.random((count, len(low)), dtype=np.float32) * span, span - 1).astype(np.int16)
+    rows: Choices = low + np.minimum(rng.random((count, len(low)), dtype=np.float32) * span, span - 1).astype(np.int16)
     open_rows, drawn = np.arange(count), rows.copy()
     for _ in range(_REDRAWS):
         repaired = space.repair(drawn)
