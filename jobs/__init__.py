@@ -20,12 +20,20 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_JOBS)
 
 
+def check(name: str) -> None:
+    """
+    Raises:
+        ValueError: There is no such job.
+    """
+    if name not in names():
+        raise ValueError(f"no job {name!r}; {nearest(name, names())}")
+
+
 def load(name: str) -> ModuleType:
     """The module of one job.
 
     Raises:
         ValueError: There is no such job.
     """
-    if name not in names():
-        raise ValueError(f"no job {name!r}; {nearest(name, names())}")
+    check(name)
     return importlib.import_module(f"jobs.{name}")
