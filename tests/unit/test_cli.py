@@ -27,7 +27,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "message"),
     [
         (["rum"], "no command 'rum'; did you mean 'run'? there is bench, "),
-        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, quickstart"),
+        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, eagan, quickstart"),
         (["run", "quickstart", "--preset", "digit"], "job 'quickstart' has no preset 'digit'; did you mean 'digits'?"),
         (["run", "quickstart", "--space", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["run", "quickstart", "--space", "bignas:digit"], "space 'bignas' has no preset 'digit'; did you mean 'digits'?"),

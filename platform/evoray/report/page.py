@@ -15,9 +15,11 @@ from plotly.offline import get_plotlyjs
 from evoray import pareto, selection
 from evoray.records import Status
 from evoray.report import figures
+from evoray.report.gallery import gallery
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.headline import headline, number
 from evoray.report.reading import RunView, read_run, reference_of
+from evoray.report.rounds import ROUNDS_TEXT, rounds_figure
 from evoray.run_folder import RunFolder
 from objectives.base import Goal
 
@@ -86,6 +88,11 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
 
 def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
+    if run.pictures:
+        page.section(f"Pictures{suffix}", gallery(run.pictures))
+    rounds = rounds_figure(run)
+    if rounds is not None:
+        page.section(f"Rounds{suffix}", page.figure(rounds), _p(ROUNDS_TEXT))
     parallel = figures.parallel_figure(run)
     if parallel is not None:
         colour = html.escape(run.label(run.targets[0]))
@@ -153,6 +160,8 @@ def _statistics(run: RunView) -> str:
         rows += _measured_breaks(run, constraint)
     rows.append(("cancelled by a measured constraint", sum(r.status is Status.CANCELLED for r in records)))
     rows.append(("failed", sum(r.status is Status.FAILED for r in records)))
+    if run.collapses is not None:
+        rows.append(("collapses noticed in training", len(run.collapses)))
     body = "".join(f"<tr><td>{html.escape(name)}</td><td>{count:,}</td></tr>" for name, count in rows)
     errors: dict[str, int] = {}
     for record in records:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,9 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
+        rounds: Where the supernet trained on between them: the ledger of each, from the first; else empty.
+        pictures: Lines of pictures.json with the picture itself, base64, as "png".
+        collapses: What was noticed of collapsing generators; None where nobody watched.
     """
 
     name: str
@@ -40,6 +45,9 @@ class RunView:
     statistics: Mapping[str, Any]
     phases: Mapping[str, float]
     trust: Mapping[str, Any] | None
+    rounds: Sequence[pa.Table] = ()
+    pictures: Sequence[Mapping[str, Any]] = ()
+    collapses: Sequence[Mapping[str, Any]] | None = None
 
     @property
     def values(self) -> Sequence[Mapping[str, Any]]:
@@ -95,7 +103,19 @@ def read_run(folder: RunFolder) -> RunView:
         statistics=statistics,
         phases=folder.phases(),
         trust=folder.trust(),
+        rounds=[table for place in folder.rounds() if (table := read_ledger(place)) is not None],
+        pictures=_pictures(folder),
+        collapses=folder.collapses(),
     )
+
+
+def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
+    found = []
+    for line in folder.picture_list():
+        file = folder.pictures / Path(line["file"]).name
+        if file.is_file():
+            found.append({**line, "png": base64.b64encode(file.read_bytes()).decode()})
+    return found
 
 
 def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

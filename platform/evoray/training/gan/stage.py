@@ -1,0 +1,397 @@
+"""A stage of EAGAN: a supernet trained round by round, each round on its own population. Plain torch; one process, or one rank of several.
+
+All randomness is a function of the seed and the step, and a checkpoint holds every weight and moment, so a training that was killed
+ends with the weights of one that was not. Ying et al. 2022, arXiv:2111.15097, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from evoray.data.images import ImageSource
+from evoray.seeds import generator_for, seed_for
+from evoray.training import checkpoints
+from evoray.training.gan.collapse import CollapseWatch
+from evoray.training.gan.config import StageConfig
+from evoray.training.gan.images import RealImages
+from evoray.training.gan.pairings import Losses, ManyToOne, OneToOne, Pair, drawn, latents
+from evoray.training.gan.step import Player
+from evoray.training.group import Alone, Group
+from evoray.training.journal import Journal
+from evoray.variation import sample_valid
+from searchspaces.base import Architecture, SearchSpace, architectures
+
+_WATCHED = 16  # images that are looked at for a collapse
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round trains.
+
+    Attributes:
+        members: The population.
+        origins: Stage 2: the pair of the round before whose generator each member goes on with; () for the warmed-up one.
+        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight resetting).
+    """
+
+    members: tuple[Architecture, ...]
+    origins: tuple[int, ...] = ()
+    resets: bool = True
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Which step is in which round.
+
+    Attributes:
+        warmup: Steps before the first round.
+        steps: Of one round.
+        per_epoch: Steps of one pass over the images.
+        rounds: How many there are.
+    """
+
+    warmup: int
+    steps: int
+    per_epoch: int
+    rounds: int
+
+    @staticmethod
+    def of(config: StageConfig, images: RealImages) -> Calendar:
+        """A step is one group: `critic_steps` batches of real images."""
+        per_epoch = max(1, images.per_epoch // config.gan.critic_steps)
+        return Calendar(round(config.warmup_epochs * per_epoch), max(1, round(config.epochs * per_epoch)), per_epoch, config.rounds)
+
+    def start(self, number: int) -> int:
+        return self.warmup + number * self.steps
+
+    def round_of(self, step: int) -> int:
+        """-1 in the warm-up."""
+        return -1 if step < self.warmup else (step - self.warmup) // self.steps
+
+    @property
+    def total(self) -> int:
+        return self.start(self.rounds)
+
+
+class Game(Protocol):
+    """Who trains against whom, as `pairings` has it."""
+
+    @property
+    def players(self) -> Mapping[str, Player]: ...
+
+    def begin(self, new: Round) -> None:
+        """Once before the first step of a round."""
+        ...
+
+    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses: ...
+
+    def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
+        """What the member's generator makes now."""
+        ...
+
+
+class Stage(Protocol):
+    """A stage's description: small but for the network it starts from, picklable; a worker makes the game of it."""
+
+    @property
+    def space(self) -> SearchSpace: ...
+
+    @property
+    def source(self) -> ImageSource: ...
+
+    @property
+    def config(self) -> StageConfig: ...
+
+    @property
+    def latent(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    def game(self, device: torch.device, group: Group) -> Game: ...
+
+
+@dataclass(frozen=True)
+class GeneratorStage:
+    """Stage 1: generators of `space` against one discriminator, `opponent`, whose weights are the first ones."""
+
+    space: SearchSpace
+    source: ImageSource
+    config: StageConfig
+    latent: int
+    seed: int
+    opponent: nn.Module
+
+    def game(self, device: torch.device, group: Group) -> Game:
+        supernet = _initialised(self.space, self.seed)
+        return _Generators(
+            ManyToOne(supernet, self.opponent, self.config.gan, latent=self.latent, seed=self.seed, device=device, group=group)
+        )
+
+
+@dataclass(frozen=True)
+class DiscriminatorStage:
+    """Stage 2: `num_pairs` discriminators of `space`, each against its own copy of `generator`, which has the weights of stage 1."""
+
+    space: SearchSpace
+    source: ImageSource
+    config: StageConfig
+    latent: int
+    seed: int
+    generator: nn.Module
+    num_pairs: int
+
+    def game(self, device: torch.device, group: Group) -> Game:
+        if group.world_size > 1:
+            raise ValueError(f"stage 2 trains on one rank, got {group.world_size}: its pairs are independent, divide those instead")
+        supernet = _initialised(self.space, self.seed)
+        return _Pairs(
+            OneToOne(supernet, self.generator, self.num_pairs, self.config.gan, latent=self.latent, seed=self.seed, device=device)
+        )
+
+
+@dataclass(frozen=True)
+class FinalStage:
+    """A found pair alone, from the weights that are given; its single round has one member, the generator's architecture."""
+
+    space: SearchSpace
+    source: ImageSource
+    config: StageConfig
+    latent: int
+    seed: int
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def game(self, device: torch.device, group: Group) -> Game:
+        return _Alone(Pair(self.generator, self.discriminator, self.config.gan, latent=self.latent, seed=self.seed, device=device))
+
+
+class _Generators:
+    def __init__(self, game: ManyToOne) -> None:
+        self._game = game
+        self.players = game.players
+
+    def begin(self, new: Round) -> None:
+        """Weights are shared: there is nothing to hand on."""
+
+    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+        return self._game.train(step, architecture, reals)
+
+    def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
+        made: Tensor = self._game.generators(z_bz, architecture)
+        return made
+
+
+class _Pairs:
+    def __init__(self, game: OneToOne) -> None:
+        self._game = game
+
+    @property
+    def players(self) -> Mapping[str, Player]:
+        return self._game.players
+
+    def begin(self, new: Round) -> None:
+        if new.resets:
+            self._game.reset(new.origins[0] if new.origins else 0)
+        else:
+            self._game.follow(new.origins or [0] * len(new.members))
+
+    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+        return self._game.train(step, member, architecture, reals)
+
+    def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
+        network = self._game.generators[member]
+        made: Tensor = network.eval()(z_bz)
+        network.train()
+        return made
+
+
+class _Alone:
+    def __init__(self, game: Pair) -> None:
+        self._game = game
+        self.players = game.players
+
+    def begin(self, new: Round) -> None:
+        """It has begun with the weights given."""
+
+    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+        return self._game.train(step, reals)
+
+    def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
+        network = self._game.generator
+        made: Tensor = network.eval()(z_bz)
+        network.train()
+        return made
+
+
+def _initialised(space: SearchSpace, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "initialisation"))
+        return space.build_supernet()
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a stage-2 round: the pairs whose index is `index` modulo `of`."""
+
+    index: int
+    of: int
+
+
+class StageTraining:
+    """One stage in this process.
+
+    Attributes:
+        step: The next one.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        rounds: Sequence[Round],
+        *,
+        folder: Path,
+        group: Group | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        """`rounds` are those up to now, from the first; `folder` holds checkpoints and metrics.jsonl, and is seen by all ranks."""
+        self._stage, self._rounds, self._folder = stage, list(rounds), folder
+        self._group, self._device = group or Alone(), device or torch.device("cpu")
+        self._config, self._gan = stage.config, stage.config.gan
+        self._reals = RealImages(stage.source, self._gan.discriminator_batch, seed=stage.seed)
+        self._calendar = Calendar.of(self._config, self._reals)
+        self._game = stage.game(self._device, self._group)
+        self._watch = CollapseWatch(self._reals.first(64))
+        batch = self._gan.discriminator_batch * self._gan.critic_steps
+        own = folder if self._group.rank == 0 else None
+        self._journal = Journal(own, self._config, self._calendar.total, self._calendar.per_epoch, batch)
+        self.step = 0
+
+    def run(self) -> None:
+        """To the end of the last of the rounds, from the newest checkpoint; a finished training returns at once.
+
+        Raises:
+            ValueError: The checkpoint belongs to another training.
+        """
+        self._resume()
+        self._journal.resume(self.step)
+        end = self._calendar.start(len(self._rounds))
+        while self.step < end:
+            losses = self._train(self.step)
+            self.step += 1
+            last = self.step == end
+            known = [(name, value) for name, value in vars(losses).items() if math.isfinite(value)]
+            self._journal.add(self.step - 1, known, self._gan.generator_rate, 0, flush=last)
+            if last or self._journal.is_checkpoint_due():
+                self._save()
+
+    def run_share(self, share: Share, until: int) -> dict[str, Any]:
+        """This share of the steps up to `until`, from the newest checkpoint and without writing one: what `merged` takes.
+
+        Returns:
+            weights and optimizer: Tensors by name, as in a checkpoint; losses; collapses.
+        """
+        self._resume()
+        found: list[Losses] = []
+        while self.step < until:
+            member, _ = self._member(self.step)
+            if member % share.of == share.index:
+                found.append(self._train(self.step))
+            elif self._is_first(self.step):
+                self._begin(self.step)
+            self.step += 1
+        return {"weights": self._weights(), "optimizer": self._optimizer(), "losses": found, "collapses": self._watch.records()}
+
+    def _train(self, step: int) -> Losses:
+        if self._is_first(step):
+            self._begin(step)
+        member, architecture = self._member(step)
+        group = self._group
+        reals = self._reals.batches(step, self._gan.critic_steps, rank=group.rank, world_size=group.world_size)
+        losses = self._game.play(step, member, architecture, reals)
+        if not losses.are_finite:
+            self._watch.lost(step, architecture.key)
+        elif (step + 1) % self._config.log_every_steps == 0:
+            z = latents(_WATCHED, self._stage.latent, self._stage.seed, "watch", step).to(self._device)
+            with torch.no_grad():
+                self._watch.look(step, architecture.key, self._game.images(member, architecture, z).cpu())
+        return losses
+
+    def _is_first(self, step: int) -> bool:
+        number = self._calendar.round_of(step)
+        return number >= 0 and step == self._calendar.start(number)
+
+    def _begin(self, step: int) -> None:
+        self._game.begin(self._rounds[self._calendar.round_of(step)])
+
+    def _member(self, step: int) -> tuple[int, Architecture]:
+        """Who trains: in the warm-up a random network as member 0, then one of the round's population, uniformly drawn."""
+        number = self._calendar.round_of(step)
+        if number < 0:
+            rng = generator_for(self._stage.seed, "warm-up", step)
+            return 0, architectures(self._stage.space, sample_valid(self._stage.space, 1, rng))[0]
+        members = self._rounds[number].members
+        member = drawn(len(members), self._stage.seed, step)
+        return member, members[member]
+
+    def _resume(self) -> None:
+        found = checkpoints.latest(self._folder) if self._group.rank == 0 else None
+        step = torch.tensor([float(found.state["step"] if found else 0)], device=self._device)
+        self._group.add_up(step)
+        self.step = int(step.item())
+        if self.step:
+            self._load(checkpoints.Checkpoint.at(self._folder, self.step))
+
+    def _load(self, checkpoint: checkpoints.Checkpoint) -> None:
+        for name, mine in (("seed", self._stage.seed), ("steps", self._calendar.total)):
+            if checkpoint.state[name] != mine:
+                raise ValueError(
+                    f"checkpoint {checkpoint.folder} is of another training ({name} {checkpoint.state[name]}, not {mine}): use a new folder"
+                )
+        weights, moments = checkpoint.weights(), checkpoint.optimizer()
+        for name, player in self._game.players.items():
+            player.network.load_state_dict(part_of(weights, name))
+            checkpoints.restore_optimizer(player.optimizer, part_of(moments, name), dict(player.network.named_parameters()))
+        self._watch.restore(checkpoint.state["collapses"])
+
+    def _weights(self) -> dict[str, Tensor]:
+        players = self._game.players.items()
+        return {f"{name}.{key}": tensor for name, player in players for key, tensor in player.network.state_dict().items()}
+
+    def _optimizer(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for name, player in self._game.players.items():
+            names = {id(parameter): f"{name}.{key}" for key, parameter in player.network.named_parameters()}
+            found |= checkpoints.optimizer_tensors(player.optimizer, names)
+        return found
+
+    def _save(self) -> None:
+        if self._group.rank == 0:
+            save(self._folder, self._stage, self._calendar, self.step, self._weights(), self._optimizer(), self._watch.records())
+
+
+def save(
+    folder: Path,
+    stage: Stage,
+    calendar: Calendar,
+    step: int,
+    weights: dict[str, Tensor],
+    optimizer: dict[str, Tensor],
+    collapses: list[dict[str, Any]],
+) -> None:
+    """Writes a stage's checkpoint."""
+    state = {"step": step, "steps": calendar.total, "seed": stage.seed, "collapses": collapses}
+    checkpoints.save(folder, weights, optimizer, state, keep=stage.config.keep_checkpoints)
+
+
+def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Those of one player, by their names in its network."""
+    start = f"{name}."
+    return {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
