@@ -10,15 +10,19 @@ import pytest
 import torch
 
 import searchspaces
-from evoray import cars, searchers
+from evoray import cars, data, searchers
+from evoray.bench import weights_of
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import MemoryLedger
 from evoray.problem import Problem
 from evoray.records import Record, Records, Status
-from evoray.rounds import best_row, first_population, measure_round, next_population
+from evoray.rounds import Population, best_row, first_population, measure_round, next_population
+from evoray.searchers.base import Lineage
 from evoray.searchers.one_gene import OneGene
 from objectives.base import Candidate
 from objectives.complexity import Cost
+from objectives.inception import GenerativeScore, Scorer
+from objectives.inception.extractors import Features
 from searchspaces.base import architectures, key_array
 from searchspaces.eagan.pairs import Pairs, copies_state
 from tests.synthetic import Score, table_problem
@@ -146,3 +150,36 @@ def test_a_pairs_network_is_the_generator_that_trained_against_its_discriminator
     assert pairs.costs(np.array([members[1].choices], dtype=np.int16))["params"] == D.costs(np.array([members[1].choices]))["params"]
     with pytest.raises(ValueError, match="has no generator that was trained against it"):
         pairs.build_subnet(supernet, architectures(D, D.sample(1, np.random.default_rng(9)))[0])
+
+
+class Echo:
+    """An extractor without weights: a few pixels are the features, others the logits."""
+
+    label, digest, num_features, num_classes = "echo", "echo", 4, 5
+
+    def open(self, device: torch.device) -> None:
+        """There is nothing to read."""
+
+    def extract(self, pixels_bchw: torch.Tensor) -> Features:
+        flat = pixels_bchw.flatten(1).float() / 255.0
+        return Features(flat[:, 100:104], flat[:, 120:125])
+
+
+def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on() -> None:
+    supernet = G.build_supernet()
+    members = architectures(G, G.sample(4, np.random.default_rng(0)))
+    names = [{n for n, _ in G.build_subnet(supernet, m).named_parameters()} for m in members]
+    own = sorted(names[0].difference(*names[1:]))
+    with torch.no_grad():
+        dict(supernet.named_parameters())[own[0]].fill_(float("nan"))
+    scorer = Scorer(data.load("digits", image_size=16, limit=40), Echo(), latent=G.latent, num_images=20, num_splits=2)
+    problem = Problem(G, (GenerativeScore("fid", scorer, None),), (Cost(G, "params"),), ("fid@echo", "params"))
+    choices = np.array([m.choices for m in members], dtype=np.int16)
+    population = Population(choices, key_array(G, choices), Lineage.same("sample", 4))
+    records = measure_round(problem, population, LocalEvaluator(problem, weights_of(supernet)), MemoryLedger(21), 0)
+    assert records.failed.tolist() == [True, False, False, False]
+    assert "generated images are not finite" in records.errors[0]
+    searcher = one_gene(problem, population=2)
+    searcher.tell(records)
+    assert members[0].key.encode() not in searcher.parents[1].tolist()
+    assert best_row(problem, records, "fid@echo") > 0

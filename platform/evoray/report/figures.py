@@ -19,6 +19,8 @@ COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
 _CROWD = 1000  # points that need smaller marks
+_AXIS_PIXELS = 54  # between two parallel axes, at least
+_LETTER_PIXELS = 8
 _MOST_OPTIONS = 14  # genes named in a hover text
 
 Figure = Any  # plotly is untyped
@@ -171,6 +173,12 @@ def parallel_figure(run: RunView) -> Figure | None:
     line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
     return styled(figure, height=470).update_layout(margin={"l": 50, "r": 30, "t": 24, "b": 120})
+
+
+def parallel_width(run: RunView, figure: Figure) -> int:
+    """Pixels that the parallel coordinates need, so that the options of one axis do not run into the next."""
+    longest = max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
+    return max(_AXIS_PIXELS, _LETTER_PIXELS * longest) * len(figure.data[0].dimensions)
 
 
 def _spread(choices: Sequence[int], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,6 +63,16 @@ class RunView:
     def records(self) -> list[Record]:
         return [] if self.table is None else list(from_table(self.table))
 
+    @property
+    def history(self) -> list[Record]:
+        """Every measurement, round by round where there were rounds."""
+        return [record for table in self.rounds for record in from_table(table)] if self.rounds else self.records
+
+    @property
+    def origins(self) -> dict[str, Record]:
+        """The first record of each network by its key: the one that says how it was made."""
+        return {record.key: record for record in reversed(self.history)}
+
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""
         best = None if self.table is None else selection.front(self.table, self.values)
