@@ -38,12 +38,14 @@ class Found:
         stage: "generators", "discriminators" or "final".
         values: Its scores and costs by name.
         network: (b, latent) -> (b, c, h, w) in [-1, 1].
+        generator: Its architecture.
     """
 
     key: str
     stage: str
     values: Mapping[str, float]
     network: nn.Module
+    generator: Architecture
 
 
 def pair_of(run: RunFolder) -> dict[str, Any]:
@@ -177,5 +179,7 @@ class Finder:
 
     def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> Found:
         self._calibration(network, torch.device("cpu"))
-        values = {name: float(v) for name, v in row.items() if isinstance(v, float) and not name.endswith("_seconds")}
-        return Found(key, stage, values, network.eval())
+        values = {name: float(v) for name, v in row.items() if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")}
+        choices = row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
+        architecture = architecture_of_row(cast(SearchSpace, self._composition.generators), choices)
+        return Found(key, stage, values, network.eval(), architecture)

@@ -18,6 +18,7 @@ from evoray.data.images import ImageSource
 from evoray.distributed.cluster import cluster
 from evoray.distributed.gan import calendar_of, train_stage_on_ray
 from evoray.distributed.tasks import run_tasks
+from evoray.export import Taken
 from evoray.ledger import read_ledger
 from evoray.report.page import write_report
 from evoray.report.tables import front_table
@@ -38,7 +39,7 @@ from objectives.inception.extractors import Extractor
 from objectives.inception.scorer import Part, Scorer
 from searchspaces.base import SearchSpace
 
-__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of"]
+__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "taken_away"]
 
 CONFIG = GanSearch
 _CONFIG: TypeAdapter[GanSearch] = TypeAdapter(GanSearch)
@@ -90,6 +91,19 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
             _final(folder, setting, console)
     _draw(folder, finder, composition)
     finish(folder, console)
+
+
+def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> Taken:
+    """The generator that `pick` names, as `Finder.pick` does.
+
+    Raises:
+        ValueError: It names none.
+    """
+    composition = compose(config)
+    found = Finder(folder, config, composition).pick(pick)
+    about = {"stage": found.stage, "record": found.key, "values": dict(found.values), "source": composition.source.name}
+    space = cast(SearchSpace, composition.generators)
+    return Taken(found.network, found.generator, space, (composition.generators.latent,), about, ("latents", "images"))
 
 
 def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
+from evoray.export import load_exported
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from jobs.cli import main
 from jobs.gan import pipeline
+from jobs.gan.composition import compose
 from jobs.gan.found import pair_of
+from jobs.gan.pipeline import config_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -60,3 +64,10 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
         file = Path(capsys.readouterr().out.strip())
         with Image.open(file) as picture:
             assert picture.size == ((3 * 17 + 1) * 2, (3 * 17 + 1) * 2)
+    main(["export", str(run), "--pick", pair["discriminator"]["key"], "--to", "safetensors"])
+    place = Path(capsys.readouterr().out.splitlines()[0]).parent
+    generator = load_exported(place, compose(config_of(folder)).generators)  # type: ignore[arg-type]
+    assert generator(torch.zeros(2, 60)).shape == (2, 1, 16, 16)
+    with pytest.raises(SystemExit):
+        main(["trust", str(run)])
+    assert "has no single supernet: this command is for jobs that train and search one" in capsys.readouterr().err
