@@ -64,6 +64,8 @@ def compose(config: GanSearch) -> Composition:
     options = config.data
     size = options.image_size or generators.image_size
     source = data.load(options.name, root=options.root, image_size=size, limit=options.limit, download=options.download)
+    generators = dataclasses.replace(generators, image_channels=source.image_shape[0])
+    discriminators = dataclasses.replace(discriminators, image_channels=source.image_shape[0])
     for option, space in (("generators", generators), ("discriminators", discriminators)):
         made = (space.image_channels, space.image_size, space.image_size)
         if made != source.image_shape:

@@ -179,7 +179,9 @@ class Finder:
 
     def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> Found:
         self._calibration(network, torch.device("cpu"))
-        values = {name: float(v) for name, v in row.items() if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")}
+        values = {
+            name: float(v) for name, v in row.items() if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")
+        }
         choices = row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
         architecture = architecture_of_row(cast(SearchSpace, self._composition.generators), choices)
         return Found(key, stage, values, network.eval(), architecture)

@@ -155,7 +155,7 @@ def _train_classifier(source: ImageSource, place: str, name: str, epochs: int) -
 
 def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:
     run = GeneratorRun(setting)
-    stage = stage_folder(folder, run.name, setting.problem(run.stage.space))
+    stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     carry_out_stage(stage, run, setting, console)
     row = row_of(stage, run.options.pick)
     _write_pair(folder, {"generator": _described(setting, "generators", row, stage)})
@@ -165,7 +165,7 @@ def _second_stage(folder: RunFolder, setting: Setting, finder: Finder, console: 
     chosen = pair_of(folder)["generator"]
     generators = cast(SearchSpace, setting.composition.generators)
     run = DiscriminatorRun(setting, architecture_of_row(generators, chosen["choices"]), finder.generator(chosen))
-    stage = stage_folder(folder, run.name, setting.problem(run.stage.space))
+    stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     last = carry_out_stage(stage, run, setting, console)
     write_json(stage.path / "pairs.json", {"keys": [key.decode() for key in last.keys.tolist()]})
     row = row_of(stage, run.options.pick)

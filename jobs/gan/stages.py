@@ -308,10 +308,10 @@ def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
         write_json(folder.path / "collapses.json", {"collapses": checkpoint.state["collapses"]})
 
 
-def stage_folder(run: RunFolder, name: str, problem: Problem) -> RunFolder:
-    """The stage's own run folder, made where it is not there."""
+def stage_folder(run: RunFolder, name: str, problem: Problem, extractor: Extractor) -> RunFolder:
+    """The stage's own run folder, made where it is not there; scores of two runs compare where their extractor's digest is the same."""
     path = run.path / name
     if (path / "job.json").is_file():
         return RunFolder.open(path)
-    job = run.job()
-    return RunFolder.create(path, {**job, "stages": [], "stage": name, **provenance.describe(problem)})
+    about = {"stage": name, "extractor": {"label": extractor.label or "inception", "digest": extractor.digest}}
+    return RunFolder.create(path, {**run.job(), "stages": [], **about, **provenance.describe(problem)})

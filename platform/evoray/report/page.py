@@ -116,7 +116,8 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     if spent is not None:
         page.section(f"Time{suffix}", page.figure(spent))
     page.section(
-        f"Configuration{suffix}", *(_details(name, run.job.get(name)) for name in ("config", "constraints", "versions", "machine"))
+        f"Configuration{suffix}",
+        *(_details(name, run.job.get(name)) for name in ("config", "constraints", "extractor", "versions", "machine")),
     )
 
 
