@@ -2,7 +2,7 @@
 
 A job module offers `PRESETS`, functions by name that return a configuration (the first is the default), and `main()`; `PIPELINE` names the
 module that carries it out, where that is not `jobs.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
-`compose`, `job_of`, `config_of`, `carry_out` and `taken_away`, which gives the network that is to be exported.
+`compose`, `job_of`, `config_of`, `carry_out`; and `taken_away` and `probing` for the commands export and trust.
 `commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `gan/` what finds generators and
 discriminators, `terminal/` what people see.
 """

@@ -27,11 +27,13 @@ from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.config import StageConfig
 from evoray.training.gan.stage import FinalStage, Round
+from evoray.trust import Probing
 from jobs.gan import pictures
 from jobs.gan.composition import PAIR, Composition, compose
 from jobs.gan.config import GanSearch
 from jobs.gan.found import FINAL, STAGES, Finder, Found, architecture_of_row, codes_of, pair_of, row_of
 from jobs.gan.stages import DiscriminatorRun, GeneratorRun, Setting, carry_out_stage, stage_folder
+from jobs.gan.trust import fid_probing
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
 from objectives.inception import TrainedClassifier, classifier
@@ -39,7 +41,7 @@ from objectives.inception.extractors import Extractor
 from objectives.inception.scorer import Part, Scorer
 from searchspaces.base import SearchSpace
 
-__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "taken_away"]
+__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
 
 CONFIG = GanSearch
 _CONFIG: TypeAdapter[GanSearch] = TypeAdapter(GanSearch)
@@ -104,6 +106,15 @@ def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> Taken:
     about = {"stage": found.stage, "record": found.key, "values": dict(found.values), "source": composition.source.name}
     space = cast(SearchSpace, composition.generators)
     return Taken(found.network, found.generator, space, (composition.generators.latent,), about, ("latents", "images"))
+
+
+def probing(folder: RunFolder, config: GanSearch, probes: int) -> Probing:
+    """Probes of stage 1, for `evoray trust`.
+
+    Raises:
+        ValueError: The stage has not so many records.
+    """
+    return fid_probing(folder, config, compose(config), probes)
 
 
 def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:

@@ -31,9 +31,11 @@ from evoray.shard import searchers_for
 from evoray.steady import SteadySearch
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
+from evoray.trust import Probing
 from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
+from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.base import Architecture
 
@@ -97,6 +99,16 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> Taken:
     composition.calibration(network, torch.device("cpu"))
     about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
     return Taken(network, architecture, composition.space, composition.source.image_shape, about)
+
+
+def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
+    """Probes of the run, for `evoray trust`.
+
+    Raises:
+        ValueError: The run has not so many evaluations.
+        FileNotFoundError: The supernet has no checkpoint.
+    """
+    return accuracy_probing(folder, config, supernet_weights(folder)[0], probes)
 
 
 def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> None:

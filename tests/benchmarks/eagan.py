@@ -36,17 +36,16 @@ from evoray.rounds import best_row, first_population, measure_round, next_popula
 from evoray.run_folder import RunFolder, write_json
 from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints
-from evoray.training.gan.images import RealImages
-from evoray.training.gan.pairings import Pair
-from evoray.training.gan.stage import FinalStage, Round, StageTraining, part_of
+from evoray.training.gan.stage import FinalStage, Round, StageTraining, part_of, train_alone
 from jobs import eagan
 from jobs.gan import pipeline
 from jobs.gan.composition import Composition, compose
 from jobs.gan.config import GanSearch
 from jobs.gan.found import pair_of
 from jobs.gan.stages import Setting
-from objectives.base import Candidate, Needs
-from objectives.inception import TrainedClassifier
+from jobs.gan.trust import alone_stage
+from jobs.gan.trust import setting_of as setting_in
+from objectives.base import Candidate
 from searchspaces.base import Architecture, architectures
 from tests.benchmarks._coupled import Coupled, CoupledStage
 from tests.benchmarks._local_ray import local_ray
@@ -64,9 +63,7 @@ def config_of(seed: int) -> GanSearch:
 def setting_of(folder: Path, seed: int) -> Setting:
     """For what is measured in this process, with the classifier that the first search has trained."""
     torch.set_num_threads(1)
-    config = config_of(seed)
-    found = sorted((folder / "search-0" / "classifier").glob("*.safetensors"))
-    return Setting(config, compose(config), TrainedClassifier(found[0]), folder / "reference", Needs())  # type: ignore[arg-type]
+    return setting_in(folder / "search-0", config_of(seed))
 
 
 # --- the searches
@@ -144,31 +141,27 @@ def finals(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any
         spaces = (composition.generators, composition.discriminators)
         chosen[f"random-{number}"] = tuple(tuple(space.repair(space.sample(1, rng))[0].tolist()) for space in spaces)
     arguments = [(name, pair, seed, options["epochs"]) for name, pair in chosen.items()]
-    return {"pairs": {found["name"]: found for found in run_tasks(train_alone, arguments, shared=folder)}}
+    return {"pairs": {found["name"]: found for found in run_tasks(train_pair, arguments, shared=folder)}}
 
 
-def train_alone(folder: Path, name: str, pair: tuple[Any, Any], seed: int, epochs: float) -> dict[str, Any]:
+def train_pair(folder: Path, name: str, pair: tuple[Any, Any], seed: int, epochs: float) -> dict[str, Any]:
     """One pair, from fresh weights."""
     setting = setting_of(folder, seed)
     composition = setting.composition
     chosen = {kind: {"choices": choices} for kind, choices in zip(("generator", "discriminator"), pair, strict=True)}
     recipe = dataclasses.replace(setting.config.final, gan=eagan.digits().final.gan, epochs=epochs)
     stage, members = pipeline.final_stage(dataclasses.replace(setting, config=dataclasses.replace(setting.config, final=recipe)), chosen)
-    return {"name": name, **scored_alone(setting, stage, members[0], seed), **sizes(composition, pair)}
+    return {"name": name, **scored_alone(setting, stage, members[0]), **sizes(composition, pair)}
 
 
-def scored_alone(setting: Setting, stage: FinalStage, member: Architecture, seed: int) -> dict[str, float]:
-    """Scores after the training, which leaves no checkpoints."""
+def scored_alone(setting: Setting, stage: FinalStage, member: Architecture) -> dict[str, float]:
+    """Scores after the training."""
     start = time.monotonic()
-    gan = stage.config.gan
-    game = Pair(stage.generator, stage.discriminator, gan, latent=stage.latent, seed=seed, device=torch.device("cpu"))
-    reals = RealImages(stage.source, gan.discriminator_batch, seed=seed)
-    for step in range(round(stage.config.epochs * (reals.per_epoch // gan.critic_steps))):
-        game.train(step, reals.batches(step, gan.critic_steps))
-    setting.calibration()(game.best, torch.device("cpu"))
+    network = train_alone(stage)
+    setting.calibration()(network, torch.device("cpu"))
     scorer = setting.scorer(2000)
     scorer.open(torch.device("cpu"))
-    scores = scorer.scores(scorer.part(game.best, member.key))
+    scores = scorer.scores(scorer.part(network, member.key))
     return {"is": scores.inception_score, "fid": scores.frechet, "kid": scores.kernel, "seconds": time.monotonic() - start}
 
 
@@ -226,12 +219,7 @@ def probe_alone(folder: Path, choices: tuple[int, ...], seed: int, epochs: float
     setting = setting_of(folder, seed)
     space: Any = setting.composition.generators
     member = architectures(space, np.array([choices], dtype=np.int16))[0]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_for(seed, "probe"))
-        generator = space.build_subnet(None, member)
-    train = dataclasses.replace(setting.config.generators.train, epochs=epochs)
-    stage = FinalStage(space, setting.composition.source, train, space.latent, seed, generator, setting.composition.opponent)
-    return choices, scored_alone(setting, stage, member, seed)["fid"]
+    return choices, scored_alone(setting, alone_stage(setting, choices, epochs), member)["fid"]
 
 
 def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,4 +70,4 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
     assert generator(torch.zeros(2, 60)).shape == (2, 1, 16, 16)
     with pytest.raises(SystemExit):
         main(["trust", str(run)])
-    assert "has no single supernet: this command is for jobs that train and search one" in capsys.readouterr().err
+    assert "needs at least 3 probes and at most the 2 records of the run, got 8" in capsys.readouterr().err

@@ -237,7 +237,7 @@ def time_figure(run: RunView) -> Figure | None:
 
 
 def trust_figure(run: RunView) -> Figure | None:
-    """Inherited against stand-alone accuracy of the probes."""
+    """Inherited against stand-alone values of the probes."""
     if run.trust is None or not run.trust["probes"]:
         return None
     probes = run.trust["probes"]
@@ -258,7 +258,9 @@ def trust_figure(run: RunView) -> Figure | None:
         )
     ends = [min(p["stand_alone"] for p in probes), max(p["stand_alone"] for p in probes)]
     figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="equal", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"))
-    figure.update_layout(xaxis_title="accuracy when trained alone (%)", yaxis_title="inherited accuracy (%)")
+    objective = run.trust.get("objective", {"name": "accuracy", "unit": "%"})
+    name, unit = plain(objective["name"]), f" ({plain(objective['unit'])})" if objective["unit"] else ""
+    figure.update_layout(xaxis_title=f"{name} when trained alone{unit}", yaxis_title=f"inherited {name}{unit}")
     return styled(figure)
 
 

@@ -377,6 +377,16 @@ class StageTraining:
             save(self._folder, self._stage, self._calendar, self.step, self._weights(), self._optimizer(), self._watch.records())
 
 
+def train_alone(stage: FinalStage, device: torch.device | None = None) -> nn.Module:
+    """The stage in one go, without checkpoints: a pair that something else is compared with. Returns the generator, averaged if so."""
+    gan = stage.config.gan
+    game = Pair(stage.generator, stage.discriminator, gan, latent=stage.latent, seed=stage.seed, device=device or torch.device("cpu"))
+    reals = RealImages(stage.source, gan.discriminator_batch, seed=stage.seed)
+    for step in range(Calendar.of(stage.config, reals).total):
+        game.train(step, reals.batches(step, gan.critic_steps))
+    return game.best
+
+
 def save(
     folder: Path,
     stage: Stage,
