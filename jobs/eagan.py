@@ -51,7 +51,11 @@ def digits() -> GanSearch:
 
 def cifar10() -> GanSearch:
     """The paper's search on CIFAR-10, and the final training of the pair it finds."""
-    return GanSearch(data=DataOptions(name="cifar10"), final=FinalOptions(epochs=600.0, gan=recipes.final_cifar10()))
+    return GanSearch(
+        data=DataOptions(name="cifar10"),
+        final=FinalOptions(epochs=600.0, gan=recipes.final_cifar10()),
+        measure=ScoreOptions(classifier_epochs=10),
+    )
 
 
 def stl10() -> GanSearch:

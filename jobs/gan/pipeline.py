@@ -84,8 +84,9 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
     with cluster(config.cluster.address) as dashboard:
         if dashboard:
             console.print(f"Ray dashboard: {dashboard}", highlight=False)
-        extractor = composition.extractor or _classifier(folder, config, composition.source, console)
-        setting = Setting(config, composition, extractor, folder.path / "reference", _share(config, ray.cluster_resources()))
+        takes = _share(config, ray.cluster_resources())
+        extractor = composition.extractor or _classifier(folder, config, composition.source, takes, console)
+        setting = Setting(config, composition, extractor, folder.path / "reference", takes)
         finder = Finder(folder, config, composition)
         _first_stage(folder, setting, console)
         _second_stage(folder, setting, finder, console)
@@ -147,21 +148,22 @@ def finish(folder: RunFolder, console: Console) -> None:
     console.print(f"{'  '.join(seconds)}\nreport: {folder.report}", highlight=False, soft_wrap=True)
 
 
-def _classifier(folder: RunFolder, config: GanSearch, source: ImageSource, console: Console) -> Extractor:
+def _classifier(folder: RunFolder, config: GanSearch, source: ImageSource, takes: Needs, console: Console) -> Extractor:
     """The one that was trained before, or a fresh one; always of the same seed, so that equal data means equal scores."""
     place = folder.path / "classifier"
     name = f"{source.name}-cnn"
     stored = sorted(place.glob(f"{name}-*.safetensors"))
     if not stored:
         with timed(folder, "classifier"), phase(console, "classifier", 1):
-            arguments = [(str(place), name, config.measure.classifier_epochs)]
-            stored = [Path(path) for path in run_tasks(_train_classifier, arguments, shared=source)]
+            arguments = [(str(place), name, config.measure.classifier_epochs, takes.gpus > 0)]
+            stored = [Path(path) for path in run_tasks(_train_classifier, arguments, shared=source, num_gpus=takes.gpus)]
     return cast(Extractor, TrainedClassifier(stored[0]))
 
 
-def _train_classifier(source: ImageSource, place: str, name: str, epochs: int) -> str:
+def _train_classifier(source: ImageSource, place: str, name: str, epochs: int, use_gpu: bool) -> str:
     torch.set_num_threads(1)
-    return str(classifier.write(classifier.train(source, epochs=epochs), name, Path(place)))
+    device = torch.device("cuda" if use_gpu else "cpu")
+    return str(classifier.write(classifier.train(source, epochs=epochs, device=device), name, Path(place)))
 
 
 def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:
