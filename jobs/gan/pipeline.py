@@ -273,8 +273,8 @@ def _draw(folder: RunFolder, finder: Finder, composition: Composition) -> None:
 
 
 def _draw_one(stage: RunFolder, found: Found, composition: Composition) -> list[dict[str, str]]:
-    latent, title = composition.generators.latent, f"{'final training of ' if found.stage == FINAL else ''}{found.key}"
-    about = _spoken(found.values)
+    latent, about = composition.generators.latent, _spoken(found.values)
+    when = " after the final training" if found.stage == FINAL else ""
     kinds = (
         ("samples", pictures.samples(found.network, latent, _SAMPLES, 0), about),
         ("walks", pictures.walks(found.network, latent, _WALKS, _COLUMNS, 0), "each row from one latent vector to another"),
@@ -283,7 +283,7 @@ def _draw_one(stage: RunFolder, found: Found, composition: Composition) -> list[
     for kind, pixels, caption in kinds:
         file = f"{found.stage}-{found.key}-{kind}.png"
         pictures.write(pictures.grid(pixels, _COLUMNS), stage.pictures / file)
-        listed.append({"file": file, "title": title, "kind": kind, "caption": caption})
+        listed.append({"file": file, "title": found.key, "kind": f"{kind}{when}", "caption": caption})
     return listed
 
 

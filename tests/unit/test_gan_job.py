@@ -211,4 +211,4 @@ def test_a_run_of_stages_is_shown_stage_by_stage(tmp_path: Path, capsys: pytest.
     main(["show", str(top.path)])
     assert "evaluations of stage generators of job evoray.search" in capsys.readouterr().out
     main(["report", str(top.path), "--output", str(tmp_path / "r.html")])
-    assert "evoray: generators" in (tmp_path / "r.html").read_text()
+    assert "evoray: run/generators" in (tmp_path / "r.html").read_text()

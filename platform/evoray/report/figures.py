@@ -172,13 +172,18 @@ def parallel_figure(run: RunView) -> Figure | None:
     bar = {"thickness": 12, "outlinewidth": 0}
     line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
-    return styled(figure, height=470).update_layout(margin={"l": 50, "r": 30, "t": 24, "b": 120})
+    left = max(50, _letters(run) * _LETTER_PIXELS)  # the options of the first axis stand left of it
+    return styled(figure, height=470).update_layout(margin={"l": left, "r": 30, "t": 24, "b": 120})
 
 
 def parallel_width(run: RunView, figure: Figure) -> int:
     """Pixels that the parallel coordinates need, so that the options of one axis do not run into the next."""
-    longest = max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
-    return max(_AXIS_PIXELS, _LETTER_PIXELS * longest) * len(figure.data[0].dimensions)
+    return max(_AXIS_PIXELS, _LETTER_PIXELS * _letters(run)) * len(figure.data[0].dimensions)
+
+
+def _letters(run: RunView) -> int:
+    """Of the longest option."""
+    return max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
 
 
 def _spread(choices: Sequence[int], values: NDArray[np.float64]) -> NDArray[np.float64]:

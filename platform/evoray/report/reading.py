@@ -24,7 +24,7 @@ class RunView:
     """One run.
 
     Attributes:
-        name: Of its folder.
+        name: Of its folder; of a stage "RUN/STAGE".
         job: job.json.
         table: The ledger in the order of completion; None before the first evaluation.
         baseline: Random search's ledger, or None.
@@ -84,9 +84,9 @@ class RunView:
         return f"{name} ({unit})" if unit else name
 
     def unit(self, name: str) -> str:
-        """Of an objective or cost; "" where the name says it already ("macs" in MACs), and for anything else."""
+        """Of an objective or cost; "" where the name says it already ("macs" in MACs, "params" in parameters), and for anything else."""
         unit = next((str(v["unit"]) for v in self.values if v["name"] == name), "")
-        return "" if unit.lower().startswith(name.lower()) else unit
+        return "" if unit.lower().startswith(name.lower().removesuffix("s")) else unit
 
     def options(self, record: Record) -> dict[str, Any]:
         """Chosen option of every gene, by name."""
@@ -104,9 +104,10 @@ def read_run(folder: RunFolder) -> RunView:
             break
         except (ValueError, KeyError):
             continue
+    job = folder.job()
     return RunView(
-        name=folder.path.name,
-        job=folder.job(),
+        name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
+        job=job,
         table=read_ledger(folder.ledger),
         baseline=read_ledger(folder.baseline),
         metrics=folder.metrics(),
