@@ -22,8 +22,8 @@ PIPELINE = "jobs.gan.pipeline"
 
 def digits() -> GanSearch:
     """scikit-learn's digits at 16 pixels, both networks a twentieth as wide as the paper's, scored by a classifier of digits."""
-    first = GanConfig(generator_rate=1e-3, discriminator_rate=1e-3, generator_batch=32, discriminator_batch=32)
-    second = dataclasses.replace(first, critic_steps=2)
+    first = GanConfig(generator_rate=2e-3, discriminator_rate=2e-3, generator_batch=32, discriminator_batch=32)
+    second = dataclasses.replace(first, generator_rate=1e-3, discriminator_rate=1e-3, critic_steps=2)
     return GanSearch(
         data=DataOptions(name="digits", image_size=16),
         generators=GeneratorOptions(
@@ -39,8 +39,8 @@ def digits() -> GanSearch:
             train=StageConfig(gan=second, warmup_epochs=2.0, rounds=5, epochs=3.0, log_every_steps=20, checkpoint_every_seconds=20.0),
         ),
         final=FinalOptions(
-            epochs=30.0,
-            gan=dataclasses.replace(second, average_decay=0.99),
+            epochs=20.0,
+            gan=dataclasses.replace(first, average_decay=0.99),
             num_images=2000,
             log_every_steps=20,
             checkpoint_every_seconds=20.0,

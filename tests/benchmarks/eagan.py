@@ -1,8 +1,8 @@
 """What EAGAN's search shows on digits; one JSON line. Pieces may be run one by one, each keeps its result in DIR.
 
-    evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 20] [--piece search:0 --piece ...]
+    evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8] [--piece search:0 --piece ...]
 
-Pieces, each for a seed: search (the digits preset), coupled (generator and discriminator evolved together with as many generator steps),
+Pieces, each for a seed: search (the digits preset, smaller), coupled (generator and discriminator evolved together with as many generator steps),
 finals (the found, the coupled and random pairs, all trained alone with one budget), resetting (stage 2 from the same generator with and
 without weight resetting), trust (inherited against stand-alone FID of 8 random generators); and once: speed. A piece that has a result is
 not repeated. Two Ray workers of one thread.
@@ -55,9 +55,14 @@ _PROBES = 8
 
 
 def config_of(seed: int) -> GanSearch:
-    """The digits preset without its final training."""
+    """The digits preset at two thirds of its channels and half of its epochs, without its final training."""
     preset = eagan.digits()
-    return dataclasses.replace(preset, seed=seed, final=dataclasses.replace(preset.final, epochs=0.0))
+    stages: dict[str, Any] = {}
+    for name, warmup in (("generators", 6.0), ("discriminators", 1.0)):
+        options = getattr(preset, name)
+        train = dataclasses.replace(options.train, warmup_epochs=warmup, rounds=4, epochs=2.0)
+        stages[name] = dataclasses.replace(options, channels=8, train=train)
+    return dataclasses.replace(preset, seed=seed, final=dataclasses.replace(preset.final, epochs=0.0), **stages)
 
 
 def setting_of(folder: Path, seed: int) -> Setting:
@@ -176,12 +181,12 @@ def sizes(composition: Composition, pair: tuple[Any, Any]) -> dict[str, float]:
 
 
 def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
-    """FID of the population in each round of stage 2, from the search's own generator, twice as many rounds."""
+    """FID of the population in each round of stage 2, from the search's own generator, 8 rounds of one epoch."""
     found: dict[str, Any] = {}
     for name, resets in (("on", True), ("off", False)):
         place = folder / f"resetting-{name}-{seed}"
         config = config_of(seed)
-        train = dataclasses.replace(config.discriminators.train, rounds=2 * config.discriminators.train.rounds)
+        train = dataclasses.replace(config.discriminators.train, rounds=8, epochs=1.0)
         config = dataclasses.replace(
             config, discriminators=dataclasses.replace(config.discriminators, weight_resetting=resets, train=train)
         )
@@ -307,7 +312,7 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--random", type=int, default=20)
-    parser.add_argument("--epochs", type=float, default=20.0, help="of training a pair alone")
+    parser.add_argument("--epochs", type=float, default=8.0, help="of training a pair alone")
     parser.add_argument("--piece", action="append", default=[], help="such as search:0; all that are missing without it")
     options = vars(parser.parse_args())
     folder: Path = options["dir"]
