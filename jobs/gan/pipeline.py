@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 
 import ray
@@ -14,10 +12,8 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from evoray import provenance, selection
-from evoray.data.images import ImageSource
 from evoray.distributed.cluster import cluster
 from evoray.distributed.gan import calendar_of, train_stage_on_ray
-from evoray.distributed.tasks import run_tasks
 from evoray.export import Taken
 from evoray.ledger import read_ledger
 from evoray.report.page import write_report
@@ -32,13 +28,11 @@ from jobs.gan import pictures
 from jobs.gan.composition import PAIR, Composition, compose
 from jobs.gan.config import GanSearch
 from jobs.gan.found import FINAL, STAGES, Finder, Found, architecture_of_row, codes_of, pair_of, row_of
+from jobs.gan.scoring import score_on_ray, trained_classifier
 from jobs.gan.stages import DiscriminatorRun, GeneratorRun, Setting, carry_out_stage, stage_folder
 from jobs.gan.trust import fid_probing
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
-from objectives.inception import TrainedClassifier, classifier
-from objectives.inception.extractors import Extractor
-from objectives.inception.scorer import Part, Scorer
 from searchspaces.base import SearchSpace
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
@@ -85,7 +79,7 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
         if dashboard:
             console.print(f"Ray dashboard: {dashboard}", highlight=False)
         takes = _share(config, ray.cluster_resources())
-        extractor = composition.extractor or _classifier(folder, config, composition.source, takes, console)
+        extractor = composition.extractor or trained_classifier(folder, config, composition.source, takes, console)
         setting = Setting(config, composition, extractor, folder.path / "reference", takes)
         finder = Finder(folder, config, composition)
         _first_stage(folder, setting, console)
@@ -146,24 +140,6 @@ def finish(folder: RunFolder, console: Console) -> None:
     seconds = [f"{stage.path.name} {sum(stage.phases().values()):.0f} s" for stage in folder.stages()]
     seconds += [f"{name} {spent:.0f} s" for name, spent in folder.phases().items()]
     console.print(f"{'  '.join(seconds)}\nreport: {folder.report}", highlight=False, soft_wrap=True)
-
-
-def _classifier(folder: RunFolder, config: GanSearch, source: ImageSource, takes: Needs, console: Console) -> Extractor:
-    """The one that was trained before, or a fresh one; always of the same seed, so that equal data means equal scores."""
-    place = folder.path / "classifier"
-    name = f"{source.name}-cnn"
-    stored = sorted(place.glob(f"{name}-*.safetensors"))
-    if not stored:
-        with timed(folder, "classifier"), phase(console, "classifier", 1):
-            arguments = [(str(place), name, config.measure.classifier_epochs, takes.gpus > 0)]
-            stored = [Path(path) for path in run_tasks(_train_classifier, arguments, shared=source, num_gpus=takes.gpus)]
-    return cast(Extractor, TrainedClassifier(stored[0]))
-
-
-def _train_classifier(source: ImageSource, place: str, name: str, epochs: int, use_gpu: bool) -> str:
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if use_gpu else "cpu")
-    return str(classifier.write(classifier.train(source, epochs=epochs, device=device), name, Path(place)))
 
 
 def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:
@@ -232,27 +208,6 @@ def final_stage(setting: Setting, pair: Mapping[str, Any]) -> tuple[FinalStage, 
     generators = cast(SearchSpace, composition.generators)
     stage = FinalStage(generators, composition.source, recipe, composition.generators.latent, seed, *networks)
     return stage, (members[0],)
-
-
-def score_on_ray(found: Found, scorer: Scorer, num_workers: int) -> dict[str, float]:
-    """IS with its spread, FID and KID of one generator; its images are made and seen by several workers, merged exactly."""
-    bounds = [index * scorer.num_batches // num_workers for index in range(num_workers + 1)]
-    arguments = [(found.network, found.key, start, stop) for start, stop in itertools.pairwise(bounds)]
-    parts: Sequence[Part] = list(run_tasks(_score_part, arguments, shared=scorer))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.merge(part)
-    scorer.open(torch.device("cpu"))
-    scores = scorer.scores(whole)
-    label = scorer.extractor.label
-    names = {"is": scores.inception_score, "is_std": scores.inception_score_std, "fid": scores.frechet, "kid": scores.kernel}
-    return {f"{name}@{label}" if label else name: value for name, value in names.items()}
-
-
-def _score_part(scorer: Scorer, network: torch.nn.Module, key: str, start: int, stop: int) -> Part:
-    torch.set_num_threads(1)
-    scorer.open(torch.device("cpu"))
-    return scorer.part(network, key, range(start, stop))
 
 
 def _draw(folder: RunFolder, finder: Finder, composition: Composition) -> None:

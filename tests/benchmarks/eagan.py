@@ -41,8 +41,9 @@ from jobs import eagan
 from jobs.gan import pipeline
 from jobs.gan.composition import Composition, compose
 from jobs.gan.config import GanSearch
-from jobs.gan.found import pair_of
-from jobs.gan.stages import Setting
+from jobs.gan.found import Finder, pair_of
+from jobs.gan.scoring import score_on_ray
+from jobs.gan.stages import DiscriminatorRun, Setting
 from jobs.gan.trust import alone_stage
 from jobs.gan.trust import setting_of as setting_in
 from objectives.base import Candidate
@@ -230,12 +231,12 @@ def probe_alone(folder: Path, choices: tuple[int, ...], seed: int, epochs: float
 def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """Images/s through generator and classifier, and groups/s of stage 2, with 1 and 2 workers, in turns."""
     setting = setting_of(folder, 0)
-    finder = pipeline.Finder(RunFolder(folder / "search-0"), setting.config, setting.composition)
+    finder = Finder(RunFolder(folder / "search-0"), setting.config, setting.composition)
     found, scorer, num_images = finder.pick("best:fid"), setting.scorer(20_000), 20_000
     config = setting.config
     train = dataclasses.replace(config.discriminators.train, warmup_epochs=0.0, rounds=1, epochs=3.0)
     stage = dataclasses.replace(
-        pipeline.DiscriminatorRun(
+        DiscriminatorRun(
             setting, generator_of(setting, folder), finder.generator(pair_of(RunFolder(folder / "search-0"))["generator"])
         ).stage,
         config=train,
@@ -246,7 +247,7 @@ def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
     for repeat in range(-1, 3):  # the first fills caches and starts workers
         for workers in (1, 2):
             start = time.monotonic()
-            pipeline.score_on_ray(found, scorer, workers)
+            score_on_ray(found, scorer, workers)
             images = num_images / (time.monotonic() - start)
             place = folder / f"speed-{workers}-{repeat}"
             start = time.monotonic()

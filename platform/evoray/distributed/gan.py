@@ -21,7 +21,7 @@ from evoray.distributed.training import check_connected, fit_on_ray
 from evoray.training import checkpoints
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.sharing import merged
-from evoray.training.gan.stage import Calendar, Round, Share, Stage, StageTraining, save
+from evoray.training.gan.stage import Calendar, Round, Share, Stage, StageTraining, save, train_rounds, train_share
 from evoray.training.group import TorchGroup
 from evoray.training.journal import Journal
 from objectives.base import Needs
@@ -45,7 +45,7 @@ def train_stage_on_ray(
     takes = takes or Needs()
     if num_workers == 1:
         arguments = [(list(rounds), str(folder), takes.gpus > 0)]
-        list(run_tasks(_train_alone, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        list(run_tasks(train_rounds, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
     else:
         fit_on_ray(
             _train_worker,
@@ -84,7 +84,7 @@ def train_pairs_on_ray(
         round_end = calendar.start(calendar.round_of(step) + 1)
         until = min(round_end, step + every_steps) if every_steps else round_end
         arguments = [(list(rounds), str(folder), takes.gpus > 0, Share(index, num_workers), until) for index in range(num_workers)]
-        found = list(run_tasks(_train_share, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        found = list(run_tasks(train_share, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
         found.sort(key=lambda share: int(share["index"]))
         _save_merged(stage, calendar, folder, until, found)
         losses = [loss for share in found for loss in share["losses"]]
@@ -113,18 +113,6 @@ def _save_merged(stage: Stage, calendar: Calendar, folder: Path, step: int, foun
     save(folder, stage, calendar, step, weights, moments, [*seen, *new])
 
 
-def _train_alone(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool) -> None:
-    StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run()
-
-
-def _train_share(
-    stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool, share: Share, until: int
-) -> dict[str, Any]:  # Any: tensors by name, losses, collapses
-    found = StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run_share(share, until)
-    tensors = {name: {key: tensor.detach().cpu() for key, tensor in found[name].items()} for name in ("weights", "optimizer")}
-    return {**found, **tensors, "index": share.index}
-
-
 def _train_worker(arguments: Mapping[str, Any]) -> None:
     torch.set_num_threads(arguments["threads"])
     StageTraining(
@@ -135,8 +123,3 @@ def _train_worker(arguments: Mapping[str, Any]) -> None:
         device=ray.train.torch.get_device(),
     ).run()
     ray.train.report({"done": True})
-
-
-def _device(use_gpu: bool) -> torch.device:
-    torch.set_num_threads(1)
-    return torch.device("cuda" if use_gpu else "cpu")

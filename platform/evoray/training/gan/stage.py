@@ -377,6 +377,25 @@ class StageTraining:
             save(self._folder, self._stage, self._calendar, self.step, self._weights(), self._optimizer(), self._watch.records())
 
 
+def train_rounds(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool) -> None:
+    """A whole training in this process, on one thread."""
+    StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run()
+
+
+def train_share(
+    stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool, share: Share, until: int
+) -> dict[str, Any]:  # Any: tensors by name, losses, collapses
+    """A share of a stage-2 round in this process, as `StageTraining.run_share` gives it, on the CPU; with the share's "index"."""
+    found = StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run_share(share, until)
+    tensors = {name: {key: tensor.detach().cpu() for key, tensor in found[name].items()} for name in ("weights", "optimizer")}
+    return {**found, **tensors, "index": share.index}
+
+
+def _device(use_gpu: bool) -> torch.device:
+    torch.set_num_threads(1)
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
 def train_alone(stage: FinalStage, device: torch.device | None = None) -> nn.Module:
     """The stage in one go, without checkpoints: a pair that something else is compared with. Returns the generator, averaged if so."""
     gan = stage.config.gan
