@@ -11,7 +11,7 @@ import torch
 
 import searchspaces
 from evoray import cars, data, searchers
-from evoray.bench import weights_of
+from evoray.bench import Bench, weights_of
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import MemoryLedger
 from evoray.problem import Problem
@@ -163,6 +163,19 @@ class Echo:
     def extract(self, pixels_bchw: torch.Tensor) -> Features:
         flat = pixels_bchw.flatten(1).float() / 255.0
         return Features(flat[:, 100:104], flat[:, 120:125])
+
+
+def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
+    scorer = Scorer(data.load("digits", image_size=16, limit=40), Echo(), latent=G.latent, num_images=20, num_splits=2)
+    torch.manual_seed(0)
+    one, other = (weights_of(G.build_supernet()) for _ in range(2))
+    member = architectures(G, G.sample(1, np.random.default_rng(0)))
+    bench = Bench(G, GenerativeScore("fid", scorer, None), one)
+    before = bench.measure(member)[0].value
+    bench.renew(G, other)
+    after = bench.measure(member)[0].value
+    assert before != after
+    assert after == Bench(G, GenerativeScore("fid", scorer, None), other).measure(member)[0].value
 
 
 def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on() -> None:
