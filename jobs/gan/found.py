@@ -19,7 +19,7 @@ from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from evoray.training import checkpoints
 from evoray.training.gan.calibration import LatentCalibration
-from evoray.training.gan.stage import part_of
+from evoray.training.gan.training import part_of
 from jobs.gan.composition import PAIR, Composition
 from jobs.gan.config import GanSearch
 from searchspaces.base import Architecture, SearchSpace, architectures

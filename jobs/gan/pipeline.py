@@ -22,7 +22,8 @@ from evoray.run_folder import RunFolder, read_metrics, write_json
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.config import StageConfig
-from evoray.training.gan.stage import FinalStage, Round
+from evoray.training.gan.rounds import Round
+from evoray.training.gan.stage import FinalStage
 from evoray.trust import Probing
 from jobs.gan import pictures
 from jobs.gan.composition import PAIR, Composition, compose

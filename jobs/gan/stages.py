@@ -30,7 +30,9 @@ from evoray.training import checkpoints
 from evoray.training.checkpoints import Checkpoint
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.images import image_splits
-from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Round, Stage, part_of
+from evoray.training.gan.rounds import Round
+from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
+from evoray.training.gan.training import part_of
 from jobs.gan.composition import Composition
 from jobs.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
 from jobs.terminal.progress import phase, tailing, timed

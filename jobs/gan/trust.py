@@ -15,7 +15,8 @@ from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
-from evoray.training.gan.stage import FinalStage, part_of, train_alone
+from evoray.training.gan.stage import FinalStage
+from evoray.training.gan.training import part_of, train_alone
 from evoray.trust import Given, Probe, Probing, choose_probes
 from jobs.gan.composition import Composition, compose
 from jobs.gan.config import GanSearch

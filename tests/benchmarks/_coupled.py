@@ -11,7 +11,8 @@ from torch import nn
 
 from evoray.seeds import seed_for
 from evoray.training.gan.pairings import ManyToOne
-from evoray.training.gan.stage import GeneratorStage, Round
+from evoray.training.gan.rounds import Round
+from evoray.training.gan.stage import GeneratorStage
 from searchspaces.base import Architecture, Choices
 from searchspaces.product import Product
 

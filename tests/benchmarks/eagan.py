@@ -36,7 +36,9 @@ from evoray.rounds import best_row, first_population, measure_round, next_popula
 from evoray.run_folder import RunFolder, write_json
 from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints
-from evoray.training.gan.stage import FinalStage, Round, StageTraining, part_of, train_alone
+from evoray.training.gan.rounds import Round
+from evoray.training.gan.stage import FinalStage
+from evoray.training.gan.training import StageTraining, part_of, train_alone
 from jobs import eagan
 from jobs.gan import pipeline
 from jobs.gan.composition import Composition, compose

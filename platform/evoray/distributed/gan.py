@@ -20,8 +20,10 @@ from evoray.distributed.tasks import run_tasks
 from evoray.distributed.training import check_connected, fit_on_ray
 from evoray.training import checkpoints
 from evoray.training.gan.images import RealImages
+from evoray.training.gan.rounds import Calendar, Round, Share
 from evoray.training.gan.sharing import merged
-from evoray.training.gan.stage import Calendar, Round, Share, Stage, StageTraining, save, train_rounds, train_share
+from evoray.training.gan.stage import Stage
+from evoray.training.gan.training import StageTraining, save, train_rounds, train_share
 from evoray.training.group import TorchGroup
 from evoray.training.journal import Journal
 from objectives.base import Needs
