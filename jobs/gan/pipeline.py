@@ -83,8 +83,7 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
         extractor = composition.extractor or trained_classifier(folder, config, composition.source, takes, console)
         setting = Setting(config, composition, extractor, folder.path / "reference", takes)
         finder = Finder(folder, config, composition)
-        _first_stage(folder, setting, console)
-        _second_stage(folder, setting, finder, console)
+        search(folder, setting, finder, console)
         if config.final.epochs:
             _final(folder, setting, console)
     _draw(folder, finder, composition)
@@ -141,6 +140,12 @@ def finish(folder: RunFolder, console: Console) -> None:
     seconds = [f"{stage.path.name} {sum(stage.phases().values()):.0f} s" for stage in folder.stages()]
     seconds += [f"{name} {spent:.0f} s" for name, spent in folder.phases().items()]
     console.print(f"{'  '.join(seconds)}\nreport: {folder.report}", highlight=False, soft_wrap=True)
+
+
+def search(folder: RunFolder, setting: Setting, finder: Finder, console: Console) -> None:
+    """Both stages; pair.json says what they found."""
+    _first_stage(folder, setting, console)
+    _second_stage(folder, setting, finder, console)
 
 
 def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:

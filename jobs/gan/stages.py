@@ -19,6 +19,7 @@ from evoray.bench import Weights
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
 from evoray.distributed.pool import PoolOptions
+from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.ledger import FolderLedger
 from evoray.problem import Problem
 from evoray.records import Records, schema, to_table
@@ -32,7 +33,7 @@ from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.images import image_splits
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
-from evoray.training.gan.training import part_of
+from evoray.training.gan.training import part_of, train_rounds
 from jobs.gan.composition import Composition
 from jobs.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
 from jobs.terminal.progress import phase, tailing, timed
@@ -55,14 +56,14 @@ class Setting:
         extractor: Opened by workers.
         cache: Folder for reference statistics.
         takes: What one process of training or scoring takes. Objective actors stay while the supernet trains on, though they rest, so
-            together all of them take no more than the cluster has.
+            together all of them take no more than the cluster has. None for all in this process, without Ray.
     """
 
     config: GanSearch
     composition: Composition
     extractor: Extractor
     cache: Path
-    takes: Needs
+    takes: Needs | None
 
     def scorer(self, num_images: int) -> Scorer:
         return Scorer(
@@ -86,7 +87,7 @@ class Setting:
         """IS up, FID and parameters down, of candidates of this space."""
         scorer, calibration = self.scorer(self.config.measure.num_images), self.calibration()
         kinds: tuple[Kind, ...] = ("is", "fid")
-        measured = tuple(cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes)) for kind in kinds)
+        measured = tuple(cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes or Needs())) for kind in kinds)
         costs = (complexity.Cost(space, "params"), complexity.Cost(space, "macs"))
         targets = (*(o.name for o in measured), "params")
         return Problem(space, measured, cast(tuple[CostModel, ...], costs), targets)
@@ -134,15 +135,12 @@ class GeneratorRun:
         )
 
     def train(self, rounds: Sequence[Round], folder: Path) -> None:
-        cluster = self._setting.config.cluster
-        train_stage_on_ray(
-            self.stage,
-            rounds,
-            folder=folder,
-            num_workers=cluster.train_workers,
-            takes=self._setting.takes,
-            max_failures=cluster.max_failures,
-        )
+        cluster, takes = self._setting.config.cluster, self._setting.takes
+        if takes is None:
+            train_rounds(self.stage, rounds, str(folder), False)
+        else:
+            workers, failures = cluster.train_workers, cluster.max_failures
+            train_stage_on_ray(self.stage, rounds, folder=folder, num_workers=workers, takes=takes, max_failures=failures)
 
     def round(self, population: Population) -> Round:
         return Round(population.architectures(self.stage.space))
@@ -176,7 +174,11 @@ class DiscriminatorRun:
 
     def train(self, rounds: Sequence[Round], folder: Path) -> None:
         cluster, takes = self._setting.config.cluster, self._setting.takes
-        if self.options.pairing == "serial":
+        if takes is None:
+            if self.options.pairing != "serial":
+                raise ValueError("discriminators.pairing 'averaged' needs several workers: without Ray pairs train in turn")
+            train_rounds(self.stage, rounds, str(folder), False)
+        elif self.options.pairing == "serial":
             train_stage_on_ray(self.stage, rounds, folder=folder, takes=takes, max_failures=cluster.max_failures)
         else:
             train_pairs_on_ray(
@@ -257,7 +259,7 @@ class Scoring:
 
     def __init__(self, folder: RunFolder, run: StageRun, setting: Setting, console: Console) -> None:
         self._folder, self._run, self._setting, self._console = folder, run, setting, console
-        self._evaluator: RayEvaluator | None = None
+        self._evaluator: RayEvaluator | None = None  # None too where all happens in this process
 
     def measure(self, population: Population, number: int) -> Records:
         """The round's records in the order of the population; what its ledger has is not measured again."""
@@ -284,11 +286,13 @@ class Scoring:
             self._evaluator.close()
             self._evaluator = None
 
-    def _evaluator_for(self, problem: Problem) -> RayEvaluator:
+    def _evaluator_for(self, problem: Problem) -> Evaluator:
         """With the weights of the newest checkpoint."""
         checkpoint = checkpoints.latest(self._folder.supernet)
         assert checkpoint is not None
         weights, digest = self._run.weights(checkpoint), str(checkpoint.state["digests"]["weights.safetensors"])[:16]
+        if self._setting.takes is None:
+            return LocalEvaluator(problem, weights, weights_digest=digest)
         if self._evaluator is None:
             options = self._setting.config.cluster
             pool = PoolOptions(workers=options.score_workers, timeout_seconds=options.timeout_seconds, max_attempts=options.max_attempts)

@@ -21,7 +21,7 @@ from evoray.trust import Given, Probe, Probing, choose_probes
 from jobs.gan.composition import Composition, compose
 from jobs.gan.config import GanSearch
 from jobs.gan.stages import Setting
-from objectives.base import Candidate, Needs
+from objectives.base import Candidate
 from objectives.inception import GenerativeScore, TrainedClassifier
 from objectives.inception.extractors import Extractor
 from searchspaces.base import SearchSpace, architectures
@@ -43,13 +43,13 @@ def fid_probing(folder: RunFolder, config: GanSearch, composition: Composition, 
     return Probing(stage, name, "", _measure, {n: t.numpy() for n, t in weights.items()}, arguments)
 
 
-def setting_of(run: Path, config: GanSearch, takes: Needs | None = None) -> Setting:
-    """The setting of a run whose extractor is there."""
+def setting_of(run: Path, config: GanSearch) -> Setting:
+    """For what is measured in this process, by the extractor of a run that has one."""
     composition = compose(config)
     extractor = composition.extractor
     if extractor is None:
         extractor = cast(Extractor, TrainedClassifier(next(iter(sorted((run / "classifier").glob("*.safetensors"))))))
-    return Setting(config, composition, extractor, run / "reference", takes or Needs())
+    return Setting(config, composition, extractor, run / "reference", None)
 
 
 def alone_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:

@@ -1,11 +1,11 @@
-"""What EAGAN's search shows on digits; one JSON line. Pieces may be run one by one, each keeps its result in DIR.
+"""What EAGAN's search shows on digits; one JSON line.
 
     evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8] [--piece search:0 --piece ...]
 
-Pieces, each for a seed: search (the digits preset, smaller), coupled (generator and discriminator evolved together with as many generator steps),
-finals (the found, the coupled and random pairs, all trained alone with one budget), resetting (stage 2 from the same generator with and
-without weight resetting), trust (inherited against stand-alone FID of 8 random generators); and once: speed. A piece that has a result is
-not repeated. Two Ray workers of one thread.
+Pieces, each for a seed: search (the digits preset, smaller), coupled (generator and discriminator evolved together with as many generator
+steps), finals (the found, the coupled and random pairs, all trained alone with one budget), resetting (stage 2 from the same generator with
+and without weight resetting), trust (inherited against stand-alone FID of 8 random generators); and once: speed, on Ray. What has a result in
+DIR is not repeated. Two processes of one thread.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,6 @@ from scipy.stats import kendalltau
 from evoray import searchers
 from evoray.bench import supernet_with, weights_of
 from evoray.distributed.gan import train_pairs_on_ray
-from evoray.distributed.tasks import run_tasks
 from evoray.evaluator import LocalEvaluator
 from evoray.ledger import MemoryLedger, read_ledger
 from evoray.problem import Problem
@@ -47,8 +48,8 @@ from jobs.gan.found import Finder, pair_of
 from jobs.gan.scoring import score_on_ray
 from jobs.gan.stages import DiscriminatorRun, Setting
 from jobs.gan.trust import alone_stage
-from jobs.gan.trust import setting_of as setting_in
 from objectives.base import Candidate
+from objectives.inception import TrainedClassifier, classifier
 from searchspaces.base import Architecture, architectures
 from tests.benchmarks._coupled import Coupled, CoupledStage
 from tests.benchmarks._local_ray import local_ray
@@ -68,27 +69,31 @@ def config_of(seed: int) -> GanSearch:
     return dataclasses.replace(preset, seed=seed, final=dataclasses.replace(preset.final, epochs=0.0), **stages)
 
 
-def setting_of(folder: Path, seed: int) -> Setting:
-    """For what is measured in this process, with the classifier that the first search has trained."""
+def setting_of(folder: Path, seed: int, config: GanSearch | None = None) -> Setting:
+    """All in this process, scored by one classifier for all seeds."""
     torch.set_num_threads(1)
-    return setting_in(folder / "search-0", config_of(seed))
+    config = config or config_of(seed)
+    composition = compose(config)
+    extractor: Any = TrainedClassifier(next(iter((folder / "classifier").glob("*.safetensors"))))
+    return Setting(config, composition, extractor, folder / "reference", None)
 
 
 # --- the searches
 
 
 def search(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Generators first, discriminators then: the job itself."""
-    return carried_out(folder / f"search-{seed}", config_of(seed))
+    """Generators first, discriminators then: the job's own stages."""
+    return searched(folder / f"search-{seed}", setting_of(folder, seed))
 
 
-def carried_out(place: Path, config: GanSearch) -> dict[str, Any]:
-    """Runs the job in `place`, or goes on with it."""
+def searched(place: Path, setting: Setting) -> dict[str, Any]:
+    """Runs both stages in `place`, or goes on with them."""
     start = time.monotonic()
     if not (place / "job.json").is_file():
-        RunFolder.create(place, pipeline.job_of("eagan", "digits", config, compose(config)))
-    pipeline.carry_out(RunFolder(place), config, Console(quiet=True))
-    return {**{k: v for k, v in pair_of(RunFolder(place)).items() if k != "final"}, "seconds": time.monotonic() - start}
+        RunFolder.create(place, pipeline.job_of("eagan", "digits", setting.config, setting.composition))
+    folder = RunFolder(place)
+    pipeline.search(folder, setting, Finder(folder, setting.config, setting.composition), Console(quiet=True))
+    return {**pair_of(folder), "seconds": time.monotonic() - start}
 
 
 def coupled(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,8 +153,14 @@ def finals(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any
     for number in range(options["random"]):
         spaces = (composition.generators, composition.discriminators)
         chosen[f"random-{number}"] = tuple(tuple(space.repair(space.sample(1, rng))[0].tolist()) for space in spaces)
-    arguments = [(name, pair, seed, options["epochs"]) for name, pair in chosen.items()]
-    return {"pairs": {found["name"]: found for found in run_tasks(train_pair, arguments, shared=folder)}}
+    found = {}
+    for name, pair in chosen.items():
+        file = folder / f"finals-{seed}" / f"{name}.json"
+        if not file.is_file():
+            file.parent.mkdir(exist_ok=True)
+            write_json(file, train_pair(folder, name, pair, seed, options["epochs"]))
+        found[name] = json.loads(file.read_text())
+    return {"pairs": found}
 
 
 def train_pair(folder: Path, name: str, pair: tuple[Any, Any], seed: int, epochs: float) -> dict[str, Any]:
@@ -194,10 +205,9 @@ def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, 
             config, discriminators=dataclasses.replace(config.discriminators, weight_resetting=resets, train=train)
         )
         if not (place / "generators").is_dir():
-            for part in ("generators", "classifier", "reference"):
-                shutil.copytree(folder / f"search-{seed}" / part, place / part)
+            shutil.copytree(folder / f"search-{seed}" / "generators", place / "generators")
             write_json(place / "job.json", pipeline.job_of("eagan", "digits", config, compose(config)))
-        pair = carried_out(place, config)
+        pair = searched(place, setting_of(folder, seed, config))
         rounds = [read_ledger(r) for r in RunFolder(place / "discriminators").rounds()]
         fids = [[v for v in table["fid@digits-cnn"].to_pylist() if v is not None] for table in rounds if table is not None]
         found[name] = {"fid_by_round": fids, "fid_of_the_pair": pair["discriminator"]["values"]["fid@digits-cnn"]}
@@ -216,18 +226,16 @@ def trust(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
     drawn = architectures(space, space.sample(32, generator_for(seed, "probes")))
     inherited = sorted((objective.measure(Candidate(space, a, supernet)), a) for a in {a.key: a for a in drawn}.values())
     chosen = [inherited[i] for i in np.linspace(0, len(inherited) - 1, _PROBES).round().astype(int)]
-    arguments = [(architecture.choices, seed, options["epochs"]) for _, architecture in chosen]
-    alone = {tuple(choices): fid for choices, fid in run_tasks(probe_alone, arguments, shared=folder)}
-    pairs = [(fid, alone[architecture.choices]) for fid, architecture in chosen]
+    pairs = [(fid, probe_alone(folder, architecture.choices, seed, options["epochs"])) for fid, architecture in chosen]
     return {"probes": pairs, "tau": float(kendalltau(*zip(*pairs, strict=True)).statistic)}
 
 
-def probe_alone(folder: Path, choices: tuple[int, ...], seed: int, epochs: float) -> tuple[tuple[int, ...], float]:
+def probe_alone(folder: Path, choices: tuple[int, ...], seed: int, epochs: float) -> float:
     """FID of one generator trained alone against stage 1's discriminator, by stage 1's recipe."""
     setting = setting_of(folder, seed)
     space: Any = setting.composition.generators
     member = architectures(space, np.array([choices], dtype=np.int16))[0]
-    return choices, scored_alone(setting, alone_stage(setting, choices, epochs), member)["fid"]
+    return scored_alone(setting, alone_stage(setting, choices, epochs), member)["fid"]
 
 
 def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,6 +318,15 @@ def spread(values: Sequence[float]) -> list[float]:
     return [round(v, 2) for v in (statistics.mean(values), min(values), max(values))] if values else []
 
 
+def carry_out(work: tuple[Path, str, Mapping[str, Any]]) -> None:
+    """One piece, unless it has a result."""
+    folder, piece, options = work
+    name, _, seed = piece.partition(":")
+    works = {work.__name__: work for work in (search, coupled, finals, resetting, trust, speed)}
+    if not result(folder, piece):
+        write_json(folder / f"{piece.replace(':', '-')}.json", works[name](folder, int(seed or 0), options))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="evoray bench eagan")
     parser.add_argument("--dir", type=Path, required=True)
@@ -320,13 +337,16 @@ def main() -> None:
     options = vars(parser.parse_args())
     folder: Path = options["dir"]
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = options["piece"] or [*(f"{name}:{seed}" for seed in range(options["seeds"]) for name in _SEEDED), "speed"]
-    works = {work.__name__: work for work in (search, coupled, finals, resetting, trust, speed)}
-    with local_ray(2):
-        for piece in pieces:
-            if not result(folder, piece):
-                name, _, seed = piece.partition(":")
-                write_json(folder / f"{piece.replace(':', '-')}.json", works[name](folder, int(seed or 0), options))
+    if not list(folder.glob("classifier/*.safetensors")):
+        source = compose(config_of(0)).source
+        classifier.write(classifier.train(source), f"{source.name}-cnn", folder / "classifier")
+    pieces = options["piece"] or [*(f"{name}:{seed}" for name in _SEEDED for seed in range(options["seeds"])), "speed"]
+    for name in _SEEDED:  # the later ones read what the earlier ones found
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            list(pool.map(carry_out, [(folder, piece, options) for piece in pieces if piece.partition(":")[0] == name]))
+    if "speed" in pieces:
+        with local_ray(2):
+            carry_out((folder, "speed", options))
     print(json.dumps({"benchmark": "eagan", **summary(folder, options["seeds"])}))
 
 
