@@ -17,11 +17,11 @@ from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.stage import FinalStage
 from evoray.training.gan.training import part_of, train_alone
-from evoray.trust import Given, Probe, Probing, choose_probes
+from evoray.trust import Probe, Probing, choose_probes
 from jobs.gan.composition import Composition, compose
 from jobs.gan.config import GanSearch
 from jobs.gan.stages import Setting
-from objectives.base import Candidate
+from objectives.base import BuiltCandidate, Candidate
 from objectives.inception import GenerativeScore, TrainedClassifier
 from objectives.inception.extractors import Extractor
 from searchspaces.base import SearchSpace, architectures
@@ -80,5 +80,5 @@ def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, 
         found[name] = score.measure(Candidate(space, architecture, supernet))
     train = config.generators.train
     network = train_alone(alone_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs), device)
-    alone = scores["recalibrated"].measure(Given(space, architecture, network))
+    alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, found["recalibrated"], found["without"], alone)

@@ -16,7 +16,7 @@ from evoray.bench import Weights, supernet_with
 from evoray.run_folder import RunFolder
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
-from objectives.base import Candidate, DataSource, Objective
+from objectives.base import BuiltCandidate, Candidate, DataSource, Objective
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -92,7 +92,7 @@ def probe(
     raw = untouched.measure(Candidate(space, architecture, supernet))
     network = space.build_subnet(None, architecture)
     train_network(network, source, config, seed=seed, device=torch.device(device))
-    alone = recalibrated.measure(Given(space, architecture, network))
+    alone = recalibrated.measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, inherited, raw, alone)
 
 
@@ -117,11 +117,3 @@ def summary(probes: Sequence[Probe], seconds: float, objective: str = "accuracy"
 
 def _defined(value: float) -> float:
     return float(value) if np.isfinite(value) else 0.0
-
-
-class Given(Candidate):
-    """A candidate whose network is there already."""
-
-    def __init__(self, space: SearchSpace, architecture: Architecture, network: torch.nn.Module) -> None:
-        super().__init__(space, architecture)
-        self.__dict__["subnet"] = network

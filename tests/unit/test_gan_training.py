@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from evoray import data
+from evoray.training.averaging import AverageWeights
 from evoray.training.gan import config
-from evoray.training.gan.averaging import AverageWeights
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.collapse import CollapseWatch, spread
 from evoray.training.gan.images import signed

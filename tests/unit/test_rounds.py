@@ -171,11 +171,11 @@ def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
     one, other = (weights_of(G.build_supernet()) for _ in range(2))
     member = architectures(G, G.sample(1, np.random.default_rng(0)))
     bench = Bench(G, GenerativeScore("fid", scorer, None), one)
-    before = bench.measure(member)[0].value
+    before = bench.measure(member[0])[0]
     bench.renew(G, other)
-    after = bench.measure(member)[0].value
+    after = bench.measure(member[0])[0]
     assert before != after
-    assert after == Bench(G, GenerativeScore("fid", scorer, None), other).measure(member)[0].value
+    assert after == Bench(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
 
 
 def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on() -> None:

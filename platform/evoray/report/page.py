@@ -27,6 +27,10 @@ _TAKE = (
     "take a network away with <code>evoray export RUN</code>",
     "make images with <code>evoray sample RUN</code>",
 )  # of a stage: the second
+_CONFLICT_TEXT = (
+    "Mean cosine similarity between the gradients of two subnets on the weights that they share: within one step, and between a step "
+    "and the next. Below 0 they work against each other."
+)
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -108,6 +112,9 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     training = figures.training_figure(run)
     if training is not None:
         page.section(f"Training{suffix}", page.figure(training))
+    conflict = figures.conflict_figure({"": run.metrics})
+    if conflict is not None:
+        page.section(f"Gradient conflict{suffix}", page.figure(conflict), _p(_CONFLICT_TEXT))
     trust = figures.trust_figure(run)
     if trust is not None:
         page.section(f"Trust in the supernet{suffix}", page.figure(trust), _trust_text(run))

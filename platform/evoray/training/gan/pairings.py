@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from evoray.seeds import generator_for, seed_for
-from evoray.training.gan.averaging import AverageWeights
+from evoray.training.averaging import AverageWeights
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.step import Path, Player, discriminator_step, generator_step
 from evoray.training.group import Alone, Group
