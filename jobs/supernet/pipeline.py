@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
+import torch
 from pydantic import TypeAdapter
 from rich.console import Console
 
 from evoray import provenance, selection
-from evoray.bench import Weights
+from evoray.bench import Weights, supernet_with
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
+from evoray.export import Taken
 from evoray.halving import Halving, HalvingEvaluator
 from evoray.ledger import FolderLedger, read_ledger
 from evoray.loop import Search
@@ -33,12 +31,15 @@ from evoray.shard import searchers_for
 from evoray.steady import SteadySearch
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
+from evoray.trust import Probing
 from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
-from jobs.terminal.progress import PhaseProgress, phase
+from jobs.supernet.trust import accuracy_probing
+from jobs.terminal.progress import phase, tailing, timed
+from searchspaces.base import Architecture
 
-_POLL_SECONDS = 0.5
+CONFIG = SupernetSearch
 _CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
 
 
@@ -61,6 +62,10 @@ def config_of(folder: RunFolder) -> SupernetSearch:
         ValueError: job.json does not hold one.
     """
     job = folder.job()
+    if "stages" in job:
+        raise ValueError(
+            f"run {folder.path} of job {job['job']!r} has no single supernet: this command is for jobs that train and search one"
+        )
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     return _CONFIG.validate_python(job["config"])
@@ -74,6 +79,36 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
     """
     weights, digest = checkpoints.load_weights(folder.supernet)
     return {name: tensor.numpy() for name, tensor in weights.items()}, digest
+
+
+def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> Taken:
+    """The network that `pick` names, with the weights that it has in the supernet.
+
+    Raises:
+        ValueError: It names none.
+    """
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+    values = folder.job()["values"]
+    row = selection.pick(table, values, pick)
+    composition = compose(config)
+    weights, digest = supernet_weights(folder)
+    architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
+    network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
+    composition.calibration(network, torch.device("cpu"))
+    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
+    return Taken(network, architecture, composition.space, composition.source.image_shape, about)
+
+
+def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
+    """Probes of the run, for `evoray trust`.
+
+    Raises:
+        ValueError: The run has not so many evaluations.
+        FileNotFoundError: The supernet has no checkpoint.
+    """
+    return accuracy_probing(folder, config, supernet_weights(folder)[0], probes)
 
 
 def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> None:
@@ -106,7 +141,11 @@ def finish(folder: RunFolder, console: Console) -> None:
 def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Console) -> None:
     options = config.cluster
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
-    with _timed(folder, "train"), phase(console, "training", total_steps(composition.source, config.train)) as bar, _tailing(folder, bar):
+    with (
+        timed(folder, "train"),
+        phase(console, "training", total_steps(composition.source, config.train)) as bar,
+        tailing(folder.metrics, bar),
+    ):
         train_on_ray(
             composition.space,
             composition.source,
@@ -153,7 +192,7 @@ def _evolve(
     used = HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs)) if search.rungs > 1 else evaluator
     metrics = SearchMetrics()
     try:
-        with _timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
+        with timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
 
             def show(progress: Progress) -> None:
                 metrics.update(progress)
@@ -186,7 +225,7 @@ def _compare(
     columns = schema(problem.value_names, problem.measured_names)
     try:
         with (
-            _timed(folder, "baseline"),
+            timed(folder, "baseline"),
             phase(console, "random", search.evaluations) as bar,
             FolderLedger(folder.baseline, columns) as ledger,
         ):
@@ -207,40 +246,3 @@ def _compare(
 def _search_note(progress: Progress) -> str:
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"generation {progress.generation}, front of {progress.front_size}{failed}"
-
-
-@contextmanager
-def _timed(folder: RunFolder, name: str) -> Iterator[None]:
-    start = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # a full disk has shown itself already, and better
-            folder.add_phase(name, time.monotonic() - start)
-        raise
-    folder.add_phase(name, time.monotonic() - start)
-
-
-@contextmanager
-def _tailing(folder: RunFolder, bar: PhaseProgress) -> Iterator[None]:
-    """Shows the newest line of the training metrics while the block runs."""
-    stop = threading.Event()
-
-    def tail() -> None:
-        while not stop.wait(_POLL_SECONDS):
-            show()
-
-    def show() -> None:
-        lines = folder.metrics()
-        if lines:
-            losses = "  ".join(f"{name} {loss:.2f}" for name, loss in lines[-1]["loss"].items())
-            bar.update(lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s")
-
-    thread = threading.Thread(target=tail, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    show()

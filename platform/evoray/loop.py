@@ -37,8 +37,12 @@ class Search:
         snapshots: Location | None = None,
         reuse: Records | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        first_generation: int = 0,
     ) -> None:
-        """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger that need not be measured again."""
+        """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger that need not be measured again.
+
+        `first_generation` is the number of the first one, in records.
+        """
         self._problem = problem
         self._shards = shards
         self._evaluator = evaluator
@@ -48,7 +52,7 @@ class Search:
         self._intake = Intake(problem, ledger, reuse)
         self._on_progress = on_progress
         self._front = FrontCounter(problem)
-        self._generation = 0
+        self._generation = first_generation
 
     def run(self) -> None:
         """Evaluates until the budget is spent or the space is exhausted.

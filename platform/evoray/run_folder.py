@@ -7,6 +7,9 @@ baseline/part-*.parquet  random search with the same number of evaluations, when
 shards/generation-*.json searcher states and counters at each barrier
 phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
 front.parquet            the Pareto front, the ledger's columns
+NAME/                    a run of several stages: each stage's own run folder, which also has rounds/NNN/part-*.parquet (a ledger a round)
+collapses.json           generators that were seen to collapse in training
+pictures/                images that the report shows, with pictures.json, when the job makes some
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
 """
@@ -101,6 +104,10 @@ class RunFolder:
         return self.path / "shards"
 
     @property
+    def pictures(self) -> Path:
+        return self.path / "pictures"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -108,11 +115,33 @@ class RunFolder:
         """job.json."""
         return _read_object(self.path / "job.json")
 
+    def round(self, number: int) -> Path:
+        """The ledger of one round, of a search whose supernet trains on between rounds."""
+        return self.path / "rounds" / f"{number:03d}"
+
+    def rounds(self) -> list[Path]:
+        """The ledgers of the rounds that have begun."""
+        return sorted((self.path / "rounds").glob("[0-9]*"))
+
+    def picture_list(self) -> list[dict[str, Any]]:
+        """What pictures.json says of each picture: file, title, kind, caption."""
+        listed: list[dict[str, Any]] = _read_object(self.pictures / "pictures.json", missing={}).get("pictures", [])
+        return listed
+
+    def collapses(self) -> list[dict[str, Any]] | None:
+        """What collapses.json holds, None where nobody watched."""
+        found: list[dict[str, Any]] | None = _read_object(self.path / "collapses.json", missing={}).get("collapses")
+        return found
+
+    def stages(self) -> list[RunFolder]:
+        """The stages that have begun, in order; the run itself where it has none."""
+        names = self.job().get("stages", [])
+        begun = [RunFolder(self.path / name) for name in names if (self.path / name / "job.json").is_file()]
+        return begun if names else [self]
+
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out."""
-        file = self.supernet / "metrics.jsonl"
-        lines = file.read_text().split("\n")[:-1] if file.is_file() else []
-        return [json.loads(line) for line in lines]
+        return read_metrics(self.supernet)
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase that has ended."""
@@ -139,6 +168,13 @@ class RunFolder:
         temporary = self.path / ".front.parquet.tmp"
         pq.write_table(table, temporary)
         os.replace(temporary, self.path / "front.parquet")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The whole lines of a training's metrics.jsonl."""
+    file = folder / "metrics.jsonl"
+    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def write_json(file: Path, value: Any) -> None:
