@@ -107,6 +107,7 @@ class ChipModel:
         noc_scope: Which networks the bandwidth limits: "top", or "all" as NASAIC's tool does.
         latency_limit: Cycles within which energy is minimised.
         image: (channels, height, width) where the space says nothing of its inputs.
+        num_priced: Designs that were priced and mapped so far, repeats included.
     """
 
     space: SearchSpace
@@ -115,6 +116,7 @@ class ChipModel:
     noc_scope: str = "all"
     latency_limit: float = np.inf
     image: tuple[int, int, int] = (3, 32, 32)
+    num_priced: int = 0
     _lowered: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict, repr=False)
     _last: tuple[bytes, Costs] | None = field(default=None, repr=False)
 
@@ -124,6 +126,7 @@ class ChipModel:
         if self._last is None or self._last[0] != key:
             layers, chips = self.layers(choices), self.chips(choices)
             found = chip_costs(layers, chips, constants=self.constants, noc_scope=self.noc_scope, limit=self.latency_limit)
+            self.num_priced += len(choices)
             self._last = (key, found)
         return self._last[1]
 

@@ -168,6 +168,7 @@ class ChipSearch:
             if scores.min() < best:
                 best, chosen = float(scores.min()), int(batch[scores.argmin()])
         self.num_priced += priced
+        self.model.num_priced += priced
         return chosen
 
     def _single_machines(self) -> Mapping[str, NDArray[Any]]:

@@ -19,25 +19,31 @@ class SharingEvaluator:
 
     The subject of an objective without a method `subject` is the whole candidate. Combined objectives are computed from the others.
 
-    Attributes:
-        num_measured: Groups that the inner evaluator was given.
     """
 
-    def __init__(self, problem: Problem, inner: Evaluator, known: Records | None = None) -> None:
-        """Takes over `inner`, which must measure `direct(problem)`; `known` are records whose values may be used."""
+    def __init__(self, problem: Problem, inner: Evaluator, memory: dict[Subjects, Record] | None = None) -> None:
+        """Takes over `inner`, which must measure `direct(problem)`.
+
+        `memory` holds what is known by subjects and is added to; give one to several evaluators whose subjects mean the same.
+        """
         self._combined = [o for o in problem.measured if isinstance(o, Combined)]
         self._direct = [o for o in problem.measured if not isinstance(o, Combined)]
         self._space = problem.space.name
         self._inner = inner
-        self._known: dict[Subjects, Record] = {}
+        self._known: dict[Subjects, Record] = {} if memory is None else memory
         self._waiting: dict[str, tuple[Subjects, list[Architecture]]] = {}  # by the key of the candidate that is measured
         self._measuring: dict[Subjects, str] = {}
         self._finished: list[Record] = []
-        self.num_measured = 0
-        for record in known if known is not None else ():
+
+    def remember(self, records: Records) -> None:
+        """Takes over the values of records of an earlier run of this problem."""
+        for record in records:
             if record.status is Status.OK:
-                subjects = self._subjects(Architecture(self._space, record.choices, record.key))
-                self._known.setdefault(subjects, record)
+                self._known.setdefault(self._subjects(Architecture(self._space, record.choices, record.key)), record)
+
+    def num_subjects(self, records: Records) -> int:
+        """How many of these records' values had to be measured on their own, had nothing been known."""
+        return len({self._subjects(Architecture(self._space, record.choices, record.key)) for record in records})
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         """Raises ValueError for a share below 1: parts of a measurement are not shared."""
@@ -54,7 +60,6 @@ class SharingEvaluator:
                 self._measuring[subjects] = architecture.key
                 self._waiting[architecture.key] = (subjects, [])
                 new.append(architecture)
-        self.num_measured += len(new)
         if new:
             self._inner.submit(new)
 
