@@ -25,11 +25,13 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# One process a core, one thread each; Ray starts its own processes, so its tests come one after the other.
 quick: $(STAMP)
-	$(BIN)/python -m pytest -q -m "not ray and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray and not slow"
 
 test: lint
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray"
+	$(BIN)/python -m pytest -q -m ray
 
 clean:
 	rm -rf $(VENV) build *.egg-info platform/*.egg-info

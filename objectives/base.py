@@ -75,6 +75,14 @@ class Candidate:
         return self._space.build_subnet(self.supernet, self.architecture)
 
 
+class BuiltCandidate(Candidate):
+    """A candidate whose network is there already, such as one that was trained alone."""
+
+    def __init__(self, space: SearchSpace, architecture: Architecture, network: nn.Module) -> None:
+        super().__init__(space, architecture)
+        self.__dict__["subnet"] = network
+
+
 class Objective(Protocol):
     """Something measured on a built network. Opened once in a worker, where it holds its data and device."""
 

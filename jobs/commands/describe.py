@@ -1,4 +1,4 @@
-"""Describes one search space: genes, range of costs, published networks."""
+"""Describes one search space: genes, range of costs, published networks, complexity levels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 import searchspaces
 from evoray import variation
 from evoray.seeds import generator_for
+from evoray.training.levels import describe_levels, levels_of
 from jobs.terminal.errors import user_input
 from searchspaces.base import SearchSpace, biggest, smallest, space_size
 
@@ -23,15 +24,17 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(describe, args=arguments, prog="evoray describe")
 
 
-def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = False) -> None:
+def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = False, levels: bool = False) -> None:
     """Describes a search space.
 
     Args:
         space: NAME or NAME:PRESET, as `evoray spaces` lists them.
         published: List the published networks with their costs.
+        levels: List the complexity levels of conflict-aware training: the authors', or those derived from the space's costs.
     """
     with user_input():
         described = searchspaces.load(space)
+        of_levels = _levels(described) if levels else None
     console = Console()
     console.print(f"[bold]{described.name}[/]: {space_size(described):.4g} architectures, {len(described.genes)} genes")
     genes = Table("gene", "options")
@@ -41,6 +44,8 @@ def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = F
     console.print(_costs(described))
     if published:
         console.print(_published(described))
+    if of_levels is not None:
+        console.print(of_levels)
 
 
 def _costs(space: SearchSpace) -> Table:
@@ -59,4 +64,15 @@ def _published(space: SearchSpace) -> Table:
     table = Table("published", "key", *costs)
     for index, (name, architecture) in enumerate(rows):
         table.add_row(name, architecture.key, *(f"{column[index]:,.0f}" for column in costs.values()))
+    return table
+
+
+def _levels(space: SearchSpace) -> Table:
+    found = levels_of(space)
+    table = Table(
+        "level", "from", "to", "floor", f"{found.cost} of the floor", "uniform draws inside", title=f"complexity levels by {found.cost}"
+    )
+    for index, row in enumerate(describe_levels(space, found)):
+        numbers = (f"{row.start:,.0f}", f"{row.end:,.0f}")
+        table.add_row(str(index), *numbers, row.floor.key, f"{row.floor_cost:,.0f}", f"{100 * row.acceptance:.2f} %")
     return table

@@ -15,7 +15,7 @@ from evoray.training import samplers
 from evoray.training.calibration import Calibration
 from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
-from objectives import accuracy, complexity, latency
+from objectives import accuracy, complexity, latency, latency_table
 from objectives.base import CostModel, DataSource, Needs, Objective
 from searchspaces.base import SearchSpace
 
@@ -47,7 +47,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     space = searchspaces.load(config.space)
     options = config.data
     source = data.load(options.name, root=options.root, image_size=options.image_size, limit=options.limit, download=options.download)
-    space = _fitted(space, source)
+    space = fitted(space, source)
     space = restrict(space, config.search.fixed)
     calibration = Calibration(
         source=source,
@@ -60,7 +60,11 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         accuracy.Accuracy(source, calibration, limit=config.measure.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)),
         latency.Latency(source.image_shape, batch_size=config.measure.latency_batch, threads=config.measure.latency_threads),
     )
-    costs = (complexity.Cost(space, "macs"), complexity.Cost(space, "params"))
+    costs = (
+        complexity.Cost(space, "macs"),
+        complexity.Cost(space, "params"),
+        *(latency_table.build(space, path) for path in config.measure.latency_tables),
+    )
     problem = Problem(
         space,
         cast(tuple[Objective, ...], measured),
@@ -70,14 +74,18 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     )
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     for name in config.search.searcher:
-        searchers.load(name, problem, population=config.search.population)
+        searchers.load(name, problem, population=config.search.population, **config.search.own_options)
     read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
     return Composition(space, source, problem, calibration)
 
 
-def _fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
-    """The space for this many classes and channels."""
+def fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
+    """The space for this many classes and channels.
+
+    Raises:
+        ValueError: It is not for image classification.
+    """
     fields: set[str] = (
         {f.name for f in dataclasses.fields(cast(Any, space))} if dataclasses.is_dataclass(space) else set()
     )  # Any: a dataclass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -34,8 +35,10 @@ class SearchOptions:
 
     searcher: tuple[str, ...] = ("predictor",)
     """Algorithms of evoray.searchers; with several the shards take turns."""
+    options: tuple[str, ...] = ()
+    """The algorithm's own options, such as "bins=8"."""
     targets: tuple[str, ...] = ("accuracy", "latency")
-    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params)."""
+    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params, predicted_latency@LABEL)."""
     constraints: tuple[str, ...] = ()
     """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
     fixed: tuple[str, ...] = ()
@@ -78,12 +81,33 @@ class SearchOptions:
                 "search.rungs above 1 compares the candidates of a generation, and an asynchronous search has none: "
                 "leave search.rungs at 1, or choose another searcher"
             )
+        _ = self.own_options
         Migration(every=self.migrate_every, num_migrants=self.num_migrants, topology=self.topology, select=self.migrants)
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """`options` by name.
+
+        Raises:
+            ValueError: One of them is no NAME=VALUE.
+        """
+        pairs = [(text, *text.partition("=")[::2]) for text in self.options]
+        for text, name, value in pairs:
+            if not (name and value):
+                raise ValueError(f'search.options takes NAME=VALUE, such as "bins=8", got {text!r}')
+        return {name: _value(value) for _, name, value in pairs}
 
     @property
     def is_steady(self) -> bool:
         """Whether the search has no generations."""
         return self.asynchronous or set(self.searcher) == {"steady_state"}
+
+
+def _value(text: str) -> Any:  # Any: an algorithm's option may be of any plain type
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +122,8 @@ class MeasureOptions:
     """Images in one timed forward pass."""
     latency_threads: int = 1
     """Threads of one timed forward pass."""
+    latency_tables: tuple[Path, ...] = ()
+    """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
 
     def __post_init__(self) -> None:
         for name, least in (("calibration_images", 2), ("latency_batch", 1), ("latency_threads", 1)):

@@ -141,7 +141,14 @@ def _evolve(
     folder: RunFolder, config: SupernetSearch, composition: Composition, evaluator: RayEvaluator, ledger: FolderLedger, console: Console
 ) -> None:
     problem, search = composition.problem, config.search
-    searchers = searchers_for(problem, search.searcher, num_shards=search.shards, seed=config.seed, population=search.population)
+    searchers = searchers_for(
+        problem,
+        search.searcher,
+        num_shards=search.shards,
+        seed=config.seed,
+        population=search.population,
+        options=search.own_options,
+    )
     shards = RayShards(problem, warm_started(problem, searchers, search.warm_start, population=search.population))
     used = HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs)) if search.rungs > 1 else evaluator
     metrics = SearchMetrics()

@@ -7,8 +7,7 @@ import os
 import platform
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,25 +19,6 @@ from objectives.base import Candidate, MeasurementError, Objective, PartlyMeasur
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
 
 Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What came of one candidate under one objective.
-
-    Attributes:
-        key: The architecture's key.
-        value: In the objective's unit; None when it failed.
-        seconds: Wall-clock of the measurement.
-        error: Why it failed; "" otherwise.
-        worker: "host:pid".
-    """
-
-    key: str
-    value: float | None
-    seconds: float
-    error: str
-    worker: str
 
 
 class Bench:
@@ -56,12 +36,29 @@ class Bench:
         objective.open(self._device)
 
     def ready(self) -> str:
-        """The worker's name; that it answers means that opening has ended."""
+        """The worker's name, "host:pid"; that it answers means that opening has ended."""
         return self._worker
 
-    def measure(self, architectures: Sequence[Architecture], share: float = 1.0) -> list[Measurement]:
-        """One measurement each, in order, on a share of the data. What an objective raises is that candidate's failure, not the bench's."""
-        return [self._measure_one(a, share) for a in architectures]
+    def measure(self, architecture: Architecture, share: float = 1.0) -> tuple[float, float, str]:
+        """Value in the objective's unit (NaN when it failed), wall-clock seconds, and why it failed ("" otherwise), on a share of the data.
+
+        What an objective raises is that candidate's failure, not the bench's.
+        """
+        start = time.perf_counter()
+        value, error = math.nan, ""
+        try:
+            candidate = Candidate(self._space, architecture, self._supernet)
+            if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
+                value = float(self._objective.measure_part(candidate, share))
+            else:
+                value = float(self._objective.measure(candidate))
+            if not math.isfinite(value):
+                value, error = math.nan, f"{self._objective.name} is {value}"
+        except MeasurementError as failure:
+            error = str(failure) or "MeasurementError without a message"
+        except Exception as failure:  # promise 5: a candidate that fails is a record; a search whose candidates all fail is stopped
+            error = f"{type(failure).__name__}: {failure}"
+        return value, time.perf_counter() - start, error
 
     def measure_rows(self, rows: bytes, shares: bytes | None = None) -> bytes | tuple[bytes, dict[int, str]]:
         """The same for canonical choices as little-endian int16 rows: what travels between machines is small and quick to pack.
@@ -79,32 +76,10 @@ class Bench:
         parts = np.ones(len(choices)) if shares is None else np.frombuffer(shares)
         errors: dict[int, str] = {}
         for i, (row, key, share) in enumerate(zip(choices.tolist(), keys, parts.tolist(), strict=True)):
-            found[i, 0], found[i, 1], error = self._attempt(Architecture(self._space.name, tuple(row), key), share)
+            found[i, 0], found[i, 1], error = self.measure(Architecture(self._space.name, tuple(row), key), share)
             if error:
                 errors[i] = error
         return (found.tobytes(), errors) if errors else found.tobytes()
-
-    def _measure_one(self, architecture: Architecture, share: float) -> Measurement:
-        value, seconds, error = self._attempt(architecture, share)
-        return Measurement(architecture.key, None if error else value, seconds, error, self._worker)
-
-    def _attempt(self, architecture: Architecture, share: float) -> tuple[float, float, str]:
-        """Value (NaN when it failed), seconds, error."""
-        start = time.perf_counter()
-        value, error = math.nan, ""
-        try:
-            candidate = Candidate(self._space, architecture, self._supernet)
-            if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
-                value = float(self._objective.measure_part(candidate, share))
-            else:
-                value = float(self._objective.measure(candidate))
-            if not math.isfinite(value):
-                value, error = math.nan, f"{self._objective.name} is {value}"
-        except MeasurementError as failure:
-            error = str(failure) or "MeasurementError without a message"
-        except Exception as failure:  # promise 5: a candidate that fails is a record; a search whose candidates all fail is stopped
-            error = f"{type(failure).__name__}: {failure}"
-        return value, time.perf_counter() - start, error
 
 
 def weights_of(supernet: nn.Module) -> dict[str, NDArray[Any]]:

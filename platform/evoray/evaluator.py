@@ -7,15 +7,19 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from evoray.bench import Bench, Weights
 from evoray.problem import Problem
-from evoray.records import Record, Status
+from evoray.records import Record, Records, Status, texts
 from objectives.base import PartlyMeasurable
 from searchspaces.base import Architecture
 
 _BATCH_SECONDS = 0.05
+_OK, _CANCELLED, _FAILED = Status.OK.code, Status.CANCELLED.code, Status.FAILED.code
+
+_Ended = tuple[dict[str, float], dict[str, float], int, str, int]  # values, seconds, status, error, attempts
 
 
 class Evaluator(Protocol):
@@ -31,7 +35,7 @@ class Evaluator(Protocol):
         """
         ...
 
-    def collect(self, timeout: float) -> list[Record]:
+    def collect(self, timeout: float) -> Sequence[Record]:
         """Records finished by now; waits up to `timeout` seconds for the first. Empty when nothing ended in time."""
         ...
 
@@ -61,6 +65,7 @@ class Attempt:
         architecture: What is measured.
         share: On how much of the data.
         waiting: Objectives of the present stage that have no value yet.
+        nodes_lost: How many nodes went down while they measured it.
     """
 
     __slots__ = (
@@ -75,6 +80,7 @@ class Attempt:
         "_values",
         "_workers",
         "architecture",
+        "nodes_lost",
         "share",
         "waiting",
     )
@@ -92,6 +98,7 @@ class Attempt:
         """`order` is `stages(problem, share)`."""
         self.architecture = architecture
         self.share = share
+        self.nodes_lost = 0
         self._problem = problem
         self._stages = list(order[1:])
         self._max_attempts = max_attempts
@@ -112,8 +119,7 @@ class Attempt:
         if value is None:
             if self._tries[name] < self._max_attempts:
                 return True
-            tries = f" ({self._tries[name]} attempts)" if self._tries[name] > 1 else ""
-            self._error = f"{name}: {error}{tries}"
+            self._error = _failure(name, error, self._tries[name])
             self.waiting, self._stages = [], []
             return False
         self._values[name] = value
@@ -147,6 +153,10 @@ class Attempt:
         )
 
 
+def _failure(name: str, error: str, tries: int) -> str:
+    return f"{name}: {error}" + (f" ({tries} attempts)" if tries > 1 else "")
+
+
 class LocalEvaluator:
     """Measures one candidate after the other in this process. It cannot stop an objective that never returns; the Ray one can."""
 
@@ -156,38 +166,68 @@ class LocalEvaluator:
         self._problem = problem
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
-        self._orders: dict[float, list[list[str]]] = {}  # by share
         threads = torch.get_num_threads()
         self._benches: Mapping[str, Bench] = {o.name: Bench(problem.space, o, weights, device) for o in problem.measured}
         torch.set_num_threads(threads)
+        self._worker = next((bench.ready() for bench in self._benches.values()), "")
+        self._orders: dict[float, list[list[tuple[str, Bench]]]] = {}  # by share
         self._queue: deque[tuple[Architecture, float]] = deque()
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
-        self._queue.extend((architecture, share) for architecture in architectures)
+        self._orders[share] = [[(name, self._benches[name]) for name in stage] for stage in stages(self._problem, share)]
+        self._queue.extend([(architecture, share) for architecture in architectures])
 
-    def collect(self, timeout: float) -> list[Record]:
+    def collect(self, timeout: float) -> Records:
         """One record however long it takes, and what else ends within a twentieth of a second, so that quick work is written in batches."""
         until = time.monotonic() + min(timeout, _BATCH_SECONDS)
-        records: list[Record] = []
-        while self._queue and (not records or time.monotonic() < until):
-            records.append(self._evaluate(*self._queue.popleft()))
-        return records
+        candidates: list[Architecture] = []
+        ended: list[_Ended] = []
+        while self._queue and (not ended or time.monotonic() < until):
+            architecture, share = self._queue.popleft()
+            candidates.append(architecture)
+            ended.append(self._evaluate(architecture, share))
+        return self._records(candidates, ended)
 
     def close(self) -> None:
         self._queue.clear()
 
-    def _evaluate(self, architecture: Architecture, share: float) -> Record:
-        attempt = Attempt(
-            self._problem,
-            architecture,
-            self._orders.setdefault(share, stages(self._problem, share)),
-            share=share,
-            max_attempts=self._max_attempts,
-            weights_digest=self._weights_digest,
+    def _evaluate(self, architecture: Architecture, share: float) -> _Ended:
+        values: dict[str, float] = {}
+        seconds: dict[str, float] = {}
+        attempts = 1
+        for number, stage in enumerate(self._orders[share]):
+            if number and self._problem.violation(values) > 0:
+                return values, seconds, _CANCELLED, "", attempts
+            for name, bench in stage:
+                for tries in range(1, self._max_attempts + 1):
+                    value, elapsed, error = bench.measure(architecture, share)
+                    attempts = max(attempts, tries)
+                    if not error:
+                        break
+                if error:
+                    return values, seconds, _FAILED, _failure(name, error, tries), attempts
+                values[name], seconds[name] = value, elapsed
+        return values, seconds, _OK, "", attempts
+
+    def _records(self, candidates: Sequence[Architecture], ended: Sequence[_Ended]) -> Records:
+        if not ended:
+            return Records.of([], len(self._problem.space.genes))
+        values, seconds, status, errors, attempts = zip(*ended, strict=True)
+        names = self._problem.measured_names
+        same = {text: np.full(len(ended), text, dtype=object) for text in ("sample", self._worker, self._weights_digest)}
+        return Records(
+            keys=np.array([a.key for a in candidates], dtype=np.bytes_),
+            choices=np.array([a.choices for a in candidates], dtype=np.int16),
+            values={name: np.array([of.get(name, np.nan) for of in values]) for name in names},
+            seconds={name: np.array([of.get(name, np.nan) for of in seconds]) for name in names},
+            violations=np.zeros(len(ended)),
+            status=np.array(status, dtype=np.int8),
+            errors=texts(errors),
+            attempts=np.array(attempts, dtype=np.int32),
+            shards=np.zeros(len(ended), dtype=np.int32),
+            generations=np.zeros(len(ended), dtype=np.int32),
+            parents=np.zeros((len(ended), 0), dtype="S1"),
+            operators=same["sample"],
+            workers=same[self._worker],
+            digests=same[self._weights_digest],
         )
-        while attempt.waiting:
-            name = attempt.waiting[0]
-            measured = self._benches[name].measure([architecture], share)[0]
-            attempt.take(name, measured.value, measured.seconds, measured.error, measured.worker)
-            attempt.next_stage()
-        return attempt.record()

@@ -15,7 +15,7 @@ from evoray import selection
 from evoray.bench import Weights, supernet_with
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
-from objectives.base import Candidate, DataSource, Objective
+from objectives.base import BuiltCandidate, Candidate, DataSource, Objective
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -70,7 +70,7 @@ def probe(
     raw = untouched.measure(Candidate(space, architecture, supernet))
     network = space.build_subnet(None, architecture)
     train_network(network, source, config, seed=seed, device=torch.device(device))
-    alone = recalibrated.measure(_Trained(space, architecture, network))
+    alone = recalibrated.measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, inherited, raw, alone)
 
 
@@ -94,11 +94,3 @@ def summary(probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
 
 def _defined(value: float) -> float:
     return float(value) if np.isfinite(value) else 0.0
-
-
-class _Trained(Candidate):
-    """A candidate whose network is there already."""
-
-    def __init__(self, space: SearchSpace, architecture: Architecture, network: torch.nn.Module) -> None:
-        super().__init__(space, architecture)
-        self.__dict__["subnet"] = network

@@ -29,18 +29,10 @@ from evoray.training.calibration import Calibration
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network, train_supernet
 from objectives.accuracy import Accuracy
-from objectives.base import Candidate
+from objectives.base import BuiltCandidate, Candidate
 from searchspaces.base import Architecture, architectures, biggest, smallest
 
 SUPERNETS = ("full", "without_zero_gamma", "without_distillation")
-
-
-class Given(Candidate):
-    """A candidate whose network is there already."""
-
-    def __init__(self, space: Any, architecture: Architecture, network: torch.nn.Module) -> None:
-        super().__init__(space, architecture)
-        self.__dict__["subnet"] = network
 
 
 def networks(space: Any) -> dict[str, Architecture]:
@@ -80,7 +72,7 @@ def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
         network = space.build_subnet(None, architecture)
         train_network(network, source, config, seed=seed)
         seconds = time.monotonic() - start
-        measured = {variant: objective.measure(Given(space, architecture, network))}
+        measured = {variant: objective.measure(BuiltCandidate(space, architecture, network))}
     return {"variant": variant, "seed": seed, "accuracy": measured, "seconds": seconds}
 
 

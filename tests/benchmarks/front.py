@@ -3,7 +3,7 @@
     evoray bench front RUN [--seeds 5] [--evaluations 160]
 
 All maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights, through one evaluator whose
-values are kept, so that each network is measured once and every algorithm sees the same numbers.
+values are kept, so that each network is measured once and every algorithm sees the same numbers. A line a search goes to stderr.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +26,11 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.duplicate import ElementwiseDuplicateElimination
 from pymoo.core.problem import Problem as PymooProblem
 from pymoo.core.repair import Repair
+from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
-from pymoo.optimize import minimize
 
 from evoray import pareto
 from evoray.bench import Bench
@@ -40,6 +44,8 @@ from evoray.shard import LocalShards, searchers_for
 from jobs.supernet import pipeline
 from jobs.supernet.composition import compose
 from searchspaces.base import architectures
+
+MOST_REPEATS = 6  # proposals for each distinct network, for algorithms that propose what they know already
 
 
 class Remembering:
@@ -56,8 +62,8 @@ class Remembering:
     def measure(self, candidate: Any) -> float:
         architecture = candidate.architecture
         if architecture.key not in self.values:
-            value = self._bench.measure([architecture])[0].value
-            assert value is not None
+            value, _, error = self._bench.measure(architecture)
+            assert not error, error
             self.values[architecture.key] = value
         return self.values[architecture.key]
 
@@ -69,6 +75,10 @@ def evolve(problem: Problem, name: str, seed: int, evaluations: int, population:
     schedule = Schedule(evaluations=evaluations, population=population)
     Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem), ledger, schedule).run()
     return problem.losses(ledger.records)[0]
+
+
+def _evolved(problem: Problem, name: str, evaluations: int, population: int, seed: int) -> NDArray[np.float64]:
+    return evolve(problem, name, seed, evaluations, population)
 
 
 def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:
@@ -107,11 +117,11 @@ def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population:
         repair=Canonical(),
         eliminate_duplicates=Equal(),
     )
-    generations = 1
-    while len(seen) < evaluations and generations < 10 * evaluations // population:
-        seen.clear()
-        generations += evaluations // population
-        minimize(Wrapped(), algorithm, ("n_gen", generations), seed=seed, copy_algorithm=True)
+    algorithm.setup(Wrapped(), termination=NoTermination(), seed=seed, verbose=False)
+    for _ in range(MOST_REPEATS * evaluations // population):
+        if len(seen) >= evaluations:
+            break
+        algorithm.next()
     return np.array(list(seen.values()))[:evaluations]
 
 
@@ -121,7 +131,7 @@ def evolve_with_optuna(problem: Problem, seed: int, evaluations: int, population
     sized = {"population_size": population} if sampler == "NSGAIISampler" else {}
     study = optuna.create_study(directions=["minimize"] * 2, sampler=getattr(optuna.samplers, sampler)(seed=seed, **sized))
     measured, seen = problem.measured[0], {}
-    for _ in range(20 * evaluations):
+    for _ in range(MOST_REPEATS * evaluations):
         if len(seen) == evaluations:
             break
         trial = study.ask()
@@ -151,11 +161,19 @@ def main() -> None:
     problem = Problem(composition.space, (accuracy,), macs, ("accuracy", "macs"))
     budget = (options.evaluations, options.population)
     seeds = range(options.seeds)
-    runs = {name: [evolve(problem, name, seed, *budget) for seed in seeds] for name in ("nsga2", "random", "coarse_to_fine")}
-    runs["predictor"] = [evolve(problem, "predictor", seed, options.evaluations, 8) for seed in seeds]
-    for name, sampler in (("optuna_nsga2", "NSGAIISampler"), ("optuna_tpe", "TPESampler")):
-        runs[name] = [evolve_with_optuna(problem, seed, *budget, sampler) for seed in seeds]
-    runs["pymoo"] = [evolve_with_pymoo(problem, seed, *budget) for seed in range(options.seeds)]
+    ways: dict[str, Callable[[int], NDArray[np.float64]]] = {
+        **{name: partial(_evolved, problem, name, *budget) for name in ("nsga2", "random", "coarse_to_fine")},
+        "predictor": partial(_evolved, problem, "predictor", options.evaluations, 8),
+        "optuna_nsga2": lambda seed: evolve_with_optuna(problem, seed, *budget, "NSGAIISampler"),
+        "optuna_tpe": lambda seed: evolve_with_optuna(problem, seed, *budget, "TPESampler"),
+        "pymoo": lambda seed: evolve_with_pymoo(problem, seed, *budget),
+    }
+    runs: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ways}
+    for seed in seeds:
+        for name, way in ways.items():
+            start = time.monotonic()
+            runs[name].append(way(seed))
+            print(f"seed {seed}, {name}: {len(runs[name][-1])} networks, {time.monotonic() - start:.0f} s", file=sys.stderr)
     every = np.concatenate([losses for of_name in runs.values() for losses in of_name])
     ideal, span = every.min(axis=0), np.ptp(every, axis=0)
     line: dict[str, Any] = {"benchmark": "front", "seeds": options.seeds}

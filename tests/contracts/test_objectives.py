@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from evoray.training.calibration import Calibration
 from evoray.training.gan.calibration import LatentCalibration
 from objectives.base import Candidate, Goal, MeasurementError, Needs
 from objectives.inception.extractors import Features
+from objectives.latency_table import LatencyTable
+from objectives.latency_table.table import Smooth
 from searchspaces.base import biggest, smallest
 
 CLASSIFIERS: Any = searchspaces.load("bignas:digits")
@@ -39,11 +43,21 @@ class Echo:
         return Features(flat[:, 100:108], flat[:, 120:125])
 
 
+def table_file() -> Path:
+    """A latency table whose every prediction is the same."""
+    width = len(CLASSIFIERS.genes) + len(CLASSIFIERS.costs(np.array([smallest(CLASSIFIERS).choices], dtype=np.int16)))
+    smooth = Smooth(np.zeros((1, width)), np.zeros(1), np.ones(width), 0.5)
+    path = Path(tempfile.mkdtemp()) / "table.parquet"
+    LatencyTable(CLASSIFIERS.name, "phone", {}, smooth, {}, {}).save(path)
+    return path
+
+
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "accuracy": (SOURCE, Calibration(source=SOURCE, num_images=64, batch_size=32)),
     "latency": (SOURCE.image_shape,),
     "complexity": (CLASSIFIERS,),
     "asic": (CLASSIFIERS,),
+    "latency_table": (CLASSIFIERS, table_file()),
     "inception": (SMALL, Echo(), GENERATORS.latent, LatentCalibration(latent=GENERATORS.latent, num_images=64, batch_size=32)),
 }
 OPTIONS: dict[str, dict[str, Any]] = {"inception": {"num_images": 64}}

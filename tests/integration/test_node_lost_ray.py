@@ -46,7 +46,7 @@ def nodes(cluster_environment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
     quick = {
         "health_check_initial_delay_ms": 500,
         "health_check_period_ms": 500,
-        "health_check_failure_threshold": 3,
+        "health_check_failure_threshold": 4,
         "health_check_timeout_ms": 1000,
     }
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick}
@@ -87,7 +87,7 @@ def test_a_node_killed_while_it_opens_and_one_killed_while_it_measures_change_no
     problem = table_problem(score=SlowToOpen(needs=ON_EXTRA_NODE, seconds=0.05))
     ledger, found = MemoryLedger(), []
     node = add(nodes)  # Ray starts nodes in the main thread only, so the search is in another
-    evaluator = RayEvaluator(problem, options=PoolOptions(workers=3, max_attempts=2))
+    evaluator = RayEvaluator(problem, options=PoolOptions(workers=3, max_attempts=1))
     shards = RayShards(problem, searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10))
     thread = threading.Thread(target=lambda: found.append(searched(problem, shards, evaluator, ledger)), daemon=True)
     thread.start()

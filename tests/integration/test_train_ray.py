@@ -20,6 +20,8 @@ from evoray import data
 from evoray.distributed.training import train_on_ray
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
+from evoray.training.loop import fresh_network, train_network
+from searchspaces.base import smallest
 from tests.processes import workers
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -60,6 +62,18 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
 def test_a_training_that_always_fails_stops_with_its_reason(local_ray: None, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"failed more than 0 times.*leaves nothing for some of 2 workers"):
         train_on_ray(SPACE, SOURCE, dataclasses.replace(CONFIG, batch_size=1), seed=1, folder=tmp_path, num_workers=2, max_failures=0)
+
+
+def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(local_ray: None, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, epochs=1.0)
+    train_on_ray(SPACE, SOURCE, config, seed=1, folder=tmp_path, num_workers=1, architecture=smallest(SPACE))
+    network = fresh_network(SPACE, smallest(SPACE), 1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train_network(network, SOURCE, config, seed=1)
+    torch.set_num_threads(threads)
+    weights = checkpoints.load_weights(tmp_path)[0]
+    assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def test_an_elastic_training_starts_with_the_workers_there_are(local_ray: None, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "message"),
     [
         (["rum"], "no command 'rum'; did you mean 'run'? there is bench, "),
-        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, quickstart"),
+        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, "),
         (["run", "quickstart", "--preset", "digit"], "job 'quickstart' has no preset 'digit'; did you mean 'digits'?"),
         (["run", "quickstart", "--space", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["run", "quickstart", "--space", "bignas:digit"], "space 'bignas' has no preset 'digit'; did you mean 'digits'?"),
@@ -60,9 +60,15 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["report", "nowhere"], "nowhere is no run folder"),
         (["export", "nowhere"], "nowhere is no run folder"),
         (["trust", "nowhere"], "nowhere is no run folder"),
+        (["retrain", "nowhere"], "nowhere is no run folder"),
+        (["retrain"], "needs a run folder"),
+        (["latency", "measure", "bignas:digits", "--output", "no/such/table.parquet"], "its folder does not exist"),
+        (["latency", "show", "nowhere.parquet"], "there is no latency table nowhere.parquet"),
         (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
         (["submit", "quickstart"], "needs --address"),
+        (["run", "elasticvit", "--search.options", "bins"], "search.options takes NAME=VALUE"),
+        (["run", "elasticvit", "--search.options", "bin=4"], "has no option 'bin'; did you mean 'bins'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -133,3 +139,29 @@ def test_job_json_holds_the_whole_configuration(searched: Path) -> None:
     assert [v["name"] for v in job["values"] if v["target"]] == ["score", "macs"]
     assert job["versions"]["torch"]
     assert json.dumps(job)
+
+
+@pytest.mark.slow
+def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = [
+        "conflict",
+        "bignas:digits",
+        "--data.limit",
+        "64",
+        "--data.image-size",
+        "16",
+        "--train.epochs",
+        "1",
+        "--train.batch-size",
+        "16",
+    ]
+    main([*words, "--output", str(tmp_path / "curves.html")])
+    output = capsys.readouterr().out
+    assert "uniform" in output
+    assert "complexity_aware" in output
+    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text()
+
+
+def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["describe", "elasticvit", "--levels"])
+    assert "complexity levels by released_macs" in capsys.readouterr().out

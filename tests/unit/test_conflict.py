@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -184,3 +185,16 @@ def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(name: str, 
     for (parameter, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b), parameter
         assert a.isfinite().all()
+
+
+def test_conflict_over_training_is_written_and_changes_nothing(tmp_path: Path) -> None:
+    space, source = searchspaces.load("elasticvit:digits"), Digits(image_size=16, limit=48)
+    config = TrainConfig(epochs=1.0, batch_size=12, sampler="performance_aware", log_every_steps=1, checkpoint_every_seconds=1e9)
+    plain = train_supernet(space, source, config, seed=0, folder=tmp_path / "plain").state_dict()
+    watched = dataclasses.replace(config, conflict_every_steps=2)
+    found = train_supernet(space, source, watched, seed=0, folder=tmp_path / "watched").state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in plain.items())
+    lines = [json.loads(line) for line in (tmp_path / "watched" / "metrics.jsonl").read_text().splitlines()]
+    assert [("conflict" in line) for line in lines] == [True, False] * (len(lines) // 2)
+    assert all(-1.0 <= value <= 1.0 for value in lines[0]["conflict"].values())
+    assert lines[0]["conflict"].keys() == {"within", "between"}

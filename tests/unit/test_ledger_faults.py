@@ -108,7 +108,7 @@ def test_appends_that_outrun_the_merging_leave_no_small_parts_behind(tmp_path: P
                 goes_on.set()
             ledger.append([record(i)])
             if goes_on.is_set() and ledger._merging is not None:
-                ledger._merging.result(10)
+                ledger._merging.result(60)
     assert keys_in(tmp_path) == expected(4 * FAN_IN)
     assert num_parts(tmp_path) == 4
 
@@ -251,7 +251,7 @@ def test_other_tools_read_the_folder_while_the_run_goes_on(tmp_path: Path, read:
             if i % 4 == 0 and i < FAN_IN - 1:
                 assert read(tmp_path) == expected(i + 1)
         assert ledger._merging is not None
-        ledger._merging.result(10)
+        ledger._merging.result(60)
         assert read(tmp_path) == expected(FAN_IN + 5)
         (tmp_path / "_damaged-part-00000099.parquet").write_bytes(b"not parquet")
         assert len(read(tmp_path)) == FAN_IN + 5

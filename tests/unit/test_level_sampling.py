@@ -46,11 +46,37 @@ def test_the_walk_moves_by_one_rung_stays_at_ends_and_visits_all_alike() -> None
     assert [again.at(step) for step in (20_000, 5, 1024)] == path[[20_000, 5, 1024]].tolist()
 
 
+STARTS = (100, 200, 400, 700, 900, 1200)
+
+
+def shares_inside(rows: Choices) -> list[float]:
+    """Of the published windows, in the whole space."""
+    macs = FINAL.costs(rows)["released_macs"] / 1e6
+    return [float(((macs >= start) & (macs <= start + 20)).mean()) for start in STARTS]
+
+
 def test_acceptance_in_the_whole_space_is_what_is_known() -> None:
     kinds, nothing = variation.GeneKinds.of(FINAL.genes), np.zeros(len(FINAL.genes), dtype=np.int16)
-    macs = FINAL.costs(draw_above(FINAL, kinds, nothing, 200_000, np.random.default_rng(0)))["released_macs"] / 1e6
-    for start, share in ((100, 0.0028), (200, 0.028), (400, 0.031), (700, 0.016), (900, 0.010), (1200, 0.0046)):
-        assert abs(((macs >= start) & (macs <= start + 20)).mean() / share - 1) < 0.12, start
+    found = shares_inside(draw_above(FINAL, kinds, nothing, 200_000, np.random.default_rng(0)))
+    for start, share, known in zip(STARTS, found, (0.0028, 0.028, 0.031, 0.016, 0.010, 0.0046), strict=True):
+        of_the_sheet = (known / 20_000) ** 0.5  # standard error: its shares come from 20,000 draws
+        assert abs(share - known) < 0.05 * known + 2 * of_the_sheet, start
+
+
+def test_draws_are_those_of_one_gene_after_the_other() -> None:
+    rng, count = np.random.default_rng(1), 400_000
+    kinds, nothing = variation.GeneKinds.of(FINAL.genes), np.zeros(len(FINAL.genes), dtype=np.int16)
+    rows = np.zeros((count, len(FINAL.genes)), dtype=np.int16)
+    before = np.zeros(count)
+    for column, gene in enumerate(FINAL.genes):
+        options = np.array(gene.options)
+        bound = gene.name.endswith(".width")
+        rows[:, column] = rng.integers(np.searchsorted(options, before) if bound else 0, len(options), size=count)
+        before = options[rows[:, column]] if bound else before
+    expected = shares_inside(rows)
+    found = shares_inside(draw_above(FINAL, kinds, nothing, count, rng))
+    for start, one, other in zip(STARTS, found, expected, strict=True):
+        assert abs(one - other) < 4 * (2 * other / count) ** 0.5, start
 
 
 def reference_draw(level: int, levels: Levels, rng: random.Random) -> tuple[int, ...]:

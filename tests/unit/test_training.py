@@ -25,7 +25,7 @@ from evoray.training.distillation import hard_loss, soft_labels, soft_loss
 from evoray.training.group import Alone
 from evoray.training.loop import train_network, train_supernet
 from evoray.training.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
-from evoray.training.step import Pass, Stepper
+from evoray.training.step import Pass, Stepper, clip_adaptively
 from searchspaces.base import biggest, smallest
 
 CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)
@@ -104,6 +104,27 @@ def test_without_distillation_all_learn_from_labels() -> None:
     assert all(a != b for a, b in zip(losses, shuffled, strict=True))
 
 
+@pytest.mark.parametrize("name", ["complexity_aware", "performance_aware"])
+def test_the_smallest_of_a_level_learns_from_the_mean_of_the_others(name: str) -> None:
+    supernet, config = SPACE.build_supernet(), quiet()
+    sampler = samplers.load(name, SPACE, seed=1, num_random=3)
+    passes = loop._supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), 0)
+    assert [(p.teaches, p.learns) for p in passes] == [(True, False)] * 3 + [(False, True)]
+    x, y = batch()
+    losses = Stepper(supernet, config, Alone(), torch.device("cpu")).gradients(passes, x, y)
+    with torch.no_grad():
+        mean = torch.stack([soft_labels(p.forward(x)) for p in passes[:3]]).mean(dim=0)
+        assert losses[3] == pytest.approx(float(soft_loss(passes[3].forward(x), mean)), rel=1e-5)
+
+
+def test_adaptive_clipping_scales_the_units_whose_gradient_is_too_large_for_their_weights() -> None:
+    weight, bias = nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), nn.Parameter(torch.tensor([6.0, 8.0]))
+    weight.grad, bias.grad = torch.tensor([[0.0, 10.0], [0.3, 0.4]]), torch.tensor([0.6, 0.8])
+    clip_adaptively([weight, bias, nn.Parameter(torch.ones(2))], 0.1)
+    assert torch.allclose(weight.grad, torch.tensor([[0.0, 0.5], [0.6e-4, 0.8e-4]]))
+    assert torch.allclose(bias.grad, torch.tensor([0.6, 0.8]))
+
+
 def test_soft_cross_entropy_has_the_gradient_of_the_batch_mean_kl_and_none_for_the_teacher() -> None:
     torch.manual_seed(0)
     teacher_logits = torch.randn(5, 7, requires_grad=True)
@@ -161,6 +182,13 @@ def test_the_schedule_warms_up_and_never_rises_after() -> None:
     assert all(a < b for a, b in itertools.pairwise(rates[:21]))
     assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
     assert rates[-1] == pytest.approx(config.floor * config.learning_rate)
+
+
+def test_a_cosine_falls_from_the_rate_to_its_floor() -> None:
+    config = dataclasses.replace(CONFIG, schedule="cosine", epochs=11.0, warmup_epochs=1.0, learning_rate=2.0, floor=0.1)
+    assert learning_rate_at(10, config, 10) == 2.0
+    assert learning_rate_at(60, config, 10) == pytest.approx(1.1)
+    assert learning_rate_at(110, config, 10) == pytest.approx(0.2)
 
 
 def test_augmentation_shifts_mirrors_and_depends_on_its_generator_alone() -> None:
@@ -271,11 +299,12 @@ def test_impossible_recipes_are_refused_by_name(wrong: dict[str, float]) -> None
         TrainConfig(**wrong)  # type: ignore[arg-type]
 
 
-def test_rmsprop_resumes_too(tmp_path: Path) -> None:
-    expected = supernet_after(tmp_path / "whole", optimizer="rmsprop", learning_rate=0.001)
-    supernet_after(tmp_path / "cut", optimizer="rmsprop", learning_rate=0.001, checkpoint_every_seconds=0.0, keep_checkpoints=9)
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
+def test_other_optimizers_resume_too(tmp_path: Path, optimizer: str) -> None:
+    expected = supernet_after(tmp_path / "whole", optimizer=optimizer, learning_rate=0.001)
+    supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001, checkpoint_every_seconds=0.0, keep_checkpoints=9)
     for newest in sorted((tmp_path / "cut").glob("step-*"))[2:]:
         for file in newest.iterdir():
             file.unlink()
         newest.rmdir()
-    assert equal(supernet_after(tmp_path / "cut", optimizer="rmsprop", learning_rate=0.001), expected)
+    assert equal(supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001), expected)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
 from evoray.evaluator import Attempt
 from objectives.base import Needs
@@ -21,6 +21,7 @@ from objectives.base import Needs
 _log = logging.getLogger(__name__)
 _OPENING_SECONDS = 600.0  # an actor may wait this long for its resources, imports and data before it is started anew
 _OPENING_ATTEMPTS = 3
+_NODES_LOST = 5  # under one candidate; more, and the candidate is taken to be what brings them down
 _BATCH_SECONDS = 0.1  # a call should last about so long: a hundred times what it costs
 _LARGEST_BATCH = 1024
 _PIPELINED_SECONDS = 0.25  # calls shorter than this are sent two at a time, so that an actor never waits for the driver
@@ -87,7 +88,7 @@ class Pool:
     """The actors of one objective.
 
     A batch whose actor died or was late is split: its candidates are measured again one by one, so that only the one which is to
-    blame counts an attempt. Everything that ends comes out of `take`.
+    blame counts an attempt. A lost node is nobody's fault: its candidates are measured elsewhere. Everything that ends comes out of `take`.
     """
 
     def __init__(self, name: str, num_workers: int, needs: Needs, start: Callable[[], Ref], options: PoolOptions) -> None:
@@ -145,7 +146,8 @@ class Pool:
             self._forget(ref, call)
             yield from self._blame(call, _reason(error), 0.0)
         except RayError as error:  # died, killed for the node's memory, lost with its node, cannot be placed anywhere
-            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0, counts="node has died" not in str(error))
+            with_node = isinstance(error, ActorUnavailableError) or "node has died" in str(error)
+            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0, with_node=with_node)
         else:
             self._forget(ref, call)
             if not call.worker.is_open:
@@ -282,16 +284,23 @@ class Pool:
         else:
             self._suspects.extend(call.attempts)
 
-    def _lost(self, worker: _Worker, reason: str, seconds: float, *, counts: bool = True) -> Iterator[Measured]:
-        """The actor is gone, or has to go: its first call is to blame. `counts`: an opening that failed counts."""
+    def _lost(self, worker: _Worker, reason: str, seconds: float, *, with_node: bool = False) -> Iterator[Measured]:
+        """The actor is gone, or has to go. Its first call is to blame, unless the whole node went, or the way to it."""
         calls = self._replace(worker, reason)
-        if worker.is_open:
-            self._requeue(calls[1:])
-            yield from self._blame(calls[0], reason, seconds)
+        if not worker.is_open:
+            self._failed_openings += not with_node
+            if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
+                raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
             return
-        self._failed_openings += counts
-        if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
-            raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
+        first = calls[0]
+        if with_node:
+            for attempt in first.attempts:
+                attempt.nodes_lost += 1
+        if with_node and all(attempt.nodes_lost <= _NODES_LOST for attempt in first.attempts):
+            self._requeue(calls)
+        else:
+            self._requeue(calls[1:])
+            yield from self._blame(first, reason, seconds)
 
     def _replace(self, worker: _Worker, reason: str) -> list[_Call]:
         """Ends an actor, if it still lives; returns the calls that it leaves. `dispatch` starts as many as are needed, one starts now."""

@@ -1,4 +1,4 @@
-"""Supernet training on Ray: a TorchTrainer whose workers run the plain loop of `evoray.training`.
+"""Training on Ray, of a supernet or one network alone: a TorchTrainer whose workers run the plain loop of `evoray.training`.
 
 Checkpoints are the loop's own, written by rank 0 to the run folder, not Ray's: they are renamed into place when they are whole, carry
 digests and hold no pickle, so that a half-written or damaged one is found and the one before it used, whoever was killed.
@@ -24,9 +24,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from evoray.training.group import TorchGroup
-from evoray.training.loop import total_steps, train_supernet
+from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
 from objectives.base import DataSource
-from searchspaces.base import SearchSpace
+from searchspaces.base import Architecture, SearchSpace
 
 
 def train_on_ray(
@@ -40,6 +40,7 @@ def train_on_ray(
     use_gpu: bool = False,
     threads_per_worker: int = 1,
     max_failures: int = 3,
+    architecture: Architecture | None = None,
 ) -> None:
     """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished one returns at once.
 
@@ -53,6 +54,7 @@ def train_on_ray(
         use_gpu: Whether each worker takes a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
         max_failures: How often the training is started again from its last checkpoint.
+        architecture: Trains this network alone, from fresh weights, instead of the supernet.
 
     Raises:
         RuntimeError: Ray is not initialised, or training failed more often than that.
@@ -76,6 +78,7 @@ def train_on_ray(
                 "seed": seed,
                 "folder": str(folder),
                 "threads": threads_per_worker,
+                "architecture": architecture,
             },
             scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -104,15 +107,13 @@ def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) ->
 
 def _train_worker(arguments: Mapping[str, Any]) -> None:
     torch.set_num_threads(arguments["threads"])
-    train_supernet(
-        ray.get(arguments["space"]),
-        ray.get(arguments["source"]),
-        arguments["config"],
-        seed=arguments["seed"],
-        folder=Path(arguments["folder"]),
-        group=TorchGroup(),
-        device=ray.train.torch.get_device(),
-    )
+    space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
+    config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
+    where = {"folder": Path(arguments["folder"]), "group": TorchGroup(), "device": ray.train.torch.get_device()}
+    if architecture is None:
+        train_supernet(space, source, config, seed=seed, **where)
+    else:
+        train_network(fresh_network(space, architecture, seed), source, config, seed=seed, **where)
     ray.train.report({"done": True})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,6 +202,25 @@ def training_figure(run: RunView) -> Figure | None:
     figure.update_yaxes(
         title_text="learning rate", showgrid=False, tickmode="auto", nticks=5, rangemode="tozero", ticklabelstandoff=10, secondary_y=True
     )
+    return styled(figure)
+
+
+def conflict_figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
+    """Cosine similarity of gradients over training, from the journals of one or several trainings by name."""
+    figure = go.Figure()
+    for index, (name, lines) in enumerate(runs.items()):
+        noted = [line for line in lines if "conflict" in line]
+        for kind, dash in (("within", "solid"), ("between", "dot")):
+            points = [(line["epoch"], line["conflict"][kind]) for line in noted if kind in line["conflict"]]
+            if points:
+                epochs, cosines = zip(*points, strict=True)
+                look = {"color": COLOURS[index % len(COLOURS)], "dash": dash}
+                label = f"{name}, {kind} steps" if name else f"{kind} steps"
+                figure.add_trace(go.Scatter(x=epochs, y=cosines, mode="lines+markers", name=plain(label), line=look))
+    if not figure.data:
+        return None
+    figure.update_xaxes(title_text="epoch")
+    figure.update_yaxes(title_text="cosine of gradients")
     return styled(figure)
 
 

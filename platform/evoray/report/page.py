@@ -21,6 +21,10 @@ from evoray.report.reading import RunView, read_run, reference_of
 from evoray.run_folder import RunFolder
 from objectives.base import Goal
 
+_CONFLICT_TEXT = (
+    "Mean cosine similarity between the gradients of two subnets on the weights that they share: within one step, and between a step "
+    "and the next. Below 0 they work against each other."
+)
 _TEMPLATE = Path(__file__).with_name("page.html")
 
 
@@ -97,6 +101,9 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     training = figures.training_figure(run)
     if training is not None:
         page.section(f"Training{suffix}", page.figure(training))
+    conflict = figures.conflict_figure({"": run.metrics})
+    if conflict is not None:
+        page.section(f"Gradient conflict{suffix}", page.figure(conflict), _p(_CONFLICT_TEXT))
     trust = figures.trust_figure(run)
     if trust is not None:
         page.section(f"Trust in the supernet{suffix}", page.figure(trust), _trust_text(run))

@@ -22,20 +22,22 @@ class TrainConfig:
     """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
     divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
     """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
-    optimizer: Literal["sgd", "rmsprop"] = "sgd"
-    """SGD with Nesterov momentum, or RMSProp."""
+    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, RMSProp, or AdamW, which transformers want."""
     learning_rate: float = 0.05
     """After warm-up."""
     warmup_epochs: float = 1.0
     """Linear from a tenth of the learning rate."""
+    schedule: Literal["exponential", "cosine"] = "exponential"
+    """How the learning rate falls to its floor."""
     decay_rate: float = 0.97
-    """Factor of the learning rate every `decay_epochs`."""
+    """Factor of the learning rate every `decay_epochs`, in the exponential schedule."""
     decay_epochs: float = 0.0
     """0 for the value that reaches the floor after 65 % of the training, as the paper's 2.4 do in 360 epochs."""
     floor: float = 0.05
     """Share of the learning rate at which it stays."""
     momentum: float = 0.9
-    """Of the optimizer."""
+    """Of SGD and RMSProp."""
     weight_decay: float = 1e-5
     """Of the weights, not of normalisation and biases; once a step, which is decay in the biggest subnet's loss alone."""
     dropout: float = 0.2
@@ -46,12 +48,16 @@ class TrainConfig:
     """Of hard labels."""
     clip_norm: float = 5.0
     """Largest norm of the summed gradients; 0 for no clipping."""
+    adaptive_clip: float = 0.0
+    """Largest norm of a unit's gradient in norms of its weights (Brock et al. 2021, arXiv:2102.06171); 0 for no such clipping."""
     crop_padding: int = 4
     """Pixels by which a crop may be shifted."""
     mirror: bool = False
     """Whether images are mirrored at random."""
     log_every_steps: int = 10
     """Steps between two lines of metrics.jsonl."""
+    conflict_every_steps: int = 0
+    """Steps between two measurements of how far the subnets of a step, and of the next, pull their weights the same way; 0 for none."""
     checkpoint_every_seconds: float = 30.0
     """Seconds between two checkpoints; the last step always writes one."""
     keep_checkpoints: int = 2
@@ -65,7 +71,9 @@ class TrainConfig:
             "decay_epochs",
             "weight_decay",
             "clip_norm",
+            "adaptive_clip",
             "crop_padding",
+            "conflict_every_steps",
             "checkpoint_every_seconds",
         )
         shares = ("dropout", "drop_connect", "label_smoothing", "momentum")

@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from evoray.training.samplers import SubnetSampler
 from searchspaces.base import Architecture, SearchSpace
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Tensors = Mapping[str, torch.Tensor]
 
+_COMPARED = 3  # subnets of a step
 _COUNTABLE = 1 << 24  # the whole numbers up to here have a float32 of their own
 
 
@@ -33,10 +35,13 @@ def conflict_matrix(
     """(n, n) cosine similarity between the gradients of every two subnets on the weights that both use, on one batch.
 
     1 on the diagonal; below 0 two subnets work against each other; NaN where they share no weight or a gradient is zero there.
-    Weights, their gradients and modes stay as they are.
+    Weights, their gradients, running statistics and modes stay as they are.
     """
+    buffers = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
     used = [used_weights(space, supernet, architecture) for architecture in architectures]
     gradients = [gradient(supernet, architecture, x_bchw, labels_b, loss) for architecture in architectures]
+    for name, buffer in supernet.named_buffers():
+        buffer.copy_(buffers[name])
     count = len(architectures)
     cosines = np.eye(count)
     for i in range(count):
@@ -44,6 +49,22 @@ def conflict_matrix(
             shared = {name: used[i][name] & used[j][name] for name in used[i].keys() & used[j].keys()}
             cosines[i, j] = cosines[j, i] = cosine(gradients[i], gradients[j], shared)
     return cosines
+
+
+def step_conflict(
+    space: SearchSpace, supernet: nn.Module, sampler: SubnetSampler, step: int, x_bchw: torch.Tensor, labels_b: torch.Tensor
+) -> dict[str, float]:
+    """Mean cosine similarity of gradients among the first three subnets of one step ("within"), and of those with the first three
+    of the next step ("between"); a figure that cannot be told is left out. The sampler stays as it was."""
+    state = sampler.state()
+    now, then = ([*sampler.sample(at)][:_COMPARED] for at in (step, step + 1))
+    sampler.restore(state)
+    cosines = conflict_matrix(space, supernet, [*now, *then], x_bchw, labels_b)
+    num = len(now)
+    own = cosines[:num, :num][np.triu_indices(num, 1)]
+    across = cosines[:num, num:][[[a.key != b.key for b in then] for a in now]]
+    found = {"within": own[np.isfinite(own)], "between": across[np.isfinite(across)]}
+    return {name: float(values.mean()) for name, values in found.items() if len(values)}
 
 
 def cosine(first: Tensors, second: Tensors, shared: Tensors) -> float:

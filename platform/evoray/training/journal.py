@@ -15,7 +15,7 @@ class Journal:
     """Averages losses over an interval and writes them down.
 
     A line holds step (so many are done), steps, epoch, images, learning_rate, loss by kind of subnet, restarts, images_per_second and
-    seconds (of training, summed over resumptions).
+    seconds (of training, summed over resumptions), and what was `note`d since the one before.
     """
 
     def __init__(self, folder: Path | None, config: TrainConfig, steps: int, steps_per_epoch: int, batch_size: int) -> None:
@@ -29,17 +29,23 @@ class Journal:
         self._start = self._last_line = self._last_checkpoint = time.monotonic()
         self._losses: defaultdict[str, list[float]] = defaultdict(list)
         self._interval_steps = 0
+        self._notes: dict[str, dict[str, float]] = {}
 
     def resume(self, step: int) -> None:
         """Forgets what was written after `step`."""
         self._start = self._last_line = self._last_checkpoint = time.monotonic()
         self._losses.clear()
+        self._notes = {}
         self._interval_steps = 0
         if self._file is None or not self._file.is_file():
             return
         lines = [line for line in self._file.read_text().split("\n")[:-1] if json.loads(line)["step"] <= step]
         self._file.write_text("".join(f"{line}\n" for line in lines))
         self._seconds_before = json.loads(lines[-1])["seconds"] if lines else 0.0
+
+    def note(self, name: str, values: dict[str, float]) -> None:
+        """What the next line shall hold besides."""
+        self._notes[name] = values
 
     def add(self, step: int, losses: Sequence[tuple[str, float]], learning_rate: float, restarts: int, *, flush: bool) -> None:
         """Takes one step, counted from 0, and writes a line when its interval is full or `flush` is set."""
@@ -60,11 +66,13 @@ class Journal:
             "restarts": restarts,
             "images_per_second": self._interval_steps * self._batch_size / max(now - self._last_line, 1e-9),
             "seconds": self._seconds_before + now - self._start,
+            **self._notes,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
         self._losses.clear()
+        self._notes = {}
         self._interval_steps = 0
         self._last_line = now
 

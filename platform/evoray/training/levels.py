@@ -111,24 +111,31 @@ def describe_levels(space: SearchSpace, levels: Levels, *, seed: int = 0) -> lis
 def draw_above(space: SearchSpace, kinds: variation.GeneKinds, floor: Choices, count: int, rng: np.random.Generator) -> Choices:
     """(count, g) canonical rows, every gene uniform over the options from the floor's (g,) on.
 
-    What `repair` would change is drawn again instead of repaired, so that a gene bound by those before it is uniform over what they
-    allow; only what it sets to option 0, as it does with genes that mean nothing, is taken at once. Genes without an order have no floor.
+    What `repair` would change is drawn again instead of repaired, from left to right, so that a gene bound by those before it is uniform
+    over what they allow: where `repair` raises an option it is taken to be the least allowed one. Only what it sets to option 0, as it
+    does with genes that mean nothing, is taken at once. Genes without an order have no floor.
     """
     low = np.where(kinds.ordered, floor, 0).astype(np.int16)
-    rows = rng.integers(low, kinds.counts, size=(count, len(low)), dtype=np.int16)
-    open_rows = np.arange(count)
+    span = (kinds.counts - low).astype(np.float32)  # one multiplication a gene is much quicker than `integers` with bounds
+    rows: Choices = low + np.minimum(rng.random((count, len(low)), dtype=np.float32) * span, span - 1).astype(np.int16)
+    open_rows, drawn = np.arange(count), rows.copy()
     for _ in range(_REDRAWS):
-        drawn = rows[open_rows]
         repaired = space.repair(drawn)
-        drawn[repaired == 0] = 0
-        rows[open_rows] = drawn
         wrong = repaired != drawn
+        nothing = wrong & (repaired == 0)
+        if nothing.any():
+            drawn[nothing] = 0
+            wrong &= ~nothing
         changed = wrong.any(axis=1)
-        open_rows, wrong = open_rows[changed], wrong[changed]
-        if len(open_rows) == 0:
+        rows[open_rows] = drawn
+        if not changed.any():
             return rows
-        fresh = rng.integers(low, kinds.counts, size=wrong.shape, dtype=np.int16)
-        rows[open_rows] = np.where(wrong, fresh, rows[open_rows])
+        open_rows, drawn = open_rows[changed], drawn[changed]
+        each, first = np.arange(len(drawn)), wrong[changed].argmax(axis=1)
+        least = repaired[changed][each, first]
+        least = np.where(least > drawn[each, first], least, low[first])  # lowered: all of its options are possible again
+        drawn[each, first] = rng.integers(least, kinds.counts[first], dtype=np.int16)
+    rows[open_rows] = drawn
     return space.repair(rows)
 
 

@@ -18,6 +18,7 @@ from evoray.seeds import seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.augmentation import augment
 from evoray.training.config import TrainConfig
+from evoray.training.conflict import step_conflict
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
 from evoray.training.samplers import Horizon, SubnetSampler
@@ -29,6 +30,7 @@ from searchspaces.base import Architecture, SearchSpace, biggest, smallest
 _MAX_RESTARTS = 3  # after a loss that is not finite
 
 PassesOf = Callable[[int], Sequence[Pass]]
+Watch = Callable[[int, torch.Tensor, torch.Tensor], dict[str, float]]  # of step, images, labels
 
 
 def total_steps(source: DataSource, config: TrainConfig) -> int:
@@ -66,7 +68,8 @@ def train_supernet(
         horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
         sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
         passes = partial(_supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
-        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler).run()
+        watch = partial(step_conflict, space, supernet, sampler)
+        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler, watch=watch).run()
     return supernet
 
 
@@ -78,15 +81,25 @@ def train_network(
     seed: int,
     device: torch.device | None = None,
     folder: Path | None = None,
+    group: Group | None = None,
 ) -> None:
-    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels."""
+    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels.
+
+    With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and raises what that raises.
+    """
     device = device or torch.device("cpu")
     network.to(device).train()
     forward = partial(network, dropout=config.dropout, drop_connect=config.drop_connect)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        Training(
-            network, source, config, lambda step: [Pass("network", forward)], seed=seed, folder=folder, group=Alone(), device=device
-        ).run()
+        passes = [Pass("network", forward)]
+        Training(network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device).run()
+
+
+def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> nn.Module:
+    """A stand-alone network with weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "initialisation"))
+        return space.build_subnet(None, architecture)
 
 
 def _supernet_passes(
@@ -94,6 +107,7 @@ def _supernet_passes(
 ) -> list[Pass]:
     """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
 
+    Of a sampler that is `last_learns`, all subnets of a step teach the last, which is the smallest of its kind.
     A sampler whose subnets go `together` gets one pass, in which they share the images and are regularised alike.
     """
     drawn = sampler.sample(step)
@@ -101,14 +115,16 @@ def _supernet_passes(
         rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
         return [Pass("together", partial(forward_together, supernet, drawn, rates))]
     teaching = config.distillation and drawn[0].key == largest.key
+    last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
     passes = []
     for index, architecture in enumerate(drawn):
         is_biggest = architecture.key == largest.key
         name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
         drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
         forward = partial(_subnet_forward, supernet, architecture, drops)
-        learns = teaching and index > 0
-        passes.append(Pass(name, forward, teaches=teaching and index == 0, learns=learns, architecture=architecture))
+        teaches = (teaching and index == 0) or index < last
+        learns = (teaching and index > 0) or 0 < last == index
+        passes.append(Pass(name, forward, teaches=teaches, learns=learns, architecture=architecture))
     return passes
 
 
@@ -144,7 +160,9 @@ class Training:
         group: Group,
         device: torch.device,
         sampler: SubnetSampler | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch` measures conflict, where the recipe wants that."""
         self._module = module
         self._config = config
         self._passes = passes
@@ -153,6 +171,7 @@ class Training:
         self._group = group
         self._device = device
         self._sampler = sampler
+        self._watch = watch if config.conflict_every_steps and group.rank == 0 else None
         self._sampler_state = sampler.state() if sampler is not None else {}
         self._split: Split = source.open("train")
         self._steps_per_epoch = steps_per_epoch(source, config)
@@ -187,6 +206,8 @@ class Training:
         words = (step, self._group.rank, self._restarts)
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
         x_bchw, labels_b = self._batch(step, seed_for(self._seed, "augmentation", *words))
+        if self._watch is not None and step % self._config.conflict_every_steps == 0:
+            self._journal.note("conflict", self._watch(step, x_bchw, labels_b))
         passes = self._passes(step)
         losses = self._stepper.gradients(passes, x_bchw, labels_b)
         if all(math.isfinite(loss) for loss in losses):

@@ -21,8 +21,8 @@ class Pass:
     Attributes:
         name: Under which its loss is reported: "biggest", "random", "smallest", "network".
         forward: (b, c, h, w) -> (b, k) logits.
-        teaches: Its soft labels teach the passes after it.
-        learns: From the teacher's soft labels, or else from hard ones.
+        teaches: Its soft labels teach the passes after it; of several that teach, the mean of theirs does.
+        learns: From the teachers' soft labels, or else from hard ones.
         architecture: Whose loss it is, for the sampler; None where it is no single subnet's.
     """
 
@@ -54,28 +54,34 @@ class Stepper:
         self.optimizer: torch.optim.Optimizer
         if config.optimizer == "sgd":
             self.optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0)
+        elif config.optimizer == "adamw":
+            self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         else:
             self.optimizer = torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.9, momentum=config.momentum)
 
     def gradients(self, passes: Sequence[Pass], x_bchw: torch.Tensor, labels_b: torch.Tensor) -> list[float]:
         """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each pass, likewise averaged."""
         self.optimizer.zero_grad(set_to_none=True)
-        losses, teacher_bk = [], None
+        losses: list[torch.Tensor] = []
+        taught_bk: list[torch.Tensor] = []
         for one in passes:
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
                 logits_bk = one.forward(x_bchw)
-            if one.learns and teacher_bk is not None:
+            if one.learns and taught_bk:
+                teacher_bk = torch.stack(taught_bk).mean(dim=0)
                 loss = (adaptive_loss if self._config.divergence == "adaptive" else soft_loss)(logits_bk, teacher_bk)
             else:
                 loss = hard_loss(logits_bk, labels_b, self._config.label_smoothing)
             if one.teaches:
-                teacher_bk = soft_labels(logits_bk)
+                taught_bk.append(soft_labels(logits_bk))
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
         return self._reduce(torch.stack(losses))
 
     def step(self, learning_rate: float) -> None:
         """Changes the weights once by the gradients that are there."""
+        if self._config.adaptive_clip:
+            clip_adaptively(self._parameters, self._config.adaptive_clip)
         if self._config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm)
         for group in self.optimizer.param_groups:
@@ -98,3 +104,19 @@ class Stepper:
                 tensor.copy_(flat[offset : offset + tensor.numel()].view_as(tensor))
                 offset += tensor.numel()
         return [float(v) for v in losses.tolist()]
+
+
+def clip_adaptively(parameters: Sequence[nn.Parameter], factor: float, *, least_norm: float = 1e-3) -> None:
+    """Scales down, in place, the gradient of each unit whose norm exceeds `factor` norms of its weights (Brock et al. 2021, arXiv:2102.06171).
+
+    A unit is a row of a weight of two or more dimensions; a vector is one unit. Weights count with `least_norm` at least.
+    """
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        rows = (len(parameter), -1) if parameter.ndim > 1 else (1, -1)
+        weights, gradients = parameter.detach().reshape(rows), gradient.reshape(rows)
+        allowed = factor * weights.norm(dim=1).clamp(min=least_norm)
+        scale = (allowed / gradients.norm(dim=1).clamp(min=1e-6)).clamp(max=1.0)
+        gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)) if parameter.ndim > 1 else scale)

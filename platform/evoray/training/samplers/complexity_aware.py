@@ -21,7 +21,12 @@ class ComplexityAware:
     """`num_random` subnets of the step's level, at least one, then the level's floor.
 
     The released code moves the level once more where an epoch begins; this does not, so that it never jumps two rungs.
+
+    Attributes:
+        last_learns: Tells the training loop that the level's floor learns from the others.
     """
+
+    last_learns = True
 
     def __init__(self, space: SearchSpace, *, seed: int, num_random: int, levels: Levels | None = None) -> None:
         """`levels` are by default the space's own, or derived from its costs where it has none."""

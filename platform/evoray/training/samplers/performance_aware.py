@@ -32,6 +32,7 @@ class PerformanceAware:
 
     Attributes:
         banks: For each level its (choices, score) entries.
+        last_learns: As of the sampler that it wraps.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class PerformanceAware:
         if min(capacities) < 1:
             raise ValueError(f"banks need room for at least one subnet, got {capacities}")
         self._inner = inner
+        self.last_learns = bool(getattr(inner, "last_learns", False))
         self._space = space
         self._seed = seed
         self._horizon = horizon

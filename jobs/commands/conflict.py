@@ -1,0 +1,84 @@
+"""Trains a supernet with each of several subnet samplers and compares how far their gradients pull the same way."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from plotly.io import write_html
+from rich.console import Console
+from rich.table import Table
+
+import searchspaces
+from evoray import data
+from evoray.report.figures import conflict_figure
+from evoray.training import samplers
+from evoray.training.config import TrainConfig
+from evoray.training.loop import total_steps, train_supernet
+from jobs.supernet.composition import fitted
+from jobs.supernet.config import DataOptions
+from jobs.terminal.errors import user_input
+
+_MEASUREMENTS = 40  # over a training
+_QUARTERS = ("first quarter", "second", "third", "last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """Prints mean cosine similarities of gradients by quarters of the training: within a step, and between a step and the next."""
+
+    space: tyro.conf.Positional[str]
+    """NAME or NAME:PRESET, as `evoray spaces` lists them."""
+    samplers: tuple[str, ...] = ("uniform", "complexity_aware")
+    """Files of evoray.training.samplers."""
+    data: DataOptions = field(default_factory=DataOptions)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=5.0, checkpoint_every_seconds=1e9))
+    seed: int = 0
+    """Of all randomness."""
+    output: Path | None = None
+    """An HTML file for the curves."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = tyro.cli(_Options, args=arguments, prog="evoray conflict")
+    with user_input():
+        source = data.load(
+            options.data.name,
+            root=options.data.root,
+            image_size=options.data.image_size,
+            limit=options.data.limit,
+            download=options.data.download,
+        )
+        space = fitted(searchspaces.load(options.space), source)
+        every = max(1, total_steps(source, options.train) // _MEASUREMENTS)
+        config = replace(options.train, log_every_steps=1, conflict_every_steps=options.train.conflict_every_steps or every)
+        for name in options.samplers:
+            samplers.load(name, space, seed=options.seed, num_random=config.num_random)
+        if options.output is not None and not options.output.resolve().parent.is_dir():
+            raise FileNotFoundError(f"{options.output} cannot be written: its folder does not exist")
+    journals: dict[str, list[dict[str, Any]]] = {}
+    console = Console()
+    for name in options.samplers:
+        with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
+            train_supernet(space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder))
+            journals[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+    console.print(_table(journals))
+    if options.output is not None:
+        write_html(conflict_figure(journals), options.output, include_plotlyjs=True)
+        console.print(f"curves: {options.output}", highlight=False, soft_wrap=True)
+
+
+def _table(journals: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    table = Table("sampler", "steps", *_QUARTERS, title="cosine similarity of gradients")
+    for name, lines in journals.items():
+        noted = [line["conflict"] for line in lines if "conflict" in line]
+        for kind in ("within", "between"):
+            parts = np.array_split(np.array([c.get(kind, np.nan) for c in noted]), len(_QUARTERS))
+            table.add_row(name, kind, *(f"{np.nanmean(part):+.3f}" if np.isfinite(part).any() else "" for part in parts))
+    return table
