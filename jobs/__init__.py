@@ -1,7 +1,10 @@
 """Programs that compose spaces, data, objectives, training and search. Each file here is a job: `evoray run NAME`.
 
-A job module offers `PRESETS`, functions by name that return a configuration (the first is the default), and `main()`.
-`commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `terminal/` what people see.
+A job module offers `PRESETS`, functions by name that return a configuration (the first is the default), and `main()`; `PIPELINE` names the
+module that carries it out, where that is not `jobs.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
+`compose`, `job_of`, `config_of`, `carry_out`; and `taken_away` and `probing` for the commands export and trust.
+`commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `cosearch/` what searches networks
+with the chip that runs them, `terminal/` what people see.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from types import ModuleType
 
 from searchspaces.base import nearest
 
-_NOT_JOBS = {"cli", "commands", "supernet", "terminal"}
+_NOT_JOBS = {"cli", "commands", "cosearch", "supernet", "terminal"}
 
 
 def names() -> list[str]:
@@ -29,3 +32,12 @@ def load(name: str) -> ModuleType:
     if name not in names():
         raise ValueError(f"no job {name!r}; {nearest(name, names())}")
     return importlib.import_module(f"jobs.{name}")
+
+
+def pipeline(name: str) -> ModuleType:
+    """The module that carries a job out.
+
+    Raises:
+        ValueError: There is no such job.
+    """
+    return importlib.import_module(getattr(load(name), "PIPELINE", "jobs.supernet.pipeline"))

@@ -10,9 +10,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+import jobs
 from evoray.run_folder import RunFolder
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
 from jobs.terminal.errors import user_input
 
 
@@ -29,7 +28,8 @@ def resume(run: Annotated[Path, tyro.conf.Positional], /) -> None:
     with ExitStack() as stack:
         with user_input():
             folder = RunFolder.open(run)
+            pipeline = jobs.pipeline(folder.job()["job"])
             config = pipeline.config_of(folder)
-            compose(config)
+            pipeline.compose(config)
             stack.enter_context(folder.writing())
         pipeline.carry_out(folder, config, Console())

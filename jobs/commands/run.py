@@ -9,9 +9,6 @@ from rich.console import Console
 
 import jobs
 from evoray.run_folder import RunFolder
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
-from jobs.supernet.config import SupernetSearch
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse
 from searchspaces.base import nearest
@@ -35,8 +32,9 @@ def run(job: str, arguments: Sequence[str]) -> None:
             raise ValueError(f"job {job!r} has no preset {preset!r}; {nearest(preset, presets)}")
         default = presets[preset]()
         about = f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a folder that does not exist yet)."
-        config = parse(SupernetSearch, default, words, prog=f"evoray run {job}", description=about)
-        composition = compose(config)
+        pipeline = jobs.pipeline(job)
+        config = parse(pipeline.CONFIG, default, words, prog=f"evoray run {job}", description=about)
+        composition = pipeline.compose(config)
         path = Path(own["--run-dir"]) if own["--run-dir"] else _free_folder(Path("runs"), job)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)

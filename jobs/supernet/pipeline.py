@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -36,9 +32,9 @@ from evoray.training.loop import total_steps
 from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
-from jobs.terminal.progress import PhaseProgress, phase
+from jobs.terminal.progress import phase, tailing, timed
 
-_POLL_SECONDS = 0.5
+CONFIG = SupernetSearch
 _CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
 
 
@@ -106,7 +102,7 @@ def finish(folder: RunFolder, console: Console) -> None:
 def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Console) -> None:
     options = config.cluster
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
-    with _timed(folder, "train"), phase(console, "training", total_steps(composition.source, config.train)) as bar, _tailing(folder, bar):
+    with timed(folder, "train"), phase(console, "training", total_steps(composition.source, config.train)) as bar, tailing(folder.metrics, bar):
         train_on_ray(
             composition.space,
             composition.source,
@@ -153,7 +149,7 @@ def _evolve(
     used = HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs)) if search.rungs > 1 else evaluator
     metrics = SearchMetrics()
     try:
-        with _timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
+        with timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
 
             def show(progress: Progress) -> None:
                 metrics.update(progress)
@@ -186,7 +182,7 @@ def _compare(
     columns = schema(problem.value_names, problem.measured_names)
     try:
         with (
-            _timed(folder, "baseline"),
+            timed(folder, "baseline"),
             phase(console, "random", search.evaluations) as bar,
             FolderLedger(folder.baseline, columns) as ledger,
         ):
@@ -207,40 +203,3 @@ def _compare(
 def _search_note(progress: Progress) -> str:
     failed = f", {progress.failed} failed" if progress.failed else ""
     return f"generation {progress.generation}, front of {progress.front_size}{failed}"
-
-
-@contextmanager
-def _timed(folder: RunFolder, name: str) -> Iterator[None]:
-    start = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # a full disk has shown itself already, and better
-            folder.add_phase(name, time.monotonic() - start)
-        raise
-    folder.add_phase(name, time.monotonic() - start)
-
-
-@contextmanager
-def _tailing(folder: RunFolder, bar: PhaseProgress) -> Iterator[None]:
-    """Shows the newest line of the training metrics while the block runs."""
-    stop = threading.Event()
-
-    def tail() -> None:
-        while not stop.wait(_POLL_SECONDS):
-            show()
-
-    def show() -> None:
-        lines = folder.metrics()
-        if lines:
-            losses = "  ".join(f"{name} {loss:.2f}" for name, loss in lines[-1]["loss"].items())
-            bar.update(lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s")
-
-    thread = threading.Thread(target=tail, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    show()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from evoray.run_folder import RunFolder
+
 _LINE_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 
 class PhaseProgress:
@@ -44,3 +49,41 @@ def phase(console: Console, name: str, total: int) -> Iterator[PhaseProgress]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         yield PhaseProgress(console, bars, name, total)
+
+
+@contextmanager
+def timed(folder: RunFolder, name: str) -> Iterator[None]:
+    """Adds the seconds of the block to a phase of the run."""
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # a full disk has shown itself already, and better
+            folder.add_phase(name, time.monotonic() - start)
+        raise
+    folder.add_phase(name, time.monotonic() - start)
+
+
+@contextmanager
+def tailing(metrics: Callable[[], list[dict[str, Any]]], bar: PhaseProgress) -> Iterator[None]:  # Any: JSON
+    """Shows the newest line of the training metrics while the block runs."""
+    stop = threading.Event()
+
+    def tail() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            show()
+
+    def show() -> None:
+        lines = metrics()
+        if lines:
+            losses = "  ".join(f"{name} {loss:.2f}" for name, loss in lines[-1]["loss"].items())
+            bar.update(lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s")
+
+    thread = threading.Thread(target=tail, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    show()
