@@ -102,7 +102,11 @@ def finish(folder: RunFolder, console: Console) -> None:
 def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Console) -> None:
     options = config.cluster
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
-    with timed(folder, "train"), phase(console, "training", total_steps(composition.source, config.train)) as bar, tailing(folder.metrics, bar):
+    with (
+        timed(folder, "train"),
+        phase(console, "training", total_steps(composition.source, config.train)) as bar,
+        tailing(folder.metrics, bar),
+    ):
         train_on_ray(
             composition.space,
             composition.source,

@@ -7,6 +7,8 @@ baseline/part-*.parquet  random search with the same number of evaluations, when
 shards/generation-*.json searcher states and counters at each barrier
 phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
 front.parquet            the Pareto front, the ledger's columns
+chip.json                of a search of networks and chip: the design handed over
+comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
 """
@@ -108,11 +110,30 @@ class RunFolder:
         """job.json."""
         return _read_object(self.path / "job.json")
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out."""
-        file = self.supernet / "metrics.jsonl"
+    def metrics(self, place: Path | None = None) -> list[dict[str, Any]]:
+        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out.
+
+        `place` is another training's folder. Where a run has several supernets, all of their lines, with the loss named "TASK LOSS".
+        """
+        own = sorted(self.supernet.glob("*/metrics.jsonl")) if place is None else []
+        if own:
+            return [
+                {**line, "loss": {f"{file.parent.name} {name}": loss for name, loss in line["loss"].items()}}
+                for file in own
+                for line in self.metrics(file.parent)
+            ]
+        file = (place or self.supernet) / "metrics.jsonl"
         lines = file.read_text().split("\n")[:-1] if file.is_file() else []
         return [json.loads(line) for line in lines]
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
+        found = [_read_object(file) for file in sorted((self.path / "comparison").glob("*/outcome.json"))]
+        return sorted(found, key=lambda outcome: outcome["method"] != "evolution")
+
+    def chip(self) -> dict[str, Any] | None:
+        """chip.json, the design that a co-search hands over, or None."""
+        return _read_object(self.path / "chip.json", missing={}) or None
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase that has ended."""
