@@ -32,8 +32,10 @@ def described(study: Study, row: Choices, values: Mapping[str, float]) -> dict[s
     constants = model.constants
     split = {
         "MACs": macs * constants.mac_energy,
-        "on-chip memory and wires": np.maximum(prices.energy - macs * constants.mac_energy, 0.0),
+        "registers": (prices.traffic["l1_read"] + prices.traffic["l1_write"]) * constants.l1_energy,
+        "DRAM": prices.traffic["dram"] * constants.dram_energy,
     }
+    split["buffer"] = np.maximum(prices.energy - sum(split.values()), 0.0)
     listed = [
         {
             "task": labels[int(layers["task"][column])],

@@ -97,7 +97,7 @@ def nas_then_asic(study: Study, budget: Budget) -> Outcome:
     problem = study.networks_problem()
     searcher = searchers.load("constrained", problem, seed=budget.seed, population=budget.population)
     records, num_networks = _search(study, "nas then asic", problem, searcher, budget)
-    chosen = int(np.nan_to_num(records.values[ACCURACY], nan=-np.inf).argmax())
+    chosen = int(np.lexsort((records.keys, -np.nan_to_num(records.values[ACCURACY], nan=-np.inf)))[0])
     rows = study.designs(records.choices[[chosen]], drawn_chips(study, MONTE_CARLO, generator_for(budget.seed, "monte carlo")))
     costs = study.costs(rows)
     best = int(np.lexsort((study.burden(costs), study.violations(costs)))[0])

@@ -110,11 +110,11 @@ class Study:
         return np.asarray(sum(shares), dtype=np.float64)
 
     def best(self, records: Records) -> int | None:
-        """Row of the most accurate design that meets the specs (the least burden among equals), else of the one nearest to them."""
+        """Row of the most accurate design that meets the specs (the least burden among equals, then the key), else of the one nearest to them."""
         ok = np.flatnonzero(records.status == Status.OK.code)
         if not len(ok):
             return None
         known = records.take(ok)
         costs = {name: known.values[name] for name in COSTS}
-        order = np.lexsort((self.burden(costs), -known.values[ACCURACY], known.violations))
+        order = np.lexsort((known.keys, self.burden(costs), -known.values[ACCURACY], known.violations))
         return int(ok[order[0]])

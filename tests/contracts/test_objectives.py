@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import re
 import tempfile
@@ -17,6 +18,7 @@ import searchspaces
 from evoray import data
 from evoray.training.calibration import Calibration
 from evoray.training.gan.calibration import LatentCalibration
+from objectives.accuracy import Accuracy
 from objectives.base import Candidate, Goal, MeasurementError, Needs
 from objectives.inception.extractors import Features
 from objectives.latency_table import LatencyTable
@@ -27,7 +29,10 @@ CLASSIFIERS: Any = searchspaces.load("bignas:digits")
 GENERATORS: Any = searchspaces.load("eagan:generator-digits")
 SOURCE = data.load("digits", limit=100)
 SMALL = data.load("digits", image_size=16, limit=100)
-SPACES = {"inception": GENERATORS}  # whose candidates an objective measures; classifiers for the others
+TASKS: Any = searchspaces.load("nasaic:digits")
+STROKES = data.load("strokes", limit=100)
+SEGMENTERS = dataclasses.replace(TASKS.networks["strokes"], out_channels=2)
+SPACES = {"inception": GENERATORS, "iou": SEGMENTERS, "tasks": TASKS}  # whose candidates an objective measures; classifiers for the others
 
 
 class Echo:
@@ -55,6 +60,8 @@ def table_file() -> Path:
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "accuracy": (SOURCE, Calibration(source=SOURCE, num_images=64, batch_size=32)),
     "latency": (SOURCE.image_shape,),
+    "iou": (STROKES, Calibration(source=STROKES, num_images=64, batch_size=32)),
+    "tasks": (TASKS, "digit", Accuracy(SMALL, None)),
     "complexity": (CLASSIFIERS,),
     "asic": (CLASSIFIERS,),
     "latency_table": (CLASSIFIERS, table_file()),

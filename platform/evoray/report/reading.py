@@ -30,6 +30,8 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
+        chip: chip.json, the design of a search of networks and chip, or None.
+        comparison: What other methods found, the search itself first.
     """
 
     name: str
@@ -40,6 +42,8 @@ class RunView:
     statistics: Mapping[str, Any]
     phases: Mapping[str, float]
     trust: Mapping[str, Any] | None
+    chip: Mapping[str, Any] | None = None
+    comparison: Sequence[Mapping[str, Any]] = ()
 
     @property
     def values(self) -> Sequence[Mapping[str, Any]]:
@@ -95,6 +99,8 @@ def read_run(folder: RunFolder) -> RunView:
         statistics=statistics,
         phases=folder.phases(),
         trust=folder.trust(),
+        chip=folder.chip(),
+        comparison=folder.comparison(),
     )
 
 
