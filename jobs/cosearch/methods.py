@@ -138,7 +138,7 @@ METHODS: Mapping[str, Callable[[Study, Budget], Outcome]] = {
 def exact_searcher(study: Study, problem: Problem, name: str, seed: int, population: int) -> Refined:
     """A searcher whose network tuples get their best chips."""
     own = searchers.load(name, problem, seed=seed, population=population)
-    return Refined(problem, own, ChipSearch(study.model, study.specs, most_priced=1024), operator="best chips")
+    return Refined(problem, own, ChipSearch(study.model, study.specs, most_priced=512), operator="best chips")
 
 
 def drawn_chips(study: Study, count: int, rng: np.random.Generator) -> Choices:

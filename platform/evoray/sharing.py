@@ -43,7 +43,11 @@ class SharingEvaluator:
 
     def num_subjects(self, records: Records) -> int:
         """How many of these records' values had to be measured on their own, had nothing been known."""
-        return len({self._subjects(Architecture(self._space, record.choices, record.key)) for record in records})
+        return len(self.subjects(records))
+
+    def subjects(self, records: Records) -> set[Subjects]:
+        """What these records' values depend on."""
+        return {self._subjects(Architecture(self._space, record.choices, record.key)) for record in records}
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         """Raises ValueError for a share below 1: parts of a measurement are not shared."""
