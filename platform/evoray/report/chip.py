@@ -36,12 +36,12 @@ def block_diagram(design: Design) -> str:
     bandwidth = sum(slot["bandwidth"] for slot in slots)
     parts.append(_box(20, 22, _WIDTH - 40, 44, "chip-buffer"))
     budget = design["budget"]
-    words = f"global buffer and network: {bandwidth} of {budget['bandwidth']} words a cycle"
+    used = sum(slot["pes"] for slot in slots)
+    words = f"global buffer and network: {bandwidth} of {budget['bandwidth']} words a cycle for {used:,} of {budget['pes']:,} units"
     parts.append(_text(_WIDTH / 2, 49, words, "middle"))
     for index, slot in enumerate(slots):
         left = 20 + index * (width + _GAP)
         parts += _sub_accelerator(left, width, slot, COLOURS[index % len(COLOURS)], budget)
-    used = sum(slot["pes"] for slot in slots)
     label = html.escape(f"chip of {len(slots)} sub-accelerators with {used} of {budget['pes']} units")
     height = _BOX_TOP + _BOX_HEIGHT + 30
     return f'<div class="scroll"><svg class="chip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">{"".join(parts)}</svg></div>'
