@@ -93,7 +93,7 @@ def probing(folder: RunFolder, config: CoSearch, probes: int) -> Any:
     Raises:
         ValueError: Always.
     """
-    raise ValueError(f"run {folder.path} trained a supernet for each of several tasks; trust knows runs with one supernet")
+    raise ValueError(f"run {folder.path} trained a supernet for each of several tasks; trust knows runs of one network")
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
