@@ -4,7 +4,7 @@ A job module offers `PRESETS`, functions by name that return a configuration (th
 module that carries it out, where that is not `jobs.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
 `compose`, `job_of`, `config_of`, `carry_out`; and `taken_away` and `probing` for the commands export and trust.
 `commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `gan/` what finds generators and
-discriminators, `terminal/` what people see.
+discriminators, `cosearch/` what searches networks with the chip that runs them, `terminal/` what people see.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import ModuleType
 
 from searchspaces.base import nearest
 
-_NOT_JOBS = {"cli", "commands", "gan", "supernet", "terminal"}
+_NOT_JOBS = {"cli", "commands", "cosearch", "gan", "supernet", "terminal"}
 
 
 def names() -> list[str]:
