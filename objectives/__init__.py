@@ -11,10 +11,12 @@ from types import ModuleType
 
 from searchspaces.base import nearest
 
+_NOT_OBJECTIVES = {"base", "labelled"}
+
 
 def names() -> list[str]:
     """The objective modules that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_OBJECTIVES)
 
 
 def load(name: str) -> ModuleType:

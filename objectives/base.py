@@ -5,7 +5,7 @@ An objective imports nothing of the platform: data and recalibration are handed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -121,6 +121,24 @@ class PartlyMeasurable(Protocol):
 
     def measure_part(self, candidate: Candidate, share: float) -> float:
         """As `Objective.measure`, on this share (0 to 1) of what it looks at; a larger share contains a smaller one."""
+        ...
+
+
+@runtime_checkable
+class DependsOnPart(Protocol):
+    """An objective whose value depends on a part of the candidate alone, such as one network of several on a chip."""
+
+    def subject(self, architecture: Architecture) -> str:
+        """Text id of that part; candidates with equal ones have the same value, also under other objectives of the same subjects."""
+        ...
+
+
+@runtime_checkable
+class Combined(Protocol):
+    """An objective that is computed from others' values, so that nothing is measured for it."""
+
+    def combine(self, values: Mapping[str, float]) -> float:
+        """Its value, from the measured values by name."""
         ...
 
 

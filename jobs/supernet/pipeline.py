@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from evoray import provenance, selection
@@ -68,7 +68,13 @@ def config_of(folder: RunFolder) -> SupernetSearch:
         )
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
-    return _CONFIG.validate_python(job["config"])
+    try:
+        return _CONFIG.validate_python(job["config"])
+    except ValidationError:
+        raise ValueError(
+            f"the configuration of run {folder.path}, of job {job.get('job')!r}, is none of a supernet search: this command knows runs of "
+            "one network"
+        ) from None
 
 
 def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:

@@ -25,7 +25,7 @@ from searchspaces.base import Architecture, Choices, SearchSpace, architectures,
 
 Metric = Literal["latency", "energy", "area"]
 Slots = Sequence[tuple[str, int, float]]  # (template, units, bandwidth) of each sub-accelerator
-_LAYER = ("type", "K", "C", "R", "S", "OY", "OX", "stride", "count")
+LAYER = ("type", "K", "C", "R", "S", "OY", "OX", "stride", "count")
 
 
 @runtime_checkable
@@ -87,7 +87,7 @@ def chip_costs(
         row, column = np.nonzero(count[rows] > 0)
         at = rows[row]
         machine = {name: np.asarray(chips[name])[:, slot] for name in ("template", "pes", "noc_bw_elem_per_cycle")}
-        table = {name: np.asarray(layers[name])[at, column] for name in _LAYER}
+        table = {name: np.asarray(layers[name])[at, column] for name in LAYER}
         scope = np.full(len(at), noc_scope)
         prices = price(table, {name: values[at] for name, values in machine.items()} | {"noc_scope": scope}, constants=constants)
         latency[at, slot, column], energy[at, slot, column] = prices.cycles, prices.energy
@@ -107,6 +107,7 @@ class ChipModel:
         noc_scope: Which networks the bandwidth limits: "top", or "all" as NASAIC's tool does.
         latency_limit: Cycles within which energy is minimised.
         image: (channels, height, width) where the space says nothing of its inputs.
+        num_priced: Designs that were priced and mapped so far, repeats included.
     """
 
     space: SearchSpace
@@ -115,6 +116,7 @@ class ChipModel:
     noc_scope: str = "all"
     latency_limit: float = np.inf
     image: tuple[int, int, int] = (3, 32, 32)
+    num_priced: int = 0
     _lowered: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict, repr=False)
     _last: tuple[bytes, Costs] | None = field(default=None, repr=False)
 
@@ -122,14 +124,23 @@ class ChipModel:
         """(n, g) canonical choices -> what their networks cost on their chips, or on the fixed one."""
         key = np.ascontiguousarray(choices).tobytes()
         if self._last is None or self._last[0] != key:
-            parts = self.space.split(choices) if isinstance(self.space, Joint) else [(self.space, choices)]
-            layers = _beside([self._layers(part, own) for part, own in parts if hasattr(part, "build_subnet")])
-            chips = next((part.chips(own) for part, own in parts if isinstance(part, KnowsChips)), None)
-            if chips is None:
-                chips = self._fixed(len(choices))
+            layers, chips = self.layers(choices), self.chips(choices)
             found = chip_costs(layers, chips, constants=self.constants, noc_scope=self.noc_scope, limit=self.latency_limit)
+            self.num_priced += len(choices)
             self._last = (key, found)
         return self._last[1]
+
+    def layers(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
+        """(n, g) canonical choices -> the layers of all their networks, columns as `KnowsLayers` says, tasks numbered in order."""
+        return _beside([self._layers(part, own) for part, own in self._parts(choices) if hasattr(part, "build_subnet")])
+
+    def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
+        """(n, g) canonical choices -> their chips, columns as `KnowsChips` says, or the fixed one for all."""
+        found = next((part.chips(own) for part, own in self._parts(choices) if isinstance(part, KnowsChips)), None)
+        return self._fixed(len(choices)) if found is None else found
+
+    def _parts(self, choices: Choices) -> Sequence[tuple[Any, Choices]]:
+        return self.space.split(choices) if isinstance(self.space, Joint) else [(self.space, choices)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_lowered": {}, "_last": None}
@@ -145,10 +156,10 @@ class ChipModel:
         tables = [self._table(space, architecture) for architecture in architectures(space, choices)]
         length = max((len(table["K"]) for table in tables), default=1)
         padded: dict[str, NDArray[Any]] = {"type": np.full((len(tables), length), "CONV", dtype="<U6")}
-        padded |= {name: np.ones((len(tables), length), dtype=np.int64) for name in _LAYER[1:-1]}
+        padded |= {name: np.ones((len(tables), length), dtype=np.int64) for name in LAYER[1:-1]}
         padded["count"] = np.zeros((len(tables), length), dtype=np.int64)
         for row, table in enumerate(tables):
-            for name in _LAYER:
+            for name in LAYER:
                 padded[name][row, : len(table["K"])] = table[name]
         return padded | {"task": np.zeros(length, dtype=np.int64)}
 
@@ -164,7 +175,7 @@ class ChipModel:
 
 def _beside(tables: Sequence[Mapping[str, NDArray[Any]]]) -> Mapping[str, NDArray[Any]]:
     """The layers of several networks in one row, tasks numbered on."""
-    joined: dict[str, NDArray[Any]] = {name: np.concatenate([table[name] for table in tables], axis=1) for name in _LAYER}
+    joined: dict[str, NDArray[Any]] = {name: np.concatenate([table[name] for table in tables], axis=1) for name in LAYER}
     tasks, following = [], 0
     for table in tables:
         tasks.append(table["task"] + following)
@@ -211,7 +222,7 @@ def build(
         chosen = sets.load(constants) if isinstance(constants, str) else constants
         model = ChipModel(space, tuple(slots), chosen, noc_scope, latency_limit, image)
         price(
-            {"type": ["CONV"] * len(slots)} | dict.fromkeys(_LAYER[1:-1], [1] * len(slots)), _checkable(slots, noc_scope), constants=chosen
+            {"type": ["CONV"] * len(slots)} | dict.fromkeys(LAYER[1:-1], [1] * len(slots)), _checkable(slots, noc_scope), constants=chosen
         )
     return ChipCost(model, metric)
 

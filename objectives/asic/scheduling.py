@@ -22,7 +22,8 @@ def list_schedule(latency: Floats, first: Ints, assignment: Ints, start: Floats)
     """Fills the start of every layer, returns the makespan.
 
     A sub-accelerator that is free takes, of the layers that are ready for it, the one with the longest remaining chain (ties: the
-    earlier task). It never waits for a layer that is not ready yet.
+    earlier task). It never waits for a layer that is not ready yet. A layer without cycles is one that a padded table lacks: it takes
+    no sub-accelerator and waits for none.
     """
     num_tasks, units = len(first) - 1, latency.shape[0]
     free, ready, remaining = np.zeros(units), np.zeros(num_tasks), np.zeros(num_tasks)
@@ -36,14 +37,16 @@ def list_schedule(latency: Floats, first: Ints, assignment: Ints, start: Floats)
         for task in range(num_tasks):
             if at[task] == first[task + 1]:
                 continue
-            begins = max(ready[task], free[assignment[at[task]]])
+            unit = assignment[at[task]]
+            begins = max(ready[task], free[unit]) if latency[unit, at[task]] > 0.0 else ready[task]
             if begins < earliest or (begins == earliest and (chosen < 0 or remaining[task] > remaining[chosen])):
                 chosen, earliest = task, begins
         layer = at[chosen]
         unit = assignment[layer]
         start[layer] = earliest
         ends = earliest + latency[unit, layer]
-        free[unit] = ends
+        if latency[unit, layer] > 0.0:
+            free[unit] = ends
         ready[chosen] = ends
         remaining[chosen] -= latency[unit, layer]
         at[chosen] += 1

@@ -114,6 +114,11 @@ class Intake:
         """Of networks that have one."""
         return self._ledger.take(self._ledger.rows(keys))
 
+    def counted(self) -> Records:
+        """Those that count towards the budget, in the ledger's order."""
+        rows = self._ledger.rows(np.array(sorted(self._counted), dtype=np.bytes_)) if self._counted else np.zeros(0, dtype=np.int64)
+        return self._ledger.take(np.sort(rows[rows >= 0]))
+
     def resume(self, ended: Records, waiting: Proposals | None, num_known: int) -> None:
         """Goes back to where these had ended and those were waiting."""
         self._counted = set(ended.keys.tolist())

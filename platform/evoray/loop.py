@@ -38,10 +38,12 @@ class Search:
         reuse: Records | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         first_generation: int = 0,
+        spent: Callable[[Records], bool] | None = None,
     ) -> None:
         """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger that need not be measured again.
 
-        `first_generation` is the number of the first one, in records.
+        `first_generation` is the number of the first one, in records. `spent` says of the records that count, at each barrier, whether a
+        budget other than their number is used up.
         """
         self._problem = problem
         self._shards = shards
@@ -51,6 +53,7 @@ class Search:
         self._snapshots = Snapshots(snapshots)
         self._intake = Intake(problem, ledger, reuse)
         self._on_progress = on_progress
+        self._spent = spent
         self._front = FrontCounter(problem)
         self._generation = first_generation
 
@@ -63,7 +66,7 @@ class Search:
         """
         self._snapshots.restore(self._shards, self._take)
         barren = 0
-        while self._intake.num_counted < self._schedule.evaluations and barren < _BARREN_GENERATIONS:
+        while self._intake.num_counted < self._schedule.evaluations and barren < _BARREN_GENERATIONS and not self._is_spent():
             before = self._intake.num_counted
             proposals: list[Proposals] = self._shards.call("propose", [(n,) for n in self._shares()])
             if not any(map(len, proposals)):
@@ -75,11 +78,14 @@ class Search:
                 self._save()
             barren = barren + 1 if self._intake.num_counted == before else 0
         self._save()
-        if self._intake.num_counted < self._schedule.evaluations:
+        if self._intake.num_counted < self._schedule.evaluations and not self._is_spent():
             _log.warning(
                 "the searcher found no new networks after %d of %d evaluations", self._intake.num_counted, self._schedule.evaluations
             )
         self._intake.check_measured()
+
+    def _is_spent(self) -> bool:
+        return self._spent is not None and self._spent(self._intake.counted())
 
     def _shares(self) -> list[int]:
         left = self._schedule.evaluations - self._intake.num_counted

@@ -10,6 +10,8 @@ front.parquet            the Pareto front, the ledger's columns
 NAME/                    a run of several stages: each stage's own run folder, which also has rounds/NNN/part-*.parquet (a ledger a round)
 collapses.json           generators that were seen to collapse in training
 pictures/                images that the report shows, with pictures.json, when the job makes some
+chip.json                of a search of networks and chip: the design handed over
+comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
 """
@@ -140,8 +142,25 @@ class RunFolder:
         return begun if names else [self]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out."""
-        return read_metrics(self.supernet)
+        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out.
+
+        Where a run has several supernets, all of their lines, with the loss named "TASK LOSS".
+        """
+        several = sorted(file.parent for file in self.supernet.glob("*/metrics.jsonl"))
+        return read_metrics(self.supernet) + [
+            {**line, "loss": {f"{place.name} {name}": loss for name, loss in line["loss"].items()}}
+            for place in several
+            for line in read_metrics(place)
+        ]
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
+        found = [_read_object(file) for file in sorted((self.path / "comparison").glob("*/outcome.json"))]
+        return sorted(found, key=lambda outcome: outcome["method"] != "evolution")
+
+    def chip(self) -> dict[str, Any] | None:
+        """chip.json, the design that a co-search hands over, or None."""
+        return _read_object(self.path / "chip.json", missing={}) or None
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase that has ended."""

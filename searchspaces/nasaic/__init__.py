@@ -2,7 +2,7 @@
 
 "w1" is CIFAR-10 with nuclei segmentation, "w2" CIFAR-10 with STL-10, "w3" CIFAR-10 twice, each with a chip of two sub-accelerators;
 "cifar10", "stl10" and "nuclei" are their networks alone; "digits" is a workload of a classifier, a segmenter and a chip for small
-images.
+images, "digit-pair" one of two classifiers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ PRESETS: dict[str, SearchSpace] = {
     "nuclei": _NUCLEI,
     "digits": Product(
         name="nasaic:digits", labels=("digit", "strokes", "chip"), parts=(_DIGIT, _STROKES, _CHIP), in_channels=1, image_size=16
+    ),
+    "digit-pair": Product(
+        name="nasaic:digit-pair", labels=("first", "second", "chip"), parts=(_DIGIT, _DIGIT, _CHIP), in_channels=1, image_size=16
     ),
 }
 

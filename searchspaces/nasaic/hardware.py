@@ -43,6 +43,7 @@ class Hardware:
         unit_step: Grid of the units.
         most_bandwidth: Words a cycle of all slots together.
         bandwidth_step: Grid of the bandwidth.
+        same_dataflow: Whether all slots have the first one's dataflow (a homogeneous chip).
     """
 
     name: str = "chip"
@@ -51,6 +52,7 @@ class Hardware:
     unit_step: int = 32
     most_bandwidth: int = 64
     bandwidth_step: int = 8
+    same_dataflow: bool = False
 
     def __post_init__(self) -> None:
         if self.num_slots < 1 or self.most_units < self.unit_step or self.most_bandwidth < self.bandwidth_step:
@@ -80,23 +82,38 @@ class Hardware:
         """(n, g) -> within the budgets, slots in their places; a chip that is legal stays as it is.
 
         Units beyond the budget are scaled down together and rounded down to the grid, bandwidth likewise; a slot that lacks any of the
-        three is empty; a chip without a slot gets the smallest dla.
+        three is empty; a chip without a slot gets the smallest dla. A homogeneous chip takes the dataflow of its first used slot.
         """
         last = np.array([len(gene.options) - 1 for gene in self.genes], dtype=np.int16)
         slots = np.clip(np.asarray(choices), 0, last).astype(np.int64).reshape(-1, self.num_slots, 3)
         _clear(slots)
-        for column, budget in ((1, self.most_units // self.unit_step), (2, self.most_bandwidth // self.bandwidth_step)):
+        for column, budget in zip((1, 2), self.budgets, strict=True):
             total = slots[:, :, column].sum(axis=1, keepdims=True)
             slots[:, :, column] = np.where(total > budget, slots[:, :, column] * budget // np.maximum(total, 1), slots[:, :, column])
             _clear(slots)
         slots[~slots.any(axis=(1, 2)), 0] = 1
-        return slots.reshape(len(slots), -1).astype(np.int16)
+        if self.same_dataflow:
+            used = slots[:, :, 0] > 0
+            first = slots[np.arange(len(slots)), used.argmax(axis=1), 0]
+            slots[:, :, 0] = np.where(used, first[:, None], 0)
+        return slots.reshape(len(slots), 3 * self.num_slots).astype(np.int16)
 
     def canonical(self, choices: Choices) -> Choices:
         """(n, g) legal -> slots sorted by dataflow, units, bandwidth: their order builds the same chip."""
         slots = np.asarray(choices, dtype=np.int16).reshape(-1, self.num_slots, 3)
         order = np.lexsort((slots[:, :, 2], slots[:, :, 1], slots[:, :, 0]), axis=1)
-        return np.take_along_axis(slots, order[:, :, None], axis=1).reshape(len(slots), -1)
+        return np.take_along_axis(slots, order[:, :, None], axis=1).reshape(len(slots), 3 * self.num_slots)
+
+    @property
+    def budgets(self) -> tuple[int, int]:
+        """Units and bandwidth of all slots together, in steps of their grids: the sum of the option indices may not be above."""
+        return self.most_units // self.unit_step, self.most_bandwidth // self.bandwidth_step
+
+    def singles(self) -> Choices:
+        """(s, 3) dataflow, units and bandwidth, as option indices, of every slot that is not empty."""
+        units, bandwidth = self.budgets
+        grid = np.meshgrid(np.arange(1, len(DATAFLOWS)), np.arange(1, units + 1), np.arange(1, bandwidth + 1), indexing="ij")
+        return np.stack(grid, axis=-1).reshape(-1, 3).astype(np.int16)
 
     def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
         """(n, g) -> template, pes, noc_bw_elem_per_cycle, (n, slots) each; pes 0 where a slot is empty."""

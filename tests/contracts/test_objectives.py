@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import pickle
 import re
 import tempfile
@@ -19,6 +21,7 @@ from evoray.training.calibration import Calibration
 from evoray.training.gan.calibration import LatentCalibration
 from objectives.base import Candidate, Goal, MeasurementError, Needs
 from objectives.inception.extractors import Features
+from objectives.iou import IntersectionOverUnion
 from objectives.latency_table import LatencyTable
 from objectives.latency_table.table import Smooth
 from searchspaces.base import biggest, smallest
@@ -27,7 +30,10 @@ CLASSIFIERS: Any = searchspaces.load("bignas:digits")
 GENERATORS: Any = searchspaces.load("eagan:generator-digits")
 SOURCE = data.load("digits", limit=100)
 SMALL = data.load("digits", image_size=16, limit=100)
-SPACES = {"inception": GENERATORS}  # whose candidates an objective measures; classifiers for the others
+TASKS: Any = searchspaces.load("nasaic:digits")
+STROKES = data.load("strokes", limit=100)
+SEGMENTERS = dataclasses.replace(TASKS.networks["strokes"], out_channels=2)
+SPACES = {"inception": GENERATORS, "iou": SEGMENTERS, "tasks": TASKS}  # whose candidates an objective measures; classifiers for the others
 
 
 class Echo:
@@ -55,6 +61,8 @@ def table_file() -> Path:
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "accuracy": (SOURCE, Calibration(source=SOURCE, num_images=64, batch_size=32)),
     "latency": (SOURCE.image_shape,),
+    "iou": (STROKES, Calibration(source=STROKES, num_images=64, batch_size=32)),
+    "tasks": (TASKS, "strokes", IntersectionOverUnion(STROKES, None)),
     "complexity": (CLASSIFIERS,),
     "asic": (CLASSIFIERS,),
     "latency_table": (CLASSIFIERS, table_file()),
@@ -66,7 +74,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"inception": {"num_images": 64}}
 @pytest.fixture(params=objectives.names())
 def objective(request: pytest.FixtureRequest) -> Any:
     assert request.param in ARGUMENTS, f"say here how objectives/{request.param}.py is built for its contract tests"
-    return objectives.load(request.param).build(*ARGUMENTS[request.param], **OPTIONS.get(request.param, {}))
+    arguments = copy.deepcopy(ARGUMENTS[request.param])  # one of them may be an objective, which a test opens
+    return objectives.load(request.param).build(*arguments, **OPTIONS.get(request.param, {}))
 
 
 @pytest.fixture

@@ -61,3 +61,20 @@ def test_survivors_are_the_first_by_merit(losses: NDArray[np.float64], count: in
     violations[:num_infeasible] = np.arange(num_infeasible, 0, -1)[: len(losses)] // 2
     rank, crowd = pareto.order_of_merit(losses, violations)
     assert pareto.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=arrays(np.float64, (3, 3), elements=st.integers(0, 2).map(float)))
+def test_constraint_domination_is_a_strict_partial_order(rows: NDArray[np.float64]) -> None:
+    """Two losses and a violation a row; one point beats another where it ranks before it."""
+
+    def beats(one: int, other: int) -> bool:
+        pair = rows[[one, other]]
+        rank, _ = pareto.order_of_merit(pair[:, :2], pair[:, 2])
+        return bool(rank[0] < rank[1])
+
+    for a, b, c in itertools.product(range(3), repeat=3):
+        assert not beats(a, a)
+        assert not (beats(a, b) and beats(b, a))
+        assert beats(a, c) or not (beats(a, b) and beats(b, c))
+        assert not (rows[a, 2] > 0 and rows[b, 2] == 0 and beats(a, b)), "an infeasible point beats a feasible one"

@@ -217,3 +217,20 @@ def test_the_published_rows_of_the_first_workload_keep_their_factors() -> None:
     assert first["area"][0] / joint["area"][0] == pytest.approx(2.32, abs=5e-3)
     assert WORKLOADS["W1"].met(joint)[0]
     assert not WORKLOADS["W1"].met(first)[0]
+
+
+def test_layers_that_a_padded_table_lacks_hold_nobody_up() -> None:
+    """Zero cycles everywhere: schedules are those of the layers that are there."""
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        latency, energy = rng.integers(1, 20, (1, 2, 6)).astype(float), rng.integers(1, 20, (1, 2, 6)).astype(float)
+        limit = float(latency.min(axis=1).sum()) * rng.uniform(0.5, 1.2)
+        bare = map_layers(latency, energy, [3, 3], limit=limit)
+        places = [0, 2, 3, 5, 6, 9]
+        padded = [np.zeros((1, 2, 10)) for _ in range(2)]
+        for whole, part in zip(padded, (latency, energy), strict=True):
+            whole[:, :, places] = part
+        found = map_layers(*padded, [5, 5], limit=limit)
+        assert found.makespan.tolist() == bare.makespan.tolist()
+        assert found.energy.tolist() == bare.energy.tolist()
+        assert found.assignment[:, places].tolist() == bare.assignment.tolist()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import evoray
+from evoray.distributed import submission
 from evoray.run_folder import RunFolder
 from jobs.cli import main
 from tests.synthetic import Macs, Score, TableSpace
@@ -55,6 +58,13 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["run", "quickstart", "--train.epochs", "0"], "train.epochs must be above 0, got 0"),
         (["run", "quickstart", "--train.sampler", "sandwhich"], "no subnet sampler 'sandwhich'; did you mean 'sandwich'?"),
         (["run", "quickstart", "--preset"], "--preset needs a value after it"),
+        (["run", "nasaic", "--chip.latency", "1"], "nearest specs that one meets are latency "),
+        (["run", "nasaic", "--chip.units", "0"], "needs units and bandwidth of at least 1, got chip.units 0"),
+        (["run", "nasaic", "--chip.units", "33"], "needs budgets that are multiples of their steps"),
+        (["run", "nasaic", "--chip.constants", "maestro"], "maestro2019"),
+        (["run", "nasaic", "--second.data.name", "digits"], "task 'strokes' of space 'nasaic:digits' is segmentation, and data source"),
+        (["run", "nasaic", "--preset", "w1"], "needs a folder: give --data.root DIR"),
+        (["run", "nasaic", "--space", "nasaic:cifar10"], "is no joint space of two networks and a chip; nasaic:digits, "),
         (["resume", "nowhere"], "nowhere is no run folder (it has no job.json)"),
         (["show", "nowhere"], "nowhere is no run folder"),
         (["report", "nowhere"], "nowhere is no run folder"),
@@ -166,3 +176,22 @@ def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.Captur
 def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "elasticvit", "--levels"])
     assert "complexity levels by released_macs" in capsys.readouterr().out
+
+
+def test_submitting_shows_a_token_where_the_user_has_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not submission.has_token()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("secret")
+    assert submission.has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
+    assert not submission.has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    assert submission.has_token()
+
+
+def test_a_job_is_submitted_without_importing_ray_first() -> None:
+    program = "import sys, jobs.commands.submit; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -21,6 +21,7 @@ _GRID = "rgba(128,128,128,0.22)"
 _CROWD = 1000  # points that need smaller marks
 _AXIS_PIXELS = 54  # between two parallel axes, at least
 _LETTER_PIXELS = 8
+_MOST_TICKS = 20  # on the axis of a gene
 _MOST_OPTIONS = 14  # genes named in a hover text
 
 Figure = Any  # plotly is untyped
@@ -166,7 +167,8 @@ def parallel_figure(run: RunView) -> Figure | None:
     for index, gene in enumerate(run.job["genes"]):
         count = len(gene["options"])
         spread = _spread([r.choices[index] for r in records], colour)
-        axis = {"range": [-0.4, count - 0.6], "tickvals": list(range(count)), "ticktext": [plain(option) for option in gene["options"]]}
+        ticks = list(range(0, count, -(-count // _MOST_TICKS)))
+        axis = {"range": [-0.4, count - 0.6], "tickvals": ticks, "ticktext": [plain(gene["options"][tick]) for tick in ticks]}
         dimensions.append({"label": plain(gene["name"]), "values": spread, **axis})
     dimensions += [{"label": plain(v["name"]), "values": [r.values[v["name"]] for r in records]} for v in run.values]
     bar = {"thickness": 12, "outlinewidth": 0}
@@ -207,6 +209,8 @@ def training_figure(run: RunView) -> Figure | None:
         losses = [line["loss"].get(kind) for line in run.metrics]
         figure.add_trace(go.Scatter(x=epochs, y=losses, mode="lines", name=plain(kind), line={"color": COLOURS[index % len(COLOURS)]}))
     rates = [line["learning_rate"] for line in run.metrics]
+    for start in reversed([i for i in range(1, len(epochs)) if epochs[i] < epochs[i - 1]]):  # another supernet begins
+        epochs, rates = [*epochs[:start], None, *epochs[start:]], [*rates[:start], None, *rates[start:]]
     figure.add_trace(
         go.Scatter(x=epochs, y=rates, mode="lines", name="learning rate", line={"color": GREY, "dash": "dot"}), secondary_y=True
     )

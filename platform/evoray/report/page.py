@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from evoray import pareto, selection
 from evoray.records import Status
 from evoray.report import figures
+from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_text, energy_figure, gantt_figure, methods_table
 from evoray.report.gallery import gallery
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.headline import headline, number
@@ -106,6 +107,7 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
         colour = html.escape(run.label(run.targets[0]))
         text = f"One line a network, coloured by {colour}. Drag along an axis to keep a range of it, along a name to move it."
         page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=figures.parallel_width(run, parallel)), _p(text))
+    _write_chip(page, run, suffix)
     tree = genealogy_figure(run)
     if tree is not None:
         page.section(f"Genealogy of the front{suffix}", page.figure(tree))
@@ -126,6 +128,16 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
         f"Configuration{suffix}",
         *(_details(name, run.job.get(name)) for name in ("config", "constraints", "extractor", "versions", "machine")),
     )
+
+
+def _write_chip(page: _Page, run: RunView, suffix: str) -> None:
+    """Of a search of networks and chip: the design handed over, and what other methods found."""
+    if run.comparison:
+        page.section(f"Methods at equal numbers of measured networks{suffix}", methods_table(run), _p(METHODS_TEXT))
+    if run.chip is not None:
+        page.section(f"Chip{suffix}", block_diagram(run.chip), _p(design_text(run)))
+        page.section(f"Layers on the sub-accelerators{suffix}", page.figure(gantt_figure(run.chip), least_width=620), _p(GANTT_TEXT))
+        page.section(f"Where the energy goes{suffix}", page.figure(energy_figure(run.chip)))
 
 
 def _reference_text(runs: Sequence[RunView]) -> str:

@@ -35,6 +35,8 @@ class RunView:
         rounds: Where the supernet trained on between them: the ledger of each, from the first; else empty.
         pictures: Lines of pictures.json with the picture itself, base64, as "png".
         collapses: What was noticed of collapsing generators; None where nobody watched.
+        chip: chip.json, the design of a search of networks and chip, or None.
+        comparison: What other methods found, the search itself first.
     """
 
     name: str
@@ -48,6 +50,8 @@ class RunView:
     rounds: Sequence[pa.Table] = ()
     pictures: Sequence[Mapping[str, Any]] = ()
     collapses: Sequence[Mapping[str, Any]] | None = None
+    chip: Mapping[str, Any] | None = None
+    comparison: Sequence[Mapping[str, Any]] = ()
 
     @property
     def values(self) -> Sequence[Mapping[str, Any]]:
@@ -117,6 +121,8 @@ def read_run(folder: RunFolder) -> RunView:
         rounds=[table for place in folder.rounds() if (table := read_ledger(place)) is not None],
         pictures=_pictures(folder),
         collapses=folder.collapses(),
+        chip=folder.chip(),
+        comparison=folder.comparison(),
     )
 
 

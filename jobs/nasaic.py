@@ -1,0 +1,85 @@
+"""NASAIC (Yang et al. 2020, arXiv:2002.04116): the networks of two tasks and the heterogeneous chip that runs them, searched together.
+
+evoray run nasaic                                              # digits and their strokes, minutes on a laptop
+evoray run nasaic --preset w1 --first.data.root DIR --second.data.root DIR     # CIFAR-10 and nuclei, the paper's specs
+python -m jobs.nasaic --preset w3 --search.compare "nas then asic"
+"""
+
+from __future__ import annotations
+
+import sys
+
+from evoray.training.config import TrainConfig
+from jobs.commands.run import run
+from jobs.cosearch.config import ChipOptions, CoSearch, JointSearchOptions, TaskData, TaskOptions
+from jobs.supernet.config import ClusterOptions
+from objectives.asic.specs import WORKLOADS
+
+PIPELINE = "jobs.cosearch.pipeline"
+
+
+def digits() -> CoSearch:
+    """A classifier of digits and a segmenter of their strokes on one chip; minutes on two cores."""
+    return CoSearch(
+        space="nasaic:digits",
+        first=TaskOptions(data=TaskData(name="digits"), train=TrainConfig(epochs=24.0, batch_size=64, learning_rate=0.1, crop_padding=1)),
+        second=TaskOptions(data=TaskData(name="strokes"), train=TrainConfig(epochs=8.0, batch_size=64, learning_rate=0.1, crop_padding=0)),
+        chip=ChipOptions(latency=1e4, energy=1.2e7, area=1e9),
+        search=JointSearchOptions(evaluations=160, population=16),
+        cluster=ClusterOptions(train_workers=1, timeout_seconds=60.0),
+    )
+
+
+def w1() -> CoSearch:
+    """CIFAR-10 and nuclei segmentation under the paper's specs; a GPU, or hours of CPU."""
+    return CoSearch(space="nasaic:w1", first=_cifar10(), second=_nuclei(), chip=_specs("W1"), search=_search(), cluster=_cluster())
+
+
+def w2() -> CoSearch:
+    """CIFAR-10 and STL-10 under the paper's specs; a GPU."""
+    stl10 = TaskOptions(
+        data=TaskData(name="stl10"),
+        train=TrainConfig(epochs=80.0, batch_size=128, learning_rate=0.1, warmup_epochs=2.0, crop_padding=8, mirror=True),
+        calibration_images=1024,
+    )
+    return CoSearch(space="nasaic:w2", first=_cifar10(), second=stl10, chip=_specs("W2"), search=_search(), cluster=_cluster())
+
+
+def w3() -> CoSearch:
+    """CIFAR-10 twice under the paper's specs, one supernet for both; a GPU, or hours of CPU."""
+    return CoSearch(space="nasaic:w3", first=_cifar10(), second=_cifar10(), chip=_specs("W3"), search=_search(), cluster=_cluster())
+
+
+PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3}
+
+
+def _cifar10() -> TaskOptions:
+    recipe = TrainConfig(epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True)
+    return TaskOptions(data=TaskData(name="cifar10"), train=recipe, calibration_images=4096)
+
+
+def _nuclei() -> TaskOptions:
+    recipe = TrainConfig(epochs=200.0, batch_size=8, learning_rate=0.05, warmup_epochs=10.0, crop_padding=0, label_smoothing=0.0)
+    return TaskOptions(data=TaskData(name="nuclei"), train=recipe, calibration_images=73)
+
+
+def _specs(workload: str) -> ChipOptions:
+    specs = WORKLOADS[workload]
+    return ChipOptions(latency=specs.latency, energy=specs.energy, area=specs.area)
+
+
+def _search() -> JointSearchOptions:
+    return JointSearchOptions(evaluations=1500, population=32)
+
+
+def _cluster() -> ClusterOptions:
+    return ClusterOptions(train_workers=1, accuracy_workers=2, timeout_seconds=300.0)
+
+
+def main() -> None:
+    """The job with the command line's options."""
+    run("nasaic", sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Networks and chip searched together against one after the other, at equal numbers of network tuples; one JSON line.
+
+    evoray bench nasaic [--workloads W1 W2 W3] [--seeds 3] [--networks 200] [--methods ...] [--chips heterogeneous ...] [--log FILE]
+
+Cost side alone: chips are priced by the cost model under the paper's specs, and accuracy is a stub (`stub`: 0 for a task's smallest
+network, 100 for its biggest, linear in log MACs between), which is no accuracy of anything trained. For each method the design it hands
+over, whether it meets the specs, and the hypervolume of feasible (stub error, latency, energy, area) up to (1, 2 LS, 2 ES, 2 AS) after
+each quarter of the network tuples. The kinds of chip are compared by evolution alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoray import pareto
+from evoray.evaluator import LocalEvaluator
+from evoray.records import Records
+from evoray.sharing import SharingEvaluator, direct
+from jobs.cosearch import methods
+from jobs.cosearch.study import ACCURACY, COSTS, Study
+from objectives.asic.specs import METRICS, WORKLOADS
+from tests.codesign import stub_study
+
+KINDS: dict[str, dict[str, Any]] = {"heterogeneous": {}, "homogeneous": {"same_dataflow": True}, "single": {"num_slots": 1}}
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+
+
+def hypervolume(study: Study, records: Records) -> float:
+    """Of the feasible records, in units of the specs; 0 where the records have no chip."""
+    if COSTS[0] not in records.values:
+        return 0.0
+    met = records.take(np.flatnonzero(records.violations <= 0))
+    shares = [met.values[name] / getattr(study.specs, metric) for name, metric in zip(COSTS, METRICS, strict=True)]
+    losses = np.stack([1.0 - met.values[ACCURACY] / 100.0, *shares], axis=1)
+    return float(pareto.hypervolume(losses[pareto.front(losses)], np.array([1.0, 2.0, 2.0, 2.0]))) if len(losses) else 0.0
+
+
+def growth(study: Study, records: Records, networks: int) -> list[float]:
+    """The hypervolume when a quarter, a half, three quarters and all of the network tuples had been measured."""
+    if COSTS[0] not in records.values:
+        return []
+    problem = study.problem()
+    counter = SharingEvaluator(problem, LocalEvaluator(direct(problem)))
+    ends, wanted = [], [max(1, round(share * networks)) for share in QUARTERS]
+    seen: set[Any] = set()
+    for index in range(len(records)):
+        seen |= counter.subjects(records[index : index + 1])
+        while wanted and len(seen) >= wanted[0]:
+            ends.append(index + 1)
+            wanted.pop(0)
+    return [round(hypervolume(study, records[:end]), 4) for end in ends]
+
+
+def piece(workload: str, kind: str, method: str, seed: int, networks: int) -> dict[str, Any]:
+    """One method once."""
+    study = stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
+    start = time.perf_counter()
+    outcome = methods.METHODS[method](study, methods.Budget(networks, seed))
+    return {
+        "workload": workload,
+        "kind": kind,
+        "method": method,
+        "seed": seed,
+        "met": outcome.violation <= 0,
+        "over_spec": {
+            metric: round(outcome.values[name] / getattr(study.specs, metric), 4) for name, metric in zip(COSTS, METRICS, strict=True)
+        },
+        "stub": round(outcome.values[ACCURACY], 3),
+        "hypervolume": growth(study, outcome.records, networks),
+        "networks": outcome.num_networks,
+        "priced": outcome.num_priced,
+        "skipped": outcome.num_skipped,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def summary(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    """By workload, kind of chip and method: means and spreads over the seeds."""
+    found: dict[str, Any] = {}
+    for one in pieces:
+        found.setdefault(f"{one['workload']} {one['kind']} {one['method']}", []).append(one)
+    told: dict[str, Any] = {}
+    for name, group in found.items():
+        told[name] = {
+            "seeds": len(group),
+            "met": sum(one["met"] for one in group),
+            **{metric: _spread([one["over_spec"][metric] for one in group]) for metric in METRICS},
+            "stub": _spread([one["stub"] for one in group]),
+            "hypervolume": [_spread(list(column)) for column in zip(*(one["hypervolume"] for one in group), strict=False)],
+            "priced": round(statistics.mean(one["priced"] for one in group)),
+            "seconds": _spread([one["seconds"] for one in group]),
+        }
+    return told
+
+
+def reductions(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    """Evolution against each successive baseline, seed by seed: the baseline's cost over evolution's, and what stub is given up."""
+    by = {(one["workload"], one["method"], one["seed"]): one for one in pieces if one["kind"] == "heterogeneous"}
+    told: dict[str, Any] = {}
+    for workload, baseline in sorted({(w, m) for w, m, _ in by if m in ("nas then asic", "asic then nas")}):
+        pairs = [(own, by[workload, "evolution", s]) for (w, m, s), own in by.items() if (w, m) == (workload, baseline)]
+        told[f"{workload} {baseline}"] = {
+            **{f"{metric} times": _spread([a["over_spec"][metric] / b["over_spec"][metric] for a, b in pairs]) for metric in METRICS},
+            "stub points lost": _spread([a["stub"] - b["stub"] for a, b in pairs]),
+        }
+    return told
+
+
+def _spread(values: list[float]) -> list[float]:
+    """[mean, smallest, largest]."""
+    return [round(v, 3) for v in (statistics.mean(values), min(values), max(values))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="evoray bench nasaic")
+    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--networks", type=int, default=200)
+    parser.add_argument("--methods", nargs="*", default=list(methods.METHODS), choices=list(methods.METHODS))
+    parser.add_argument("--chips", nargs="*", default=list(KINDS), choices=list(KINDS), help="kinds of chip that evolution is run on")
+    parser.add_argument("--log", type=Path, default=None, help="a file of finished pieces: gets a line for each, and those in it are kept")
+    options = parser.parse_args()
+    work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
+    work += [(w, k, "evolution", s) for s in options.seeds for w in options.workloads for k in options.chips if k != "heterogeneous"]
+    lines = options.log.read_text().splitlines() if options.log is not None and options.log.is_file() else []
+    done = {(one["workload"], one["kind"], one["method"], one["seed"]): one for one in map(json.loads, lines)}
+    for words in work:
+        if words in done:
+            continue
+        done[words] = piece(*words, options.networks)
+        if options.log is not None:
+            with options.log.open("a") as stream:
+                stream.write(json.dumps(done[words]) + "\n")
+    pieces = [done[words] for words in work]
+    told = {"benchmark": "nasaic", "networks": options.networks, "seeds": options.seeds, "accuracy": "accuracy@stub"}
+    print(json.dumps({**told, "results": summary(pieces), "evolution against": reductions(pieces)}))
+
+
+if __name__ == "__main__":
+    main()

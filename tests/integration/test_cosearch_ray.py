@@ -1,0 +1,71 @@
+"""The co-search job, small, on a real cluster: two supernets, one chip, methods beside each other; a finished run is not run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evoray.ledger import read_ledger
+from evoray.run_folder import RunFolder
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    *("--first.train.epochs", "1", "--first.data.limit", "128", "--first.calibration-images", "32"),
+    *("--second.train.epochs", "1", "--second.data.limit", "64", "--second.calibration-images", "32"),
+    *("--first.validation-limit", "64", "--second.validation-limit", "32", "--search.evaluations", "8", "--search.population", "4"),
+    *("--search.compare", "random", "nas then asic"),
+]
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """Its own folder for Ray, outside tmp_path because socket paths are limited to 107 bytes."""
+    folder = tempfile.mkdtemp(prefix="evoray-chip-")
+    yield {**os.environ, "RAY_TMPDIR": folder, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def evoray(words: list[str], environment: dict[str, str], code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, environment: dict[str, str]) -> None:
+    run = tmp_path / "run"
+    output = evoray(["run", "nasaic", "--run-dir", str(run), *SMALL], environment)
+    assert "Methods at equal numbers of measured networks" in output
+    folder = RunFolder(run)
+    table = read_ledger(folder.ledger)
+    assert table is not None
+    assert len(table) == 8
+    assert max(table["violation"].to_pylist()) == 0.0
+    assert sorted(path.name for path in folder.supernet.iterdir()) == ["digit", "strokes"]
+    outcomes = {outcome["method"]: outcome for outcome in folder.comparison()}
+    assert list(outcomes) == ["evolution", "nas then asic", "random"]
+    assert outcomes["random"]["violation"] == 0.0
+    assert outcomes["evolution"]["num_networks"] <= outcomes["random"]["num_networks"]
+    chip = folder.chip()
+    assert chip is not None
+    assert chip["values"]["accuracy"] == max(table["accuracy"].to_pylist())
+    text = folder.report.read_text()
+    assert "<h2>Chip</h2>" in text
+    before = json.loads((run / "phases.json").read_text())
+    evoray(["resume", str(run)], environment)
+    after = read_ledger(folder.ledger)
+    assert after is not None
+    assert after.equals(table)
+    assert json.loads((run / "phases.json").read_text())["comparison"] == before["comparison"]
+    assert "runs of one network" in evoray(["export", str(run)], environment, code=2)
