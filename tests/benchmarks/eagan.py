@@ -115,6 +115,7 @@ def coupled(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, An
     problem = setting.problem(space)
     searcher: Any = searchers.load("one_gene", problem, seed=seed, population=config.generators.population // 2)
     population, done, place = first_population(searcher, problem, config.generators.population), [], folder / f"coupled-{seed}"
+    shutil.rmtree(place, ignore_errors=True)  # its rounds leave no ledgers to go on from
     for number in range(rounds):
         done.append(Round(population.architectures(space)))
         StageTraining(stage, done, folder=place).run()
