@@ -84,7 +84,8 @@ class JointSearchOptions:
     population: int = 16
     """Designs that a generation proposes."""
     fixed: tuple[str, ...] = ()
-    """Genes that do not vary, such as "digit.stem.width=8"; of the chip's only with chips "genes"."""
+    """Genes that do not vary, such as "digit.stem.width=8"; of the chip's only with chips "genes".
+    The methods of `compare` search the whole space all the same."""
     compare: tuple[str, ...] = ("nas then asic", "asic then nas", "reinforce", "random")
     """Other methods that get as many network tuples to measure."""
 

@@ -94,7 +94,7 @@ def read_run(folder: RunFolder) -> RunView:
         name=folder.path.name,
         job=folder.job(),
         table=read_ledger(folder.ledger),
-        baseline=read_ledger(folder.baseline),
+        baseline=read_ledger(folder.baseline if folder.baseline.is_dir() else folder.path / "comparison" / "random" / "ledger"),
         metrics=folder.metrics(),
         statistics=statistics,
         phases=folder.phases(),
