@@ -3,8 +3,8 @@
 A job module offers `PRESETS`, functions by name that return a configuration (the first is the default), and `main()`; `PIPELINE` names the
 module that carries it out, where that is not `jobs.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
 `compose`, `job_of`, `config_of`, `carry_out`; and `taken_away` and `probing` for the commands export and trust.
-`commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `cosearch/` what searches networks
-with the chip that runs them, `terminal/` what people see.
+`commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `gan/` what finds generators and
+discriminators, `cosearch/` what searches networks with the chip that runs them, `terminal/` what people see.
 """
 
 from __future__ import annotations
@@ -15,12 +15,21 @@ from types import ModuleType
 
 from searchspaces.base import nearest
 
-_NOT_JOBS = {"cli", "commands", "cosearch", "supernet", "terminal"}
+_NOT_JOBS = {"cli", "commands", "cosearch", "gan", "supernet", "terminal"}
 
 
 def names() -> list[str]:
     """The jobs that exist, sorted."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_JOBS)
+
+
+def check(name: str) -> None:
+    """
+    Raises:
+        ValueError: There is no such job.
+    """
+    if name not in names():
+        raise ValueError(f"no job {name!r}; {nearest(name, names())}")
 
 
 def load(name: str) -> ModuleType:
@@ -29,8 +38,7 @@ def load(name: str) -> ModuleType:
     Raises:
         ValueError: There is no such job.
     """
-    if name not in names():
-        raise ValueError(f"no job {name!r}; {nearest(name, names())}")
+    check(name)
     return importlib.import_module(f"jobs.{name}")
 
 

@@ -51,6 +51,7 @@ def imagenet() -> SupernetSearch:
             crop_padding=28,
             mirror=True,
             checkpoint_every_seconds=600.0,
+            average_decay=0.99985,
         ),
         search=_budgets("macs<=8.2e8", bins=8, evaluations=10_752, population=256),
         measure=MeasureOptions(calibration_images=16_384),
@@ -67,6 +68,7 @@ def _recipe(
     crop_padding: int,
     mirror: bool = False,
     checkpoint_every_seconds: float = 30.0,
+    average_decay: float = 0.0,
 ) -> TrainConfig:
     """Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW."""
     return TrainConfig(
@@ -89,6 +91,7 @@ def _recipe(
         mirror=mirror,
         checkpoint_every_seconds=checkpoint_every_seconds,
         conflict_every_steps=20,
+        average_decay=average_decay,
     )
 
 

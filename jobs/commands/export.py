@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
-from evoray import selection
-from evoray.bench import supernet_with
+import jobs
 from evoray.export import export as export_network
-from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
 from jobs.terminal.errors import user_input
-from searchspaces.base import Architecture
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,28 +35,18 @@ def export(
     """
     with user_input():
         folder = RunFolder.open(run)
-        config = pipeline.config_of(folder)
-        table = read_ledger(folder.ledger)
-        if table is None:
-            raise ValueError(f"run {run} has no evaluations to pick from: finish it with `evoray resume {run}`")
-        values = folder.job()["values"]
-        row = selection.pick(table, values, pick)
-        composition = compose(config)
-        weights, digest = pipeline.supernet_weights(folder)
-        supernet = supernet_with(composition.space, weights)
-    architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
-    network = composition.space.build_subnet(supernet, architecture)
-    composition.calibration(network, torch.device("cpu"))
-    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
+        pipeline = jobs.pipeline(folder.job()["job"])
+        found = pipeline.taken_away(folder, pipeline.config_of(folder), pick)
     with user_input():
         files = export_network(
-            network.eval(),
-            architecture,
-            composition.space,
-            composition.source.image_shape,
+            found.network.eval(),
+            found.architecture,
+            found.space,
+            found.input_shape,
             to,
-            output or folder.path / "export" / architecture.key,
-            extra=about,
+            output or folder.path / "export" / found.architecture.key,
+            names=found.names,
+            extra=found.about,
         )
     for file in files:
         print(file)

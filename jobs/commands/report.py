@@ -29,5 +29,5 @@ def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: P
             raise ValueError("evoray report needs at least one run folder, got none")
         folders = [RunFolder.open(run) for run in runs]
         file = output or folders[0].report
-        write_report(folders, file)
+        write_report([stage for folder in folders for stage in folder.stages()], file)
     print(file)

@@ -20,12 +20,11 @@ from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from jobs.commands.run import take_options
 from jobs.supernet import pipeline
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import parse
+from jobs.terminal.parsing import parse, take_options
 from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate
 from searchspaces.base import Architecture

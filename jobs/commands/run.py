@@ -10,7 +10,7 @@ from rich.console import Console
 import jobs
 from evoray.run_folder import RunFolder
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import parse
+from jobs.terminal.parsing import parse, take_options
 from searchspaces.base import nearest
 
 
@@ -40,23 +40,6 @@ def run(job: str, arguments: Sequence[str]) -> None:
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
     with folder.writing():
         pipeline.carry_out(folder, config, console)
-
-
-def take_options(arguments: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The other words, and the value of each of these options ("" where it was not given)."""
-    found = dict.fromkeys(names, "")
-    rest: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name not in found:
-            rest.append(word)
-            continue
-        value = value if equals else next(words, "")
-        if not value or value.startswith("--"):
-            raise ValueError(f"{name} needs a value after it")
-        found[name] = value
-    return rest, found
 
 
 def _free_folder(parent: Path, job: str) -> Path:

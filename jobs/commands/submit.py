@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import jobs
 from evoray.distributed.submission import submit_program
-from jobs.commands.run import take_options
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import take_options
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,10 +22,11 @@ def main(arguments: Sequence[str]) -> None:
         raise SystemExit(0 if arguments else 2)
     with user_input():
         job = arguments[0]
-        jobs.load(job)
+        jobs.check(job)  # without loading it, which would import ray too early
         rest, own = take_options(arguments[1:], ("--address",))
         if not own["--address"]:
             raise ValueError("evoray submit needs --address, the URL of the cluster's dashboard, such as http://127.0.0.1:8265")
         command = shlex.join(["python", "-m", f"jobs.{job}", *rest])
         submission = submit_program(own["--address"], command, working_dir=_ROOT)
-    print(f"submitted as {submission}; follow it with: ray job logs --follow --address {own['--address']} {submission}")
+    mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
+    print(f"submitted as {submission}; follow it with: {mode}ray job logs --address {own['--address']} {submission}")

@@ -34,7 +34,7 @@ from evoray.records import Records, schema, to_table
 from evoray.report.page import write_report
 from evoray.report.reading import read_run
 from evoray.report.tables import front_table
-from evoray.run_folder import RunFolder, write_json
+from evoray.run_folder import RunFolder, read_metrics, write_json
 from evoray.schedule import Progress, Schedule
 from evoray.searchers.base import Searcher
 from evoray.sharing import SharingEvaluator, direct
@@ -135,7 +135,7 @@ def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, conso
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
     recipe = task.options.train
     name = f"train {task.label}"
-    with timed(folder, name), phase(console, name, total_steps(task.source, recipe)) as bar, tailing(lambda: folder.metrics(place), bar):
+    with timed(folder, name), phase(console, name, total_steps(task.source, recipe)) as bar, tailing(lambda: read_metrics(place), bar):
         train_on_ray(
             task.space,
             task.source,

@@ -13,6 +13,7 @@ from evoray.problem import Problem, parse_constraint
 from evoray.restriction import restrict
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
+from evoray.training.distillation import check_teacher
 from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
 from objectives import accuracy, complexity, latency, latency_table
@@ -73,6 +74,8 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         tuple(parse_constraint(text) for text in config.search.constraints),
     )
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
+    for path in config.train.teachers:
+        check_teacher(path)
     for name in config.search.searcher:
         searchers.load(name, problem, population=config.search.population, **config.search.own_options)
     read_prior(problem, config.search.warm_start)

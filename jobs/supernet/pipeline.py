@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import ray
+import torch
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from evoray import provenance, selection
-from evoray.bench import Weights
+from evoray.bench import Weights, supernet_with
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
+from evoray.export import Taken
 from evoray.halving import Halving, HalvingEvaluator
 from evoray.ledger import FolderLedger, read_ledger
 from evoray.loop import Search
@@ -29,10 +31,13 @@ from evoray.shard import searchers_for
 from evoray.steady import SteadySearch
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
+from evoray.trust import Probing
 from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
+from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.progress import phase, tailing, timed
+from searchspaces.base import Architecture
 
 CONFIG = SupernetSearch
 _CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
@@ -57,6 +62,10 @@ def config_of(folder: RunFolder) -> SupernetSearch:
         ValueError: job.json does not hold one.
     """
     job = folder.job()
+    if "stages" in job:
+        raise ValueError(
+            f"run {folder.path} of job {job['job']!r} has no single supernet: this command is for jobs that train and search one"
+        )
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     try:
@@ -76,6 +85,36 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
     """
     weights, digest = checkpoints.load_weights(folder.supernet)
     return {name: tensor.numpy() for name, tensor in weights.items()}, digest
+
+
+def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> Taken:
+    """The network that `pick` names, with the weights that it has in the supernet.
+
+    Raises:
+        ValueError: It names none.
+    """
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+    values = folder.job()["values"]
+    row = selection.pick(table, values, pick)
+    composition = compose(config)
+    weights, digest = supernet_weights(folder)
+    architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
+    network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
+    composition.calibration(network, torch.device("cpu"))
+    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
+    return Taken(network, architecture, composition.space, composition.source.image_shape, about)
+
+
+def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
+    """Probes of the run, for `evoray trust`.
+
+    Raises:
+        ValueError: The run has not so many evaluations.
+        FileNotFoundError: The supernet has no checkpoint.
+    """
+    return accuracy_probing(folder, config, supernet_weights(folder)[0], probes)
 
 
 def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> None:

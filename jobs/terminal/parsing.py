@@ -30,3 +30,20 @@ def parse(kind: type[T], default: T, arguments: Sequence[str], *, prog: str, des
             raise
         words = " ".join(_FRAME.sub(" ", said.getvalue()).split())
         raise ValueError(words.removeprefix("Value error ")) from None
+
+
+def take_options(arguments: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The other words, and the value of each of these options ("" where it was not given)."""
+    found = dict.fromkeys(names, "")
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in found:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise ValueError(f"{name} needs a value after it")
+        found[name] = value
+    return rest, found

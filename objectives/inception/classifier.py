@@ -81,14 +81,23 @@ class Classifier(nn.Module):
             raise ValueError(f"the file describes no classifier ({error}): train it anew") from None
 
 
-def train(source: PixelSource, *, epochs: int = 30, batch_size: int = 64, learning_rate: float = 3e-3, seed: int = 0) -> Classifier:
-    """A classifier of `source`'s training images, in eval mode; seconds for digits. Draws from torch's generators, seeded here."""
+def train(
+    source: PixelSource,
+    *,
+    epochs: int = 30,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    device: torch.device | None = None,
+) -> Classifier:
+    """A classifier of `source`'s training images, on the CPU in eval mode; seconds for digits. Draws from torch's generators, seeded here."""
     if epochs < 1 or batch_size < 2:
         raise ValueError(f"training needs at least 1 epoch and batches of 2, got {epochs} and {batch_size}")
     pixels, labels = pixels_of(source, source.open("train"))
+    device = device or torch.device("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier(Shape(image_shape=source.image_shape, num_classes=source.num_classes))
+        network = Classifier(Shape(image_shape=source.image_shape, num_classes=source.num_classes)).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-2)
         steps = epochs * max(1, len(labels) // batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
@@ -98,11 +107,11 @@ def train(source: PixelSource, *, epochs: int = 30, batch_size: int = 64, learni
                 if step == steps or len(chosen) < min(batch_size, len(labels)):
                     break
                 optimizer.zero_grad(set_to_none=True)
-                F.cross_entropy(network(pixels[chosen]), labels[chosen]).backward()  # type: ignore[no-untyped-call]
+                F.cross_entropy(network(pixels[chosen].to(device)), labels[chosen].to(device)).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 step += 1
-    return network.eval()
+    return network.cpu().eval()
 
 
 def accuracy(network: Classifier, source: PixelSource, split: str = "test") -> float:

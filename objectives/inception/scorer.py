@@ -90,7 +90,7 @@ class Scorer:
                 f"a scorer needs latent and batch_size of at least 1 and max_rows of 2, got {latent}, {batch_size}, {max_rows}"
             )
         InceptionScore(num_images, 1, splits=num_splits)  # refuses too few images
-        self._check_enough(f"{num_images} generated images", num_images, extractor, allow_few)
+        check_enough(f"{num_images} generated images", num_images, extractor.num_features, allow_few)
         self.extractor = extractor
         self._source, self._latent, self._num_images, self._batch_size = source, latent, num_images, batch_size
         self._num_splits, self._seed, self._max_rows = num_splits, seed, max_rows
@@ -108,7 +108,7 @@ class Scorer:
             return
         self.extractor.open(device)
         found = reference(self._source, self.extractor, splits=self._reference_splits, max_rows=self._max_rows, cache=self._cache)
-        self._check_enough(f"{found.count} real images of {self._source.name!r}", found.count, self.extractor, self._allow_few)
+        check_enough(f"{found.count} real images of {self._source.name!r}", found.count, self.extractor.num_features, self._allow_few)
         self._reference, self._device = found, device
 
     def part(self, network: nn.Module, key: str, batches: range | None = None) -> Part:
@@ -164,16 +164,15 @@ class Scorer:
             raise RuntimeError("the scorer was not opened: call open(device) first")
         return self._reference
 
-    @staticmethod
-    def _check_enough(what: str, count: int, extractor: Extractor, allow_few: bool) -> None:
-        if count > extractor.num_features:
-            return
-        message = f"{what} are too few for FID on {extractor.num_features} features: their covariance is singular and FID biased upwards"
-        if not allow_few:
-            raise ValueError(
-                f"{message}; take more than {extractor.num_features}, or allow_few=True for a number that ranks but means little"
-            )
-        warnings.warn(message, stacklevel=3)
-
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_reference": None}
+
+
+def check_enough(what: str, count: int, num_features: int, allow_few: bool) -> None:
+    """Warns, or raises ValueError, where there are too few images for a covariance of the features."""
+    if count > num_features:
+        return
+    message = f"{what} are too few for FID on {num_features} features: their covariance is singular and FID biased upwards"
+    if not allow_few:
+        raise ValueError(f"{message}; take more than {num_features}, or allow_few=True for a number that ranks but means little")
+    warnings.warn(message, stacklevel=3)

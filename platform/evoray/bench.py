@@ -26,14 +26,17 @@ class Bench:
 
     def __init__(self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu") -> None:
         """`weights` are used in place, never copied or written to."""
-        self._space = space
         self._objective = objective
         torch.set_num_threads(max(1, round(objective.needs.cpus)))
-        self._supernet = None if weights is None else supernet_with(space, weights).to(device)
         self._device = torch.device(device)
-        self._num_genes = len(space.genes)
+        self.renew(space, weights)
         self._worker = f"{platform.node()}:{os.getpid()}"
         objective.open(self._device)
+
+    def renew(self, space: SearchSpace, weights: Weights | None) -> None:
+        """Goes on with other weights, of a supernet that was trained further."""
+        self._space, self._num_genes = space, len(space.genes)
+        self._supernet = None if weights is None else supernet_with(space, weights).to(self._device)
 
     def ready(self) -> str:
         """The worker's name, "host:pid"; that it answers means that opening has ended."""

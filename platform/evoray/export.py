@@ -8,6 +8,8 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,29 +22,52 @@ from evoray.run_folder import write_json
 from searchspaces.base import Architecture, SearchSpace, as_json
 
 Format = Literal["onnx", "pt2", "safetensors"]
-_TOLERANCE = 1e-4  # largest difference of a logit between the exported network and torch
+_TOLERANCE = 1e-4  # largest difference of an output between the exported network and torch
 _CHECKED_BATCHES = (1, 3)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A network of a run that is to be taken away.
+
+    Attributes:
+        network: Stand-alone, batch norm recalibrated.
+        architecture: What it was built from.
+        space: Where the architecture is from.
+        input_shape: Of one input.
+        about: What architecture.json says beside the architecture.
+        names: Of input and output.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    space: SearchSpace
+    input_shape: tuple[int, ...]
+    about: Mapping[str, Any]  # Any: JSON
+    names: tuple[str, str] = ("images", "logits")
 
 
 def export(
     network: nn.Module,
     architecture: Architecture,
     space: SearchSpace,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     to: Format,
     folder: Path,
     *,
+    names: tuple[str, str] = ("images", "logits"),
     extra: Mapping[str, Any] | None = None,  # Any: JSON
 ) -> list[Path]:
     """Writes the network to `folder` and returns the files; architecture.json always stands beside the weights.
 
     Args:
-        network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b, c, h, w) images.
+        network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b, *input_shape).
         architecture: What it was built from.
         space: Where the architecture is from.
-        input_shape: (channels, height, width) of an image.
+        input_shape: (channels, height, width) of an image, or (length,) of a generator's latent vector.
         to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or "safetensors".
         folder: Made if need be; files of that name are replaced when the new ones are complete.
+        names: Of input and output in ONNX.
         extra: Goes into architecture.json.
 
     Raises:
@@ -50,7 +75,7 @@ def export(
         RuntimeError: The exported network does not compute what torch computes.
     """
     writers: dict[str, tuple[str, Callable[[nn.Module, torch.Tensor, Path], float]]] = {
-        "onnx": ("network.onnx", _write_onnx),
+        "onnx": ("network.onnx", partial(_write_onnx, names=names)),
         "pt2": ("network.pt2", _write_pt2),
         "safetensors": ("weights.safetensors", _write_safetensors),
     }
@@ -66,7 +91,7 @@ def export(
     try:
         difference = write(network, example, temporary)
         if not difference <= _TOLERANCE:
-            raise RuntimeError(f"the exported network differs from torch by {difference:g} in a logit; at most {_TOLERANCE:g} is allowed")
+            raise RuntimeError(f"the exported network differs from torch by {difference:g} in an output; at most {_TOLERANCE:g} is allowed")
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)
@@ -105,7 +130,7 @@ def _write_pt2(network: nn.Module, example: torch.Tensor, file: Path) -> float:
     return _difference(network, example, loaded)
 
 
-def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> float:
+def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path, names: tuple[str, str]) -> float:
     import onnxruntime
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -119,19 +144,19 @@ def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> float:
             external_data=False,
             verbose=False,
             dynamic_shapes=({0: torch.export.Dim("b")},),
-            input_names=["images"],
-            output_names=["logits"],
+            input_names=names[:1],
+            output_names=names[1:],
         )
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def run(images: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(session.run(None, {"images": images.numpy()})[0]))
+        return torch.from_numpy(np.asarray(session.run(None, {names[0]: images.numpy()})[0]))
 
     return _difference(network, example, run)
 
 
 def _difference(network: nn.Module, example: torch.Tensor, other: Callable[[torch.Tensor], torch.Tensor]) -> float:
-    """Largest difference of a logit on random images, for several batch sizes."""
+    """Largest difference of an output on random images, for several batch sizes."""
     generator = torch.Generator().manual_seed(1)
     differences = []
     with torch.inference_mode():

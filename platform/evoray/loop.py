@@ -37,11 +37,13 @@ class Search:
         snapshots: Location | None = None,
         reuse: Records | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        first_generation: int = 0,
         spent: Callable[[Records], bool] | None = None,
     ) -> None:
         """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger that need not be measured again.
 
-        `spent` says of the records that count, at each barrier, whether a budget other than their number is used up.
+        `first_generation` is the number of the first one, in records. `spent` says of the records that count, at each barrier, whether a
+        budget other than their number is used up.
         """
         self._problem = problem
         self._shards = shards
@@ -53,7 +55,7 @@ class Search:
         self._on_progress = on_progress
         self._spent = spent
         self._front = FrontCounter(problem)
-        self._generation = 0
+        self._generation = first_generation
 
     def run(self) -> None:
         """Evaluates until the budget is spent or the space is exhausted.

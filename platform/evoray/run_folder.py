@@ -9,6 +9,9 @@ phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, 
 front.parquet            the Pareto front, the ledger's columns
 chip.json                of a search of networks and chip: the design handed over
 comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
+NAME/                    a run of several stages: each stage's own run folder, which also has rounds/NNN/part-*.parquet (a ledger a round)
+collapses.json           generators that were seen to collapse in training
+pictures/                images that the report shows, with pictures.json, when the job makes some
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
 """
@@ -103,6 +106,10 @@ class RunFolder:
         return self.path / "shards"
 
     @property
+    def pictures(self) -> Path:
+        return self.path / "pictures"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -110,21 +117,42 @@ class RunFolder:
         """job.json."""
         return _read_object(self.path / "job.json")
 
-    def metrics(self, place: Path | None = None) -> list[dict[str, Any]]:
+    def round(self, number: int) -> Path:
+        """The ledger of one round, of a search whose supernet trains on between rounds."""
+        return self.path / "rounds" / f"{number:03d}"
+
+    def rounds(self) -> list[Path]:
+        """The ledgers of the rounds that have begun."""
+        return sorted((self.path / "rounds").glob("[0-9]*"))
+
+    def picture_list(self) -> list[dict[str, Any]]:
+        """What pictures.json says of each picture: file, title, kind, caption."""
+        listed: list[dict[str, Any]] = _read_object(self.pictures / "pictures.json", missing={}).get("pictures", [])
+        return listed
+
+    def collapses(self) -> list[dict[str, Any]] | None:
+        """What collapses.json holds, None where nobody watched."""
+        found: list[dict[str, Any]] | None = _read_object(self.path / "collapses.json", missing={}).get("collapses")
+        return found
+
+    def stages(self) -> list[RunFolder]:
+        """The stages that have begun, in order; the run itself where it has none."""
+        names = self.job().get("stages", [])
+        begun = [RunFolder(self.path / name) for name in names if (self.path / name / "job.json").is_file()]
+        return begun if names else [self]
+
+    def metrics(self) -> list[dict[str, Any]]:
         """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out.
 
-        `place` is another training's folder. Where a run has several supernets, all of their lines, with the loss named "TASK LOSS".
+        Where a run has several supernets, those of all of them, with the loss named "TASK LOSS".
         """
-        own = sorted(self.supernet.glob("*/metrics.jsonl")) if place is None else []
-        if own:
-            return [
-                {**line, "loss": {f"{file.parent.name} {name}": loss for name, loss in line["loss"].items()}}
-                for file in own
-                for line in self.metrics(file.parent)
-            ]
-        file = (place or self.supernet) / "metrics.jsonl"
-        lines = file.read_text().split("\n")[:-1] if file.is_file() else []
-        return [json.loads(line) for line in lines]
+        own = sorted(self.supernet.glob("*/metrics.jsonl"))
+        several = [
+            {**line, "loss": {f"{file.parent.name} {name}": loss for name, loss in line["loss"].items()}}
+            for file in own
+            for line in read_metrics(file.parent)
+        ]
+        return several if own else read_metrics(self.supernet)
 
     def comparison(self) -> list[dict[str, Any]]:
         """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
@@ -160,6 +188,13 @@ class RunFolder:
         temporary = self.path / ".front.parquet.tmp"
         pq.write_table(table, temporary)
         os.replace(temporary, self.path / "front.parquet")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The whole lines of a training's metrics.jsonl."""
+    file = folder / "metrics.jsonl"
+    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def write_json(file: Path, value: Any) -> None:

@@ -1,8 +1,8 @@
-"""Trust in a supernet: how well inherited accuracy ranks networks against training each of them alone."""
+"""Trust in a supernet: how well inherited values rank networks against training each of them alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from evoray import selection
 from evoray.bench import Weights, supernet_with
+from evoray.run_folder import RunFolder
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
 from objectives.base import BuiltCandidate, Candidate, DataSource, Objective
@@ -36,8 +37,29 @@ class Probe:
     stand_alone: float
 
 
+@dataclass(frozen=True)
+class Probing:
+    """Probes that are ready to be measured by workers.
+
+    Attributes:
+        folder: Whose trust.json and report they are for.
+        objective: What they are ranked by.
+        unit: Of it.
+        measure: `measure(shared, *arguments[i], gpus)` -> Probe, on a worker that has so many GPUs.
+        shared: What all workers need, such as weights.
+        arguments: Of each probe.
+    """
+
+    folder: RunFolder
+    objective: str
+    unit: str
+    measure: Callable[..., Probe]
+    shared: Any  # Any: the business of `measure`, as the arguments
+    arguments: Sequence[tuple[Any, ...]]
+
+
 def choose_probes(table: pa.Table, count: int, objective: str = "accuracy") -> list[tuple[int, ...]]:
-    """Choices of `count` complete records, evenly spread over the ranks of their inherited accuracy.
+    """Choices of `count` complete records, evenly spread over the ranks of their inherited `objective`.
 
     Raises:
         ValueError: There are not that many, or fewer than 3 are asked for.
@@ -74,8 +96,8 @@ def probe(
     return Probe(architecture.key, inherited, raw, alone)
 
 
-def summary(probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
-    """What trust.json holds: the probes, Kendall's tau-b and Spearman's rho with and without recalibration.
+def summary(probes: Sequence[Probe], seconds: float, objective: str = "accuracy", unit: str = "%") -> dict[str, Any]:
+    """What trust.json holds: the objective, the probes, Kendall's tau-b and Spearman's rho with and without recalibration.
 
     A correlation that is not defined, because one side has a single value, is 0: nothing was ranked.
     """
@@ -85,6 +107,7 @@ def summary(probes: Sequence[Probe], seconds: float) -> dict[str, Any]:
         "without": [p.inherited_without_recalibration for p in probes],
     }
     return {
+        "objective": {"name": objective, "unit": unit},
         "probes": [vars(p) for p in probes],
         "kendall": {name: _defined(kendalltau(side, alone).statistic) for name, side in sides.items()},
         "spearman": {name: _defined(spearmanr(side, alone).statistic) if len(set(side)) > 1 else 0.0 for name, side in sides.items()},

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from searchspaces.base import Choices, Gene
+from searchspaces.base import Choices, Gene, SearchSpace
 
 FINE = 24  # an ordered gene with more options than this is treated as a number
 _CROSSOVER_ETA = 15.0  # distribution indices: the larger, the nearer children stay to their parents
@@ -42,6 +43,29 @@ class GeneKinds:
         counts = np.array([len(gene.options) for gene in genes], dtype=np.int16)
         ordered = np.array([_is_ordered(gene) for gene in genes], dtype=bool)
         return GeneKinds(counts, ordered, np.flatnonzero(ordered & (counts > FINE)))
+
+
+@runtime_checkable
+class OwnVariation(Protocol):
+    """A space with operators of its own, as its paper has them: valid rows in, valid rows out, one gene a time; `repair` follows."""
+
+    def sample(self, num: int, rng: Rng) -> Choices:
+        """(num, g)."""
+        ...
+
+    def mutate(self, choices: Choices, rng: Rng) -> Choices:
+        """(n, g) -> (n, g), one gene of each row changed."""
+        ...
+
+    def cross(self, first: Choices, second: Choices, rng: Rng) -> Choices:
+        """(n, g), (n, g) -> (n, g), one gene of each second parent in the first."""
+        ...
+
+
+def sample_valid(space: SearchSpace, num: int, rng: Rng) -> Choices:
+    """(num, g) canonical rows: drawn as the space draws them, or every gene uniform and then repaired."""
+    drawn = space.sample(num, rng) if isinstance(space, OwnVariation) else sample(GeneKinds.of(space.genes), num, rng)
+    return space.repair(drawn)
 
 
 def sample(kinds: GeneKinds, num: int, rng: Rng) -> Choices:

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 import searchspaces
-from evoray.training import loop, samplers
+from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.group import Alone
+from evoray.training.passes import supernet_passes
 from evoray.training.step import Pass, Stepper
 from searchspaces.base import biggest, smallest
 
@@ -41,7 +42,7 @@ def main() -> None:
     sampler = samplers.load("sandwich", space, seed=0, num_random=2)
     ratios, ours, theirs = [], [], []
     for step in range(options.repeats + 2):
-        passes = loop._supernet_passes(supernet, sampler, config, biggest(space), smallest(space), step)
+        passes = supernet_passes(supernet, sampler, config, biggest(space), smallest(space), step)
         alone = [space.build_subnet(supernet, a).train() for a in sampler.sample(step)]
         steppers = [Stepper(network, config, Alone(), device) for network in alone]
         start = time.perf_counter()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import evoray
+from evoray.distributed import submission
 from evoray.run_folder import RunFolder
 from jobs.cli import main
 from tests.synthetic import Macs, Score, TableSpace
@@ -74,6 +77,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
         (["submit", "quickstart"], "needs --address"),
+        (["run", "elasticvit", "--train.teachers", "nobody.pt2"], "there is no teacher 'nobody.pt2'"),
         (["run", "elasticvit", "--search.options", "bins"], "search.options takes NAME=VALUE"),
         (["run", "elasticvit", "--search.options", "bin=4"], "has no option 'bin'; did you mean 'bins'?"),
     ],
@@ -172,3 +176,22 @@ def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.Captur
 def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "elasticvit", "--levels"])
     assert "complexity levels by released_macs" in capsys.readouterr().out
+
+
+def test_submitting_shows_a_token_where_the_user_has_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not submission.has_token()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("secret")
+    assert submission.has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
+    assert not submission.has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+    assert submission.has_token()
+
+
+def test_a_job_is_submitted_without_importing_ray_first() -> None:
+    program = "import sys, jobs.commands.submit; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -19,7 +19,8 @@ from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.conflict import conflict_matrix, cosine, gradient, used_weights
 from evoray.training.distillation import adaptive_loss, ensemble_labels, soft_loss
-from evoray.training.loop import forward_together, train_supernet
+from evoray.training.loop import train_supernet
+from evoray.training.passes import forward_together
 from searchspaces.base import architecture_of, biggest, smallest
 
 SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]

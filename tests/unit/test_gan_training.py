@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from evoray import data
+from evoray.training.averaging import AverageWeights
 from evoray.training.gan import config
-from evoray.training.gan.averaging import AverageWeights
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.collapse import CollapseWatch, spread
 from evoray.training.gan.images import signed
 from evoray.training.gan.losses import discriminator_loss, generator_loss
-from evoray.training.gan.pairings import ManyToOne, OneToOne, drawn, latents
+from evoray.training.gan.pairings import ManyToOne, OneToOne, Pair, drawn, latents
 from evoray.training.gan.step import Player, discriminator_step, generator_step
 from searchspaces.base import Architecture, architectures
 from searchspaces.eagan import build
@@ -240,3 +240,57 @@ def test_each_network_learns_against_the_other_held_still() -> None:
     assert found[-1] < 0.5 * found[0]
     raised = [generator_step(g, generator, discriminator, discriminator, z(s)) for s in range(40)]
     assert raised[-1] < raised[0] - 0.5
+
+
+class Beside:
+    """A group of two ranks in which the other one's gradients are this one's times `factor`."""
+
+    rank, world_size = 0, 2
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+
+    def add_up(self, tensor: torch.Tensor) -> None:
+        tensor.add_(tensor * self._factor)
+
+
+def test_ranks_average_their_gradients_and_skip_a_step_together() -> None:
+    found = {}
+    for name, group in (("alone", None), ("same", Beside(1.0)), ("broken", Beside(math.nan))):
+        torch.manual_seed(0)
+        network = nn.Linear(3, 1)
+        before = weights(network)
+        player = Player(network, 1e-2, TINY, group)
+        player.descend(network(torch.ones(2, 3)).sum())
+        found[name] = weights(network)
+        assert bool(moved(network, before)) == (name != "broken")
+    assert all(torch.equal(found["alone"][n], found["same"][n]) for n in found["alone"])
+
+
+def test_a_pair_alone_is_trained_and_averaged() -> None:
+    torch.manual_seed(0)
+    settings = dataclasses.replace(TINY, critic_steps=2, average_decay=0.5)
+    generator, discriminator = (s.build_subnet(None, some(s, 1)[0]) for s in (G, D))
+    pair = Pair(generator, discriminator, settings, latent=G.latent, seed=0, device=CPU)
+    before = weights(generator)
+    assert pair.train(0, reals(2)).are_finite
+    assert moved(generator, before)
+    averaged = weights(pair.best)
+    name = "head.weight"
+    assert torch.allclose(averaged[name], (before[name] + generator.head.weight.detach()) / 2)
+    assert set(pair.players) == {"generator", "discriminator", "average"}
+
+
+def test_pairs_that_are_not_reset_follow_their_own_generator() -> None:
+    stage = one_to_one()
+    ds = some(D, 3)
+    for step, pair in enumerate((0, 1, 0)):
+        stage.train(step, pair, ds[pair], reals(2, seed=step))
+    kept, copies = list(stage.generators), [weights(g) for g in stage.generators]
+    stage.follow([1, 1, 0])
+    assert stage.generators[0] is kept[1]
+    assert stage.generators[2] is kept[0]
+    assert stage.generators[1] is not kept[1]
+    assert not moved(stage.generators[1], copies[1])
+    with pytest.raises(ValueError, match=r"3 pairs need as many old pairs to follow, got \[0, 5, 1\]"):
+        stage.follow([0, 5, 1])

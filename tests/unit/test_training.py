@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from torch import nn
 
 import searchspaces
 from evoray import data
+from evoray.export import export
 from evoray.training import checkpoints, loop, samplers
 from evoray.training.augmentation import augment
 from evoray.training.config import TrainConfig
-from evoray.training.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.distillation import hard_loss, load_teacher, soft_labels, soft_loss
 from evoray.training.group import Alone
 from evoray.training.loop import train_network, train_supernet
+from evoray.training.passes import supernet_passes
 from evoray.training.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
 from evoray.training.step import Pass, Stepper, clip_adaptively
 from searchspaces.base import biggest, smallest
@@ -57,7 +60,7 @@ def batch(size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
 
 def passes_of(supernet: nn.Module, config: TrainConfig, step: int = 0) -> list[Pass]:
     sampler = samplers.load("sandwich", SPACE, seed=1, num_random=config.num_random)
-    return loop._supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), step)
+    return supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), step)
 
 
 def quiet(config: TrainConfig = CONFIG, **changes: Any) -> TrainConfig:
@@ -108,7 +111,7 @@ def test_without_distillation_all_learn_from_labels() -> None:
 def test_the_smallest_of_a_level_learns_from_the_mean_of_the_others(name: str) -> None:
     supernet, config = SPACE.build_supernet(), quiet()
     sampler = samplers.load(name, SPACE, seed=1, num_random=3)
-    passes = loop._supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), 0)
+    passes = supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), 0)
     assert [(p.teaches, p.learns) for p in passes] == [(True, False)] * 3 + [(False, True)]
     x, y = batch()
     losses = Stepper(supernet, config, Alone(), torch.device("cpu")).gradients(passes, x, y)
@@ -254,8 +257,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, broken = Stepper.gradients, []
 
-    def sometimes(self: Stepper, *args: Any) -> list[float]:
-        losses = real(self, *args)
+    def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
+        losses = real(self, *args, **options)
         broken.append(1)
         return [math.nan, *losses[1:]] if len(broken) == 3 else losses
 
@@ -268,7 +271,7 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: P
 
 
 def test_training_that_always_diverges_stops_and_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stepper, "gradients", lambda self, passes, x, y: [math.inf] * len(passes))
+    monkeypatch.setattr(Stepper, "gradients", lambda self, passes, *rest, **options: [math.inf] * len(passes))
     with pytest.raises(RuntimeError, match=r"diverged: the loss was not finite at step 1.* lower train.learning-rate"):
         supernet_after(tmp_path)
     assert not list(tmp_path.glob("step-*"))
@@ -297,6 +300,47 @@ def test_a_network_alone_learns(tmp_path: Path) -> None:
 def test_impossible_recipes_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"train.{next(iter(wrong))}"):
         TrainConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_averaged_weights_are_what_a_checkpoint_holds_and_training_goes_on_with_its_own(tmp_path: Path) -> None:
+    plain = supernet_after(tmp_path / "plain")
+    expected = supernet_after(tmp_path / "whole", average_decay=0.8)
+    assert not equal(expected, plain)
+    assert equal(checkpoints.load_weights(tmp_path / "whole")[0], expected)
+    supernet_after(tmp_path / "cut", average_decay=0.8, checkpoint_every_seconds=0.0, keep_checkpoints=9)
+    for newest in sorted((tmp_path / "cut").glob("step-*"))[2:]:
+        shutil.rmtree(newest)
+    assert equal(supernet_after(tmp_path / "cut", average_decay=0.8), expected)
+    last = checkpoints.latest(tmp_path / "whole")
+    assert last is not None
+    trained = {name.removesuffix("/trained"): t for name, t in last.optimizer().items() if name.endswith("/trained")}
+    assert equal(trained, plain), "averaging has changed what is trained"
+
+
+def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(tmp_path: Path) -> None:
+    supernet, config = SPACE.build_supernet(), quiet()
+    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    x, y = batch()
+    passes = passes_of(supernet, config)
+    hard = stepper.gradients(passes, x, y)
+    outside = torch.rand(len(y), 10).softmax(dim=1)
+    soft = stepper.gradients(passes, x, y, outside)
+    both = stepper.gradients(passes, x, y, outside, hard_share=0.5)
+    assert soft == stepper.gradients(passes, x, y.roll(1), outside)
+    assert both[0] == pytest.approx(0.5 * (hard[0] + soft[0]), rel=1e-5)
+    assert soft[1:] == hard[1:], "what the biggest teaches does not depend on who teaches it"
+
+
+def test_an_exported_network_teaches(tmp_path: Path) -> None:
+    teacher = SPACE.build_subnet(None, smallest(SPACE)).eval()
+    files = export(teacher, smallest(SPACE), SPACE, SOURCE.image_shape, "pt2", tmp_path / "teacher")
+    x, _ = batch()
+    with torch.no_grad():
+        assert torch.allclose(load_teacher(str(files[0]))(x), teacher(x), atol=1e-5)
+    plain, taught = supernet_after(tmp_path / "plain"), supernet_after(tmp_path / "taught", teachers=(str(files[0]),))
+    assert not equal(plain, taught)
+    with pytest.raises(FileNotFoundError, match=r"there is no teacher 'nobody\.pt2'"):
+        supernet_after(tmp_path / "none", teachers=("nobody.pt2",))
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])

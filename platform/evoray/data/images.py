@@ -75,10 +75,10 @@ class MemorySplit:
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (n, c, h, w) pixels and (n,) labels
 
 
-def check_split(split: str) -> None:
-    """Raises ValueError for anything but "train", "val" and "test"."""
-    if split not in SPLITS:
-        raise ValueError(f"no split {split!r}; there is {', '.join(SPLITS)}")
+def check_split(split: str, also: Sequence[str] = ()) -> None:
+    """Raises ValueError for anything but "train", "val", "test" and what the source has `also`."""
+    if split not in (*SPLITS, *also):
+        raise ValueError(f"no split {split!r}; there is {', '.join((*SPLITS, *also))}")
 
 
 def resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -115,6 +115,6 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
 @lru_cache(maxsize=4)
 def opened(source: ImageSource, split: str, read: Callable[[Any, str], Arrays]) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
-    check_split(split)
+    check_split(split, getattr(source, "unlabelled_splits", ()))
     pixels, labels = read(source, split)
     return MemorySplit(pixels, labels, source.mean, source.std)

@@ -36,12 +36,25 @@ class RayEvaluator:
         self._attempts: dict[str, Attempt] = {}
         self._finished: list[Record] = []
         self._next_check = 0.0
-        stored = None if weights is None else ray.put(dict(weights))
+        stored = self._stored = None if weights is None else ray.put(dict(weights))
         counts = self._options.workers_of or {}
         self._pools = {
             o.name: Pool(o.name, counts.get(o.name, self._options.workers), o.needs, partial(_start, problem, o, stored), self._options)
             for o in problem.measured
         }
+
+    def renew(self, problem: Problem, weights: Weights, *, weights_digest: str) -> None:
+        """Goes on with weights that were trained further, on the same actors; `problem` has the same objectives, perhaps another space.
+
+        Raises:
+            RuntimeError: Candidates are being measured.
+        """
+        if self._attempts:
+            raise RuntimeError(f"{len(self._attempts)} candidates are being measured on the old weights: collect them first")
+        self._problem, self._digest, self._orders = problem, weights_digest, {}
+        stored = self._stored = ray.put(dict(weights))  # the reference keeps the weights where actors that start later find them
+        for objective in problem.measured:
+            self._pools[objective.name].renew(partial(_start, problem, objective, stored), problem.space, stored)
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         order = self._orders.setdefault(share, stages(self._problem, share))

@@ -110,6 +110,16 @@ class Pool:
         """What is in flight."""
         return list(self._calls)
 
+    def renew(self, start: Callable[[], Ref], space: Any, weights: Ref) -> None:
+        """Actors go on with other weights, those that are started from now on begin with them; nothing may be waiting.
+
+        An actor takes its calls in order, so whatever it is sent after this it measures on the new weights. One that cannot take
+        them has died, or fails what comes next, and is replaced like any other.
+        """
+        self._start_actor = start
+        for worker in self._workers:
+            worker.actor.renew.remote(space, weights)
+
     def push(self, attempt: Attempt) -> None:
         """Queues a candidate."""
         self._queue.append(attempt)

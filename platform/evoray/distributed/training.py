@@ -10,7 +10,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,51 @@ def train_on_ray(
     Raises:
         RuntimeError: Ray is not initialised, or training failed more often than that.
     """
-    if not ray.is_initialized():
-        raise RuntimeError("Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training")
+    check_connected()
     if _is_finished(folder, source, config):
         return
+    arguments = {
+        "space": ray.put(space),
+        "source": ray.put(source),
+        "config": config,
+        "seed": seed,
+        "folder": str(folder.absolute()),
+        "architecture": architecture,
+    }
+    fit_on_ray(
+        _train_worker,
+        arguments,
+        folder=folder,
+        num_workers=num_workers,
+        use_gpu=use_gpu,
+        threads_per_worker=threads_per_worker,
+        max_failures=max_failures,
+    )
+    if not _is_finished(folder, source, config):
+        raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
+
+
+def check_connected() -> None:
+    """Raises RuntimeError where Ray is not initialised."""
+    if not ray.is_initialized():
+        raise RuntimeError("Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training")
+
+
+def fit_on_ray(
+    worker: Callable[[Mapping[str, Any]], None],
+    arguments: Mapping[str, Any],  # Any: whatever the worker takes, what is big as a reference
+    *,
+    folder: Path,
+    num_workers: int | tuple[int, int],
+    use_gpu: bool,
+    threads_per_worker: int,
+    max_failures: int,
+) -> None:
+    """Runs `worker({**arguments, "threads": ...})` on every worker of a TorchTrainer, which forms their process group.
+
+    Raises:
+        RuntimeError: It failed more often than that.
+    """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
@@ -70,16 +111,8 @@ def train_on_ray(
     scratch = folder / ".ray"
     try:
         trainer = TorchTrainer(
-            _train_worker,
-            train_loop_config={
-                "space": ray.put(space),
-                "source": ray.put(source),
-                "config": config,
-                "seed": seed,
-                "folder": str(folder),
-                "threads": threads_per_worker,
-                "architecture": architecture,
-            },
+            worker,
+            train_loop_config={**arguments, "threads": threads_per_worker},
             scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             run_config=RunConfig(
@@ -91,8 +124,6 @@ def train_on_ray(
         raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if not _is_finished(folder, source, config):
-        raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
 
 
 def _is_finished(folder: Path, source: DataSource, config: TrainConfig) -> bool:

@@ -20,6 +20,8 @@ GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
 _CROWD = 1000  # points that need smaller marks
 _MOST_TICKS = 20  # on the axis of a gene
+_AXIS_PIXELS = 54  # between two parallel axes, at least
+_LETTER_PIXELS = 8
 _MOST_OPTIONS = 14  # genes named in a hover text
 
 Figure = Any  # plotly is untyped
@@ -172,7 +174,18 @@ def parallel_figure(run: RunView) -> Figure | None:
     bar = {"thickness": 12, "outlinewidth": 0}
     line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
-    return styled(figure, height=470).update_layout(margin={"l": 50, "r": 30, "t": 24, "b": 120})
+    left = max(50, _letters(run) * _LETTER_PIXELS)  # the options of the first axis stand left of it
+    return styled(figure, height=470).update_layout(margin={"l": left, "r": 30, "t": 24, "b": 120})
+
+
+def parallel_width(run: RunView, figure: Figure) -> int:
+    """Pixels that the parallel coordinates need, so that the options of one axis do not run into the next."""
+    return max(_AXIS_PIXELS, _LETTER_PIXELS * _letters(run)) * len(figure.data[0].dimensions)
+
+
+def _letters(run: RunView) -> int:
+    """Of the longest option."""
+    return max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
 
 
 def _spread(choices: Sequence[int], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -252,7 +265,7 @@ def time_figure(run: RunView) -> Figure | None:
 
 
 def trust_figure(run: RunView) -> Figure | None:
-    """Inherited against stand-alone accuracy of the probes."""
+    """Inherited against stand-alone values of the probes."""
     if run.trust is None or not run.trust["probes"]:
         return None
     probes = run.trust["probes"]
@@ -273,7 +286,9 @@ def trust_figure(run: RunView) -> Figure | None:
         )
     ends = [min(p["stand_alone"] for p in probes), max(p["stand_alone"] for p in probes)]
     figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="equal", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"))
-    figure.update_layout(xaxis_title="accuracy when trained alone (%)", yaxis_title="inherited accuracy (%)")
+    objective = run.trust.get("objective", {"name": "accuracy", "unit": "%"})
+    name, unit = plain(objective["name"]), f" ({plain(objective['unit'])})" if objective["unit"] else ""
+    figure.update_layout(xaxis_title=f"{name} when trained alone{unit}", yaxis_title=f"inherited {name}{unit}")
     return styled(figure)
 
 

@@ -34,7 +34,7 @@ def ancestors(records: Mapping[str, Record], members: list[str]) -> tuple[list[s
 
 def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
     """The ancestors of the front, one column a generation, edges from parent to child; None when nothing has parents."""
-    records = {r.key: r for r in run.records}
+    records = run.origins
     best = run.front()
     if best is None or not any(r.parents for r in records.values()):
         return None

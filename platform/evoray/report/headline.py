@@ -15,7 +15,8 @@ def headline(run: RunView) -> str:
     job = run.job
     words = [f"Job <b>{html.escape(str(job['job']))}</b> in space <b>{html.escape(str(job['space']))}</b>, seed {job['seed']}."]
     best = run.front()
-    tiles = [(f"{len(run.records):,}", "networks evaluated")]
+    evaluated = f"networks in {len(run.rounds)} rounds" if run.rounds else "networks evaluated"
+    tiles = [(f"{len(run.origins):,}", evaluated)]
     if best is None:
         words.append("No feasible network has been found yet.")
     else:

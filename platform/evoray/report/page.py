@@ -16,12 +16,18 @@ from evoray import pareto, selection
 from evoray.records import Status
 from evoray.report import figures
 from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_text, energy_figure, gantt_figure, methods_table
+from evoray.report.gallery import gallery
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.headline import headline, number
 from evoray.report.reading import RunView, read_run, reference_of
+from evoray.report.rounds import ROUNDS_TEXT, rounds_figure
 from evoray.run_folder import RunFolder
 from objectives.base import Goal
 
+_TAKE = (
+    "take a network away with <code>evoray export RUN</code>",
+    "make images with <code>evoray sample RUN</code>",
+)  # of a stage: the second
 _CONFLICT_TEXT = (
     "Mean cosine similarity between the gradients of two subnets on the weights that they share: within one step, and between a step "
     "and the next. Below 0 they work against each other."
@@ -80,7 +86,7 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
             page.figure(figures.front_figure(runs)),
             *(f"{_named(run, runs)}{_front_table(run)}" for run in runs if run.front() is not None),
         )
-        volume = figures.hypervolume_figure(runs)
+        volume = None if any(run.rounds for run in runs) else figures.hypervolume_figure(runs)
         if volume is not None:
             page.section("Hypervolume over evaluations", page.figure(volume), _p(_reference_text(runs)))
     else:
@@ -91,11 +97,16 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
 
 def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
+    if run.pictures:
+        page.section(f"Pictures{suffix}", gallery(run.pictures))
+    rounds = rounds_figure(run)
+    if rounds is not None:
+        page.section(f"Rounds{suffix}", page.figure(rounds), _p(ROUNDS_TEXT))
     parallel = figures.parallel_figure(run)
     if parallel is not None:
         colour = html.escape(run.label(run.targets[0]))
         text = f"One line a network, coloured by {colour}. Drag along an axis to keep a range of it, along a name to move it."
-        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=54 * len(parallel.data[0].dimensions)), _p(text))
+        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=figures.parallel_width(run, parallel)), _p(text))
     _write_chip(page, run, suffix)
     tree = genealogy_figure(run)
     if tree is not None:
@@ -114,7 +125,8 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     if spent is not None:
         page.section(f"Time{suffix}", page.figure(spent))
     page.section(
-        f"Configuration{suffix}", *(_details(name, run.job.get(name)) for name in ("config", "constraints", "versions", "machine"))
+        f"Configuration{suffix}",
+        *(_details(name, run.job.get(name)) for name in ("config", "constraints", "extractor", "versions", "machine")),
     )
 
 
@@ -154,24 +166,26 @@ def _front_table(run: RunView) -> str:
         rows.append(f"<tr{mark}><td><code>{html.escape(row['key'])}</code></td>{cells}</tr>")
     return (
         f'<div class="scroll tall"><table class="sortable"><thead><tr><th>key</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-        + _p("The knee is marked. Click a head to sort; take a network away with <code>evoray export RUN --pick KEY</code>.")
+        + _p(f"The knee is marked. Click a head to sort; {_TAKE['stage' in run.job]} <code>--pick KEY</code>.")
     )
 
 
 def _statistics(run: RunView) -> str:
-    records = run.records
+    records = run.history
     rows: list[tuple[str, int]] = []
     if run.statistics:
         rows.append(("proposed by the searchers", run.statistics["proposed"]))
         rows += [(f"rejected before dispatch: {reason}", count) for reason, count in run.statistics["rejected"].items()]
         rows.append(("known from another shard", run.statistics["known"]))
         rows.append(("duplicates that the searchers threw away", run.statistics["duplicates"]))
-    rows.append(("evaluated", len(records)))
+    rows.append((f"measured in {len(run.rounds)} rounds" if run.rounds else "evaluated", len(records)))
     rows.append(("feasible", sum(r.status is Status.OK and r.violation <= 0 for r in records)))
     for constraint in run.job["constraints"]:
         rows += _measured_breaks(run, constraint)
     rows.append(("cancelled by a measured constraint", sum(r.status is Status.CANCELLED for r in records)))
     rows.append(("failed", sum(r.status is Status.FAILED for r in records)))
+    if run.collapses is not None:
+        rows.append(("collapses noticed in training", len(run.collapses)))
     body = "".join(f"<tr><td>{html.escape(name)}</td><td>{count:,}</td></tr>" for name, count in rows)
     errors: dict[str, int] = {}
     for record in records:

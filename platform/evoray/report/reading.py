@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ class RunView:
     """One run.
 
     Attributes:
-        name: Of its folder.
+        name: Of its folder; of a stage "RUN/STAGE".
         job: job.json.
         table: The ledger in the order of completion; None before the first evaluation.
         baseline: Random search's ledger, or None.
@@ -30,6 +32,9 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
+        rounds: Where the supernet trained on between them: the ledger of each, from the first; else empty.
+        pictures: Lines of pictures.json with the picture itself, base64, as "png".
+        collapses: What was noticed of collapsing generators; None where nobody watched.
         chip: chip.json, the design of a search of networks and chip, or None.
         comparison: What other methods found, the search itself first.
     """
@@ -42,6 +47,9 @@ class RunView:
     statistics: Mapping[str, Any]
     phases: Mapping[str, float]
     trust: Mapping[str, Any] | None
+    rounds: Sequence[pa.Table] = ()
+    pictures: Sequence[Mapping[str, Any]] = ()
+    collapses: Sequence[Mapping[str, Any]] | None = None
     chip: Mapping[str, Any] | None = None
     comparison: Sequence[Mapping[str, Any]] = ()
 
@@ -59,6 +67,16 @@ class RunView:
     def records(self) -> list[Record]:
         return [] if self.table is None else list(from_table(self.table))
 
+    @property
+    def history(self) -> list[Record]:
+        """Every measurement, round by round where there were rounds."""
+        return [record for table in self.rounds for record in from_table(table)] if self.rounds else self.records
+
+    @property
+    def origins(self) -> dict[str, Record]:
+        """The first record of each network by its key: the one that says how it was made."""
+        return {record.key: record for record in reversed(self.history)}
+
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""
         best = None if self.table is None else selection.front(self.table, self.values)
@@ -70,9 +88,9 @@ class RunView:
         return f"{name} ({unit})" if unit else name
 
     def unit(self, name: str) -> str:
-        """Of an objective or cost; "" where the name says it already ("macs" in MACs), and for anything else."""
+        """Of an objective or cost; "" where the name says it already ("macs" in MACs, "params" in parameters), and for anything else."""
         unit = next((str(v["unit"]) for v in self.values if v["name"] == name), "")
-        return "" if unit.lower().startswith(name.lower()) else unit
+        return "" if unit.lower().startswith(name.lower().removesuffix("s")) else unit
 
     def options(self, record: Record) -> dict[str, Any]:
         """Chosen option of every gene, by name."""
@@ -90,18 +108,31 @@ def read_run(folder: RunFolder) -> RunView:
             break
         except (ValueError, KeyError):
             continue
+    job = folder.job()
     return RunView(
-        name=folder.path.name,
-        job=folder.job(),
+        name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
+        job=job,
         table=read_ledger(folder.ledger),
         baseline=read_ledger(folder.baseline if folder.baseline.is_dir() else folder.path / "comparison" / "random" / "ledger"),
         metrics=folder.metrics(),
         statistics=statistics,
         phases=folder.phases(),
         trust=folder.trust(),
+        rounds=[table for place in folder.rounds() if (table := read_ledger(place)) is not None],
+        pictures=_pictures(folder),
+        collapses=folder.collapses(),
         chip=folder.chip(),
         comparison=folder.comparison(),
     )
+
+
+def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
+    found = []
+    for line in folder.picture_list():
+        file = folder.pictures / Path(line["file"]).name
+        if file.is_file():
+            found.append({**line, "png": base64.b64encode(file.read_bytes()).decode()})
+    return found
 
 
 def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -22,6 +22,10 @@ class TrainConfig:
     """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
     divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
     """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
+    teachers: tuple[str, ...] = ()
+    """Networks from outside (`evoray export --to pt2`) whose mean soft labels take the place of hard ones; with one, half and half."""
+    teacher_temperature: float = 0.2
+    """What the teachers' logits are divided by; below 1 their labels are sharpened."""
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     """SGD with Nesterov momentum, RMSProp, or AdamW, which transformers want."""
     learning_rate: float = 0.05
@@ -50,6 +54,8 @@ class TrainConfig:
     """Largest norm of the summed gradients; 0 for no clipping."""
     adaptive_clip: float = 0.0
     """Largest norm of a unit's gradient in norms of its weights (Brock et al. 2021, arXiv:2102.06171); 0 for no such clipping."""
+    average_decay: float = 0.0
+    """Decay of the moving average of weights that is kept and searched instead of the last weights; 0 for none."""
     crop_padding: int = 4
     """Pixels by which a crop may be shifted."""
     mirror: bool = False
@@ -64,7 +70,7 @@ class TrainConfig:
     """Newest checkpoints that stay."""
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "learning_rate", "log_every_steps", "keep_checkpoints")
+        positive = ("epochs", "batch_size", "learning_rate", "teacher_temperature", "log_every_steps", "keep_checkpoints")
         not_negative = (
             "num_random",
             "warmup_epochs",
@@ -76,7 +82,7 @@ class TrainConfig:
             "conflict_every_steps",
             "checkpoint_every_seconds",
         )
-        shares = ("dropout", "drop_connect", "label_smoothing", "momentum")
+        shares = ("dropout", "drop_connect", "label_smoothing", "momentum", "average_decay")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"train.{name} must be above 0, got {getattr(self, name)}")

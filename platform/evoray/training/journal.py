@@ -7,8 +7,17 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from evoray.training.config import TrainConfig
+
+class Intervals(Protocol):
+    """When to write."""
+
+    @property
+    def log_every_steps(self) -> int: ...
+
+    @property
+    def checkpoint_every_seconds(self) -> float: ...
 
 
 class Journal:
@@ -18,7 +27,7 @@ class Journal:
     seconds (of training, summed over resumptions), and what was `note`d since the one before.
     """
 
-    def __init__(self, folder: Path | None, config: TrainConfig, steps: int, steps_per_epoch: int, batch_size: int) -> None:
+    def __init__(self, folder: Path | None, config: Intervals, steps: int, steps_per_epoch: int, batch_size: int) -> None:
         """With `folder` None nothing is written."""
         self._file = None if folder is None else folder / "metrics.jsonl"
         self._config = config

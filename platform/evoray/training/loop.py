@@ -17,16 +17,20 @@ from torch import nn
 from evoray.seeds import seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.augmentation import augment
+from evoray.training.averaging import AverageWeights
 from evoray.training.config import TrainConfig
 from evoray.training.conflict import step_conflict
+from evoray.training.distillation import ensemble_labels, load_teacher
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
+from evoray.training.passes import supernet_passes
 from evoray.training.samplers import Horizon, SubnetSampler
 from evoray.training.schedules import learning_rate_at
 from evoray.training.step import Pass, Stepper
 from objectives.base import DataSource, Split
 from searchspaces.base import Architecture, SearchSpace, biggest, smallest
 
+_TRAINED = "trained"  # beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
 _MAX_RESTARTS = 3  # after a loss that is not finite
 
 PassesOf = Callable[[int], Sequence[Pass]]
@@ -52,14 +56,17 @@ def train_supernet(
     folder: Path,
     group: Group | None = None,
     device: torch.device | None = None,
+    teachers: Sequence[nn.Module] = (),
 ) -> nn.Module:
     """Trains a supernet, from the newest checkpoint in `folder` where there is one; returns it.
 
-    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see.
+    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see. `teachers`, and those that the recipe names, give the
+    labels of the subnets that no other subnet teaches: their ensemble's instead of the hard ones, or with one teacher both in equal parts.
 
     Raises:
         RuntimeError: The loss was not finite again and again.
         ValueError: The checkpoint in `folder` belongs to another training.
+        FileNotFoundError: A teacher is not there.
     """
     group, device = group or Alone(), device or torch.device("cpu")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -67,9 +74,21 @@ def train_supernet(
         supernet = space.build_supernet().to(device)
         horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
         sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
-        passes = partial(_supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
+        passes = partial(supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
         watch = partial(step_conflict, space, supernet, sampler)
-        Training(supernet, source, config, passes, seed=seed, folder=folder, group=group, device=device, sampler=sampler, watch=watch).run()
+        Training(
+            supernet,
+            source,
+            config,
+            passes,
+            seed=seed,
+            folder=folder,
+            group=group,
+            device=device,
+            sampler=sampler,
+            watch=watch,
+            teachers=[*teachers, *map(load_teacher, config.teachers)],
+        ).run()
     return supernet
 
 
@@ -102,49 +121,6 @@ def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> 
         return space.build_subnet(None, architecture)
 
 
-def _supernet_passes(
-    supernet: nn.Module, sampler: SubnetSampler, config: TrainConfig, largest: Architecture, least: Architecture, step: int
-) -> list[Pass]:
-    """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
-
-    Of a sampler that is `last_learns`, all subnets of a step teach the last, which is the smallest of its kind.
-    A sampler whose subnets go `together` gets one pass, in which they share the images and are regularised alike.
-    """
-    drawn = sampler.sample(step)
-    if getattr(sampler, "together", False):
-        rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
-        return [Pass("together", partial(forward_together, supernet, drawn, rates))]
-    teaching = config.distillation and drawn[0].key == largest.key
-    last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
-    passes = []
-    for index, architecture in enumerate(drawn):
-        is_biggest = architecture.key == largest.key
-        name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
-        drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
-        forward = partial(_subnet_forward, supernet, architecture, drops)
-        teaches = (teaching and index == 0) or index < last
-        learns = (teaching and index > 0) or 0 < last == index
-        passes.append(Pass(name, forward, teaches=teaches, learns=learns, architecture=architecture))
-    return passes
-
-
-def _subnet_forward(supernet: nn.Module, architecture: Architecture, drops: dict[str, float], x_bchw: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = supernet(x_bchw, architecture, **drops)
-    return logits
-
-
-def forward_together(supernet: nn.Module, drawn: Sequence[Architecture], drops: dict[str, float], x_bchw: torch.Tensor) -> torch.Tensor:
-    """(b, k) logits, image i by subnet i modulo their number; by the supernet's own way where it has one, which may share work."""
-    own = getattr(supernet, "forward_together", None)
-    if own is not None:
-        logits: torch.Tensor = own(x_bchw, drawn[: len(x_bchw)], **drops)[0]
-        return logits
-    drawn = drawn[: max(1, len(x_bchw) // 2)]  # batch statistics need two images
-    parts = [_subnet_forward(supernet, architecture, drops, x_bchw[i :: len(drawn)]) for i, architecture in enumerate(drawn)]
-    order = torch.cat([torch.arange(i, len(x_bchw), len(drawn)) for i in range(len(drawn))])
-    return torch.cat(parts)[order.argsort().to(x_bchw.device)]
-
-
 class Training:
     """One training on one rank: module, data, optimizer, and where it stands."""
 
@@ -161,8 +137,9 @@ class Training:
         device: torch.device,
         sampler: SubnetSampler | None = None,
         watch: Watch | None = None,
+        teachers: Sequence[nn.Module] = (),
     ) -> None:
-        """`watch` measures conflict, where the recipe wants that."""
+        """`watch` measures conflict, where the recipe wants that; `teachers` are networks from outside."""
         self._module = module
         self._config = config
         self._passes = passes
@@ -180,6 +157,8 @@ class Training:
         if self._batch_size < group.world_size:
             raise ValueError(f"train.batch_size {self._batch_size} leaves nothing for some of {group.world_size} workers: make it larger")
         self._stepper = Stepper(module, config, group, device)
+        self._teachers = [teacher.to(device) for teacher in teachers]
+        self._average = AverageWeights(module, config.average_decay) if config.average_decay else None
         self._journal = Journal(folder if group.rank == 0 else None, config, self._steps, self._steps_per_epoch, self._batch_size)
         self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self._next_step = 0
@@ -201,6 +180,8 @@ class Training:
             if self._folder is not None and self._group.rank == 0 and (last or self._journal.is_checkpoint_due()):
                 self._save()
         self._meet()
+        if self._average is not None:
+            self._module.load_state_dict(self._average.network.state_dict())
 
     def _train_step(self, step: int) -> list[tuple[str, float]]:
         words = (step, self._group.rank, self._restarts)
@@ -209,9 +190,12 @@ class Training:
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
             self._journal.note("conflict", self._watch(step, x_bchw, labels_b))
         passes = self._passes(step)
-        losses = self._stepper.gradients(passes, x_bchw, labels_b)
+        outside_bk = ensemble_labels(self._teachers, x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
+        losses = self._stepper.gradients(passes, x_bchw, labels_b, outside_bk, hard_share=0.5 if len(self._teachers) == 1 else 0.0)
         if all(math.isfinite(loss) for loss in losses):
             self._stepper.step(learning_rate_at(step, self._config, self._steps_per_epoch))
+            if self._average is not None:
+                self._average.update(self._module)
             if self._sampler is not None:
                 known = [(one.architecture, loss) for one, loss in zip(passes, losses, strict=True) if one.architecture is not None]
                 self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
@@ -253,6 +237,8 @@ class Training:
         """Rank 0 finds the newest whole checkpoint, then all read that one."""
         self._next_step = 0
         self._module.load_state_dict(self._initial)
+        if self._average is not None:
+            self._average.network.load_state_dict(self._initial)
         self._stepper.optimizer.state.clear()
         if self._sampler is not None:
             self._sampler.restore(self._sampler_state)
@@ -273,8 +259,12 @@ class Training:
                 raise ValueError(
                     f"checkpoint {checkpoint.folder} is of another training ({name} {checkpoint.state[name]}, not {mine}): use a new folder"
                 )
-        self._module.load_state_dict(checkpoint.weights())
-        checkpoints.restore_optimizer(self._stepper.optimizer, checkpoint.optimizer(), dict(self._module.named_parameters()))
+        weights, tensors = checkpoint.weights(), checkpoint.optimizer()
+        if self._average is not None:
+            self._average.network.load_state_dict(weights)
+            weights = {name: tensors.pop(f"{name}/{_TRAINED}") for name in weights}
+        self._module.load_state_dict(weights)
+        checkpoints.restore_optimizer(self._stepper.optimizer, tensors, dict(self._module.named_parameters()))
         self._restarts = checkpoint.state["rng"]["restarts"]
         if self._sampler is not None:
             self._sampler.restore(checkpoint.state["sampler"])
@@ -291,4 +281,8 @@ class Training:
             "config": vars(self._config),
         }
         tensors = checkpoints.optimizer_tensors(self._stepper.optimizer, names)
-        checkpoints.save(self._folder, self._module.state_dict(), tensors, state, keep=self._config.keep_checkpoints)
+        weights = trained = self._module.state_dict()
+        if self._average is not None:  # what others read are the averages
+            weights = self._average.network.state_dict()
+            tensors |= {f"{name}/{_TRAINED}": tensor for name, tensor in trained.items()}
+        checkpoints.save(self._folder, weights, tensors, state, keep=self._config.keep_checkpoints)

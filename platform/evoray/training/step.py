@@ -59,8 +59,20 @@ class Stepper:
         else:
             self.optimizer = torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.9, momentum=config.momentum)
 
-    def gradients(self, passes: Sequence[Pass], x_bchw: torch.Tensor, labels_b: torch.Tensor) -> list[float]:
-        """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each pass, likewise averaged."""
+    def gradients(
+        self,
+        passes: Sequence[Pass],
+        x_bchw: torch.Tensor,
+        labels_b: torch.Tensor,
+        outside_bk: torch.Tensor | None = None,
+        *,
+        hard_share: float = 0.0,
+    ) -> list[float]:
+        """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each pass, likewise averaged.
+
+        Passes that no other pass teaches learn from the hard labels, or where there are `outside_bk`, probabilities from outside, from
+        those, with the hard labels at `hard_share`.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[torch.Tensor] = []
         taught_bk: list[torch.Tensor] = []
@@ -72,6 +84,8 @@ class Stepper:
                 loss = (adaptive_loss if self._config.divergence == "adaptive" else soft_loss)(logits_bk, teacher_bk)
             else:
                 loss = hard_loss(logits_bk, labels_b, self._config.label_smoothing)
+                if outside_bk is not None:
+                    loss = hard_share * loss + (1.0 - hard_share) * soft_loss(logits_bk, outside_bk)
             if one.teaches:
                 taught_bk.append(soft_labels(logits_bk))
             loss.backward()  # type: ignore[no-untyped-call]

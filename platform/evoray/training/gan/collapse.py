@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,6 +60,10 @@ class CollapseWatch:
     def records(self) -> list[dict[str, Any]]:
         """JSON: NaN becomes null."""
         return [{**asdict(c), "spread": c.spread if math.isfinite(c.spread) else None} for c in self.seen]
+
+    def restore(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Goes on after what `records` gave."""
+        self.seen = [Collapse(**{**r, "spread": math.nan if r["spread"] is None else r["spread"]}) for r in records]
 
     def _note(self, collapse: Collapse) -> Collapse:
         self.seen.append(collapse)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,35 @@ class GanConfig:
             raise ValueError(
                 f"gan.clip_norm must not be negative, gan.average_decay and gan.betas must be at least 0 and below 1, "
                 f"got {self.clip_norm}, {self.average_decay}, {self.betas}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """How long a stage trains its supernet, and how."""
+
+    gan: GanConfig = field(default_factory=GanConfig)
+    warmup_epochs: float = 50.0
+    """Passes over the images on random genotypes, before the first round."""
+    rounds: int = 18
+    """Rounds of training, measuring and selecting."""
+    epochs: float = 10.0
+    """Passes over the images in one round."""
+    log_every_steps: int = 100
+    """Steps between two lines of metrics.jsonl."""
+    checkpoint_every_seconds: float = 120.0
+    """Seconds between two checkpoints; the end of a round always writes one."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints that stay."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("rounds", 1), ("log_every_steps", 1), ("keep_checkpoints", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"train.{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.epochs > 0 or not self.warmup_epochs >= 0 or not self.checkpoint_every_seconds >= 0:
+            raise ValueError(
+                f"train.epochs must be above 0, train.warmup_epochs and train.checkpoint_every_seconds not negative, "
+                f"got {self.epochs}, {self.warmup_epochs} and {self.checkpoint_every_seconds}"
             )
 
 

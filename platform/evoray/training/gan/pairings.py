@@ -1,4 +1,4 @@
-"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator, and stage 2, pairs with weight resetting.
+"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator; stage 2, pairs with weight resetting; a pair alone.
 
 Ying et al. 2022, arXiv:2111.15097, sections 4.1 and 4.2. All randomness is a function of the seed and the step.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from evoray.seeds import generator_for, seed_for
+from evoray.training.averaging import AverageWeights
 from evoray.training.gan.config import GanConfig
-from evoray.training.gan.step import Player, discriminator_step, generator_step
+from evoray.training.gan.step import Path, Player, discriminator_step, generator_step
+from evoray.training.group import Alone, Group
 from searchspaces.base import Architecture
 
 
@@ -49,41 +51,79 @@ def latents(count: int, latent: int, seed: int, *words: str | int) -> Tensor:
     return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed_for(seed, "latent", *words)))
 
 
-class ManyToOne:
+class _Game:
+    """What all pairings share: one group of steps of two players."""
+
+    def __init__(self, config: GanConfig, latent: int, seed: int, device: torch.device, group: Group | None = None) -> None:
+        self._config, self._latent, self._seed, self._device = config, latent, seed, device
+        self._group = group or Alone()
+
+    def _player(self, network: nn.Module, learning_rate: float) -> Player:
+        return Player(network.to(self._device).train(), learning_rate, self._config, self._group)
+
+    def _play(
+        self,
+        step: int,
+        reals: Iterable[Tensor],
+        generator: tuple[Player, Path],
+        discriminator: tuple[Player, Path],
+    ) -> Losses:
+        """`critic_steps` discriminator steps, one for each batch of real images, then one of the generator."""
+        batches = list(reals)
+        if len(batches) != self._config.critic_steps:
+            raise ValueError(
+                f"one generator step takes {self._config.critic_steps} batches of real images (gan.critic_steps), got {len(batches)}"
+            )
+        found = []
+        for part, real_bchw in enumerate(batches):
+            z = self._latents(len(real_bchw), "discriminator", step, part)
+            found.append(discriminator_step(*discriminator, generator[1], real_bchw.to(self._device), z))
+        z = self._latents(max(1, self._config.generator_batch // self._group.world_size), "generator", step)
+        return Losses(sum(found) / len(found), generator_step(*generator, discriminator[0].network, discriminator[1], z))
+
+    def _latents(self, count: int, *words: str | int) -> Tensor:
+        own = (self._group.rank,) if self._group.rank else ()
+        return latents(count, self._latent, self._seed, *words, *own).to(self._device)
+
+
+class ManyToOne(_Game):
     """Stage 1: paths of one generator supernet, all against the same discriminator, so that their scores compare.
 
     Attributes:
         generators: The supernet, `generators(z, architecture)`.
         discriminator: The fixed architecture.
+        players: Both, by name.
         num_steps: Discriminator steps so far.
     """
 
     def __init__(
-        self, generators: nn.Module, discriminator: nn.Module, config: GanConfig, *, latent: int, seed: int, device: torch.device
+        self,
+        generators: nn.Module,
+        discriminator: nn.Module,
+        config: GanConfig,
+        *,
+        latent: int,
+        seed: int,
+        device: torch.device,
+        group: Group | None = None,
     ) -> None:
-        self.generators, self.discriminator = generators.to(device).train(), discriminator.to(device).train()
-        self._players = (
-            Player(self.generators, config.generator_rate, config),
-            Player(self.discriminator, config.discriminator_rate, config),
-        )
-        self._config, self._latent, self._seed, self._device = config, latent, seed, device
+        super().__init__(config, latent, seed, device, group)
+        self.players: Mapping[str, Player] = {
+            "generators": self._player(generators, config.generator_rate),
+            "discriminator": self._player(discriminator, config.discriminator_rate),
+        }
+        self.generators, self.discriminator = generators, discriminator
         self.num_steps = 0
 
     def train(self, step: int, architecture: Architecture, reals: Iterable[Tensor]) -> Losses:
         """`critic_steps` discriminator steps, one for each batch of real images in [-1, 1], then one step of the path."""
         path = partial(self.generators, architecture=architecture)
-        generator, discriminator = self._players
-        found = []
-        for part, real_bchw in enumerate(_batches(reals, self._config.critic_steps)):
-            z = latents(len(real_bchw), self._latent, self._seed, "discriminator", step, part).to(self._device)
-            found.append(discriminator_step(discriminator, self.discriminator, path, real_bchw.to(self._device), z))
-            self.num_steps += 1
-        z = latents(self._config.generator_batch, self._latent, self._seed, "generator", step).to(self._device)
-        loss = generator_step(generator, path, self.discriminator, self.discriminator, z)
-        return Losses(sum(found) / len(found), loss)
+        losses = self._play(step, reals, (self.players["generators"], path), (self.players["discriminator"], self.discriminator))
+        self.num_steps += self._config.critic_steps
+        return losses
 
 
-class OneToOne:
+class OneToOne(_Game):
     """Stage 2: paths of one discriminator supernet, each against a private copy of the same generator.
 
     Discriminator weights are shared and never reset. After every round `reset` makes all copies deep copies of the best one: a
@@ -107,9 +147,9 @@ class OneToOne:
         """`generator` stands alone, with the weights of stage 1; it is copied and stays as it is."""
         if num_pairs < 1:
             raise ValueError(f"stage 2 needs at least 1 pair, got {num_pairs}")
-        self.discriminators = discriminators.to(device).train()
-        self._player = Player(self.discriminators, config.discriminator_rate, config)
-        self._config, self._latent, self._seed, self._device = config, latent, seed, device
+        super().__init__(config, latent, seed, device)
+        self.discriminators = discriminators
+        self._discriminators = self._player(discriminators, config.discriminator_rate)
         self._copies = [self._private(generator) for _ in range(num_pairs)]
 
     @property
@@ -117,30 +157,69 @@ class OneToOne:
         """The private copies, by pair."""
         return [player.network for player in self._copies]
 
+    @property
+    def players(self) -> Mapping[str, Player]:
+        """The supernet "discriminators", and each pair's "generator-INDEX"."""
+        return {"discriminators": self._discriminators, **{f"generator-{i}": player for i, player in enumerate(self._copies)}}
+
     def train(self, step: int, pair: int, architecture: Architecture, reals: Iterable[Tensor]) -> Losses:
         """One group: `critic_steps` steps of the pair's discriminator, one for each batch of real images, then one of its generator."""
         generator = self._copies[pair]
         path = partial(self.discriminators, architecture=architecture)
-        found = []
-        for part, real_bchw in enumerate(_batches(reals, self._config.critic_steps)):
-            z = latents(len(real_bchw), self._latent, self._seed, "discriminator", step, part).to(self._device)
-            found.append(discriminator_step(self._player, path, generator.network, real_bchw.to(self._device), z))
-        z = latents(self._config.generator_batch, self._latent, self._seed, "generator", step).to(self._device)
-        loss = generator_step(generator, generator.network, self.discriminators, path, z)
-        return Losses(sum(found) / len(found), loss)
+        return self._play(step, reals, (generator, generator.network), (self._discriminators, path))
 
     def reset(self, best: int) -> None:
         """Every copy becomes a deep copy of pair `best`'s; Adam's moments start anew with it, of which the paper says nothing."""
         source = self._copies[best].network
         self._copies = [self._private(source) for _ in self._copies]
 
+    def follow(self, origins: Sequence[int]) -> None:
+        """Without resetting: pair i goes on with the generator of the old pair `origins[i]`.
+
+        The first that follows an old pair keeps its generator with Adam's moments, any other gets a deep copy without them.
+        """
+        if len(origins) != len(self._copies) or not all(0 <= origin < len(self._copies) for origin in origins):
+            raise ValueError(f"{len(self._copies)} pairs need as many old pairs to follow, got {list(origins)}")
+        before, taken = self._copies, set[int]()
+        self._copies = []
+        for origin in origins:
+            self._copies.append(self._private(before[origin].network) if origin in taken else before[origin])
+            taken.add(origin)
+
     def _private(self, generator: nn.Module) -> Player:
-        network = copy.deepcopy(generator).to(self._device).train()
-        return Player(network, self._config.generator_rate, self._config)
+        return self._player(copy.deepcopy(generator), self._config.generator_rate)
 
 
-def _batches(reals: Iterable[Tensor], count: int) -> list[Tensor]:
-    batches = list(reals)
-    if len(batches) != count:
-        raise ValueError(f"one generator step takes {count} batches of real images (gan.critic_steps), got {len(batches)}")
-    return batches
+class Pair(_Game):
+    """One generator and one discriminator alone: final training, probes, and what a search is compared with.
+
+    Attributes:
+        generator: Trained.
+        players: By name: generator, discriminator, and "average", whose weights no step descends, where there is one.
+        average: The moving average of the generator's weights; None where gan.average_decay is 0.
+    """
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, config: GanConfig, *, latent: int, seed: int, device: torch.device
+    ) -> None:
+        super().__init__(config, latent, seed, device)
+        self.players: Mapping[str, Player] = {
+            "generator": self._player(generator, config.generator_rate),
+            "discriminator": self._player(discriminator, config.discriminator_rate),
+        }
+        self.generator, self.discriminator = generator, discriminator
+        self.average = AverageWeights(generator, config.average_decay) if config.average_decay else None
+        if self.average is not None:
+            self.players = {**self.players, "average": Player(self.average.network, config.generator_rate, config)}
+
+    @property
+    def best(self) -> nn.Module:
+        """With what images are made: the averaged generator where there is one."""
+        return self.generator if self.average is None else self.average.network
+
+    def train(self, step: int, reals: Iterable[Tensor]) -> Losses:
+        """`critic_steps` discriminator steps, one for each batch of real images, then one of the generator."""
+        losses = self._play(step, reals, (self.players["generator"], self.generator), (self.players["discriminator"], self.discriminator))
+        if self.average is not None:
+            self.average.update(self.generator)
+        return losses

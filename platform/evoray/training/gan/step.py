@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.losses import discriminator_loss, generator_loss
+from evoray.training.group import Alone, Group
 
 # b batch, c channels, h height, w width, z latent values
 
@@ -20,13 +21,15 @@ Path = Callable[[Tensor], Tensor]
 class Player:
     """One network with its Adam; steps leave weights that the path did not touch, and their moments, as they are.
 
+    In a group of several ranks, all of which run the same path, gradients are averaged over them.
+
     Attributes:
         network: Whose weights are trained.
     """
 
-    def __init__(self, network: nn.Module, learning_rate: float, config: GanConfig) -> None:
+    def __init__(self, network: nn.Module, learning_rate: float, config: GanConfig, group: Group | None = None) -> None:
         self.network = network
-        self._config, self._rate = config, learning_rate
+        self._config, self._rate, self._group = config, learning_rate, group or Alone()
         self.optimizer = self._fresh()
 
     def forget(self) -> None:
@@ -36,15 +39,25 @@ class Player:
     def descend(self, loss: Tensor) -> bool:
         """One step down; False, and nothing changed, where loss or gradient is not finite."""
         self.optimizer.zero_grad(set_to_none=True)
-        if not math.isfinite(loss.item()):
+        if self._group.world_size == 1 and not math.isfinite(loss.item()):
             return False
         loss.backward()  # type: ignore[no-untyped-call]
         reached = [p for p in self.network.parameters() if p.grad is not None]
+        self._average([p.grad for p in reached if p.grad is not None])
         norm = nn.utils.clip_grad_norm_(reached, self._config.clip_norm or math.inf)
         if not math.isfinite(float(norm)):
             return False
         self.optimizer.step()
         return True
+
+    def _average(self, gradients: list[Tensor]) -> None:
+        """Over the ranks in one message; what is not finite on one rank then is so on all, and all skip the step."""
+        if self._group.world_size == 1:
+            return
+        flat = torch.cat([g.flatten() for g in gradients])
+        self._group.add_up(flat)
+        for gradient, mean in zip(gradients, torch.split(flat / self._group.world_size, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
 
     def _fresh(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=self._rate, betas=self._config.betas)

@@ -1,4 +1,4 @@
-"""The moving average of a generator's weights, with which its final images are made."""
+"""The moving average of a network's weights over its training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class AverageWeights:
-    """After each generator step, average = decay x average + (1 - decay) x weights; buffers are the trained network's own.
+    """After each step, average = decay x average + (1 - decay) x weights; buffers are the trained network's own.
 
     Attributes:
         network: The averaged copy, in eval mode.

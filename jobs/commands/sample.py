@@ -1,0 +1,65 @@
+"""Makes images with a generator that a GAN search has found, as one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+import jobs
+from evoray.run_folder import RunFolder
+from jobs.gan import pictures, pipeline
+from jobs.gan.composition import compose
+from jobs.gan.found import FINAL, Finder, pair_of
+from jobs.terminal.errors import user_input
+
+_MOST = 10_000  # images in one picture
+
+
+def main(arguments: Sequence[str]) -> None:
+    tyro.cli(sample, args=arguments, prog="evoray sample")
+
+
+def sample(
+    run: Annotated[Path, tyro.conf.Positional],
+    /,
+    pick: str = "",
+    count: int = 64,
+    seed: int = 0,
+    walk: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Writes a grid of images.
+
+    Args:
+        run: The run folder.
+        pick: A key or the beginning of one, of a generator or of a discriminator for its pair; final for the finally trained pair; knee or
+            best:NAME of the last stage's front. Without it final where there is one, else the found pair.
+        count: Images.
+        seed: Of the latent vectors.
+        walk: Whether each row goes from one latent vector to another.
+        output: The file; without it RUN/samples/STAGE-KEY.png.
+    """
+    with user_input():
+        if not 1 <= count <= _MOST:
+            raise ValueError(f"--count must be between 1 and {_MOST}, got {count}")
+        folder = RunFolder.open(run)
+        job = folder.job()["job"]
+        if jobs.pipeline(job) is not pipeline:
+            raise ValueError(f"run {run} is of job {job!r}, which finds no generators: take a run of eagan")
+        config = pipeline.config_of(folder)
+        composition = compose(config)
+        chosen = pick or (FINAL if FINAL in pair_of(folder) else pair_of(folder).get("discriminator", {}).get("key", "knee"))
+        found = Finder(folder, config, composition).pick(chosen)
+    latent = composition.generators.latent
+    columns = pictures.columns_of(count)
+    if walk:
+        made = pictures.walks(found.network, latent, -(-count // columns), columns, seed)
+    else:
+        made = pictures.samples(found.network, latent, count, seed)
+    file = output or folder.path / "samples" / f"{found.stage}-{found.key}.png"
+    with user_input():
+        pictures.write(pictures.grid(made, columns), file)
+    print(file)

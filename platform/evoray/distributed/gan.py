@@ -1,0 +1,127 @@
+"""A stage of EAGAN on Ray: one worker, several that share gradients, or several that share the pairs of stage 2.
+
+A worker alone is a Ray task, not a TorchTrainer: there is no process group to form, which would take ten seconds in every round.
+Whatever dies is started again from the newest checkpoint in the stage's folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+
+from evoray.distributed.tasks import run_tasks
+from evoray.distributed.training import check_connected, fit_on_ray
+from evoray.training import checkpoints
+from evoray.training.gan.images import RealImages
+from evoray.training.gan.rounds import Calendar, Round, Share
+from evoray.training.gan.sharing import merged
+from evoray.training.gan.stage import Stage
+from evoray.training.gan.training import StageTraining, save, train_rounds, train_share
+from evoray.training.group import TorchGroup
+from evoray.training.journal import Journal
+from objectives.base import Needs
+
+
+def train_stage_on_ray(
+    stage: Stage, rounds: Sequence[Round], *, folder: Path, num_workers: int = 1, takes: Needs | None = None, max_failures: int = 3
+) -> None:
+    """Trains to the end of the last of `rounds`, data-parallel where there are several workers; returns at once where that is done.
+
+    `takes` is what a worker alone takes of its machine, and whether it uses a GPU; of several each has a core, and a GPU if so.
+
+    Raises:
+        RuntimeError: Ray is not initialised, or training failed more often than that.
+    """
+    check_connected()
+    folder = folder.absolute()
+    calendar = calendar_of(stage)
+    if _step(folder) >= calendar.start(len(rounds)):
+        return
+    takes = takes or Needs()
+    if num_workers == 1:
+        arguments = [(list(rounds), str(folder), takes.gpus > 0)]
+        list(run_tasks(train_rounds, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+    else:
+        fit_on_ray(
+            _train_worker,
+            {"stage": ray.put(stage), "rounds": list(rounds), "folder": str(folder)},
+            folder=folder,
+            num_workers=num_workers,
+            use_gpu=takes.gpus > 0,
+            threads_per_worker=1,
+            max_failures=max_failures,
+        )
+    if _step(folder) < calendar.start(len(rounds)):
+        raise RuntimeError(f"the workers wrote no checkpoint to {folder}: every node of the cluster must see this folder")
+
+
+def train_pairs_on_ray(
+    stage: Stage,
+    rounds: Sequence[Round],
+    *,
+    folder: Path,
+    num_workers: int,
+    every_steps: int = 0,
+    takes: Needs | None = None,
+    max_failures: int = 3,
+) -> None:
+    """Stage 2 by parameter averaging: each worker trains its pairs on its own discriminator weights, averaged after `every_steps`.
+
+    The warm-up, which has one generator, runs on one worker. `every_steps` 0 averages at the end of each round.
+    """
+    takes, folder, calendar = takes or Needs(), folder.absolute(), calendar_of(stage)
+    train_stage_on_ray(stage, [], folder=folder, takes=takes, max_failures=max_failures)
+    batch = stage.config.gan.discriminator_batch * stage.config.gan.critic_steps
+    journal = Journal(folder, stage.config, calendar.total, calendar.per_epoch, batch)
+    journal.resume(_step(folder))
+    end = calendar.start(len(rounds))
+    while (step := _step(folder)) < end:
+        round_end = calendar.start(calendar.round_of(step) + 1)
+        until = min(round_end, step + every_steps) if every_steps else round_end
+        arguments = [(list(rounds), str(folder), takes.gpus > 0, Share(index, num_workers), until) for index in range(num_workers)]
+        found = list(run_tasks(train_share, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        found.sort(key=lambda share: int(share["index"]))
+        _save_merged(stage, calendar, folder, until, found)
+        losses = [loss for share in found for loss in share["losses"]]
+        for number in range(step, until):
+            known = [(n, v) for n, v in vars(losses[number - step]).items() if math.isfinite(v)]
+            journal.add(number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until)
+
+
+def calendar_of(stage: Stage) -> Calendar:
+    """Which step is in which round."""
+    return Calendar.of(stage.config, RealImages(stage.source, stage.config.gan.discriminator_batch, seed=stage.seed))
+
+
+def _step(folder: Path) -> int:
+    found = checkpoints.latest(folder)
+    return int(found.state["step"]) if found else 0
+
+
+def _save_merged(stage: Stage, calendar: Calendar, folder: Path, step: int, found: Sequence[Mapping[str, Any]]) -> None:
+    before = checkpoints.latest(folder)
+    old: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {}) if before is None else (before.weights(), before.optimizer())
+    seen = [] if before is None else before.state["collapses"]
+    new = [c for share in found for c in share["collapses"][len(seen) :]]
+    weights = merged(old[0], [share["weights"] for share in found])
+    moments = merged(old[1], [share["optimizer"] for share in found])
+    save(folder, stage, calendar, step, weights, moments, [*seen, *new])
+
+
+def _train_worker(arguments: Mapping[str, Any]) -> None:
+    torch.set_num_threads(arguments["threads"])
+    StageTraining(
+        ray.get(arguments["stage"]),
+        arguments["rounds"],
+        folder=Path(arguments["folder"]),
+        group=TorchGroup(),
+        device=ray.train.torch.get_device(),
+    ).run()
+    ray.train.report({"done": True})

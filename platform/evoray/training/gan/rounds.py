@@ -1,0 +1,66 @@
+"""The rounds of a stage of EAGAN: what each trains, and which step belongs to which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evoray.training.gan.config import StageConfig
+from evoray.training.gan.images import RealImages
+from searchspaces.base import Architecture
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round trains.
+
+    Attributes:
+        members: The population.
+        origins: Stage 2: the pair of the round before whose generator each member goes on with; () for the warmed-up one.
+        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight resetting).
+    """
+
+    members: tuple[Architecture, ...]
+    origins: tuple[int, ...] = ()
+    resets: bool = True
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Which step is in which round.
+
+    Attributes:
+        warmup: Steps before the first round.
+        steps: Of one round.
+        per_epoch: Steps of one pass over the images.
+        rounds: How many there are.
+    """
+
+    warmup: int
+    steps: int
+    per_epoch: int
+    rounds: int
+
+    @staticmethod
+    def of(config: StageConfig, images: RealImages) -> Calendar:
+        """A step is one group: `critic_steps` batches of real images."""
+        per_epoch = max(1, images.per_epoch // config.gan.critic_steps)
+        return Calendar(round(config.warmup_epochs * per_epoch), max(1, round(config.epochs * per_epoch)), per_epoch, config.rounds)
+
+    def start(self, number: int) -> int:
+        return self.warmup + number * self.steps
+
+    def round_of(self, step: int) -> int:
+        """-1 in the warm-up."""
+        return -1 if step < self.warmup else (step - self.warmup) // self.steps
+
+    @property
+    def total(self) -> int:
+        return self.start(self.rounds)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a stage-2 round: the pairs whose index is `index` modulo `of`."""
+
+    index: int
+    of: int
