@@ -7,11 +7,11 @@ baseline/part-*.parquet  random search with the same number of evaluations, when
 shards/generation-*.json searcher states and counters at each barrier
 phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
 front.parquet            the Pareto front, the ledger's columns
-chip.json                of a search of networks and chip: the design handed over
-comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
 NAME/                    a run of several stages: each stage's own run folder, which also has rounds/NNN/part-*.parquet (a ledger a round)
 collapses.json           generators that were seen to collapse in training
 pictures/                images that the report shows, with pictures.json, when the job makes some
+chip.json                of a search of networks and chip: the design handed over
+comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
 """
@@ -144,15 +144,14 @@ class RunFolder:
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out.
 
-        Where a run has several supernets, those of all of them, with the loss named "TASK LOSS".
+        Where a run has several supernets, all of their lines, with the loss named "TASK LOSS".
         """
-        own = sorted(self.supernet.glob("*/metrics.jsonl"))
-        several = [
-            {**line, "loss": {f"{file.parent.name} {name}": loss for name, loss in line["loss"].items()}}
-            for file in own
-            for line in read_metrics(file.parent)
+        several = sorted(file.parent for file in self.supernet.glob("*/metrics.jsonl"))
+        return read_metrics(self.supernet) + [
+            {**line, "loss": {f"{place.name} {name}": loss for name, loss in line["loss"].items()}}
+            for place in several
+            for line in read_metrics(place)
         ]
-        return several if own else read_metrics(self.supernet)
 
     def comparison(self) -> list[dict[str, Any]]:
         """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""

@@ -19,9 +19,9 @@ COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
 _CROWD = 1000  # points that need smaller marks
-_MOST_TICKS = 20  # on the axis of a gene
 _AXIS_PIXELS = 54  # between two parallel axes, at least
 _LETTER_PIXELS = 8
+_MOST_TICKS = 20  # on the axis of a gene
 _MOST_OPTIONS = 14  # genes named in a hover text
 
 Figure = Any  # plotly is untyped
