@@ -106,6 +106,8 @@ class CoSearch:
     second: TaskOptions = field(default_factory=TaskOptions)
     chip: ChipOptions = field(default_factory=ChipOptions)
     search: JointSearchOptions = field(default_factory=JointSearchOptions)
+    accuracy: Literal["inherited", "scratch"] = "inherited"
+    """Networks are measured with a supernet's weights, or each is trained alone first; cluster.timeout-seconds must allow for that."""
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
