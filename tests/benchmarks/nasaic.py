@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from evoray import pareto
+from evoray import pareto, variation
 from evoray.bench import weights_of
 from evoray.evaluator import LocalEvaluator
 from evoray.records import Records
@@ -33,6 +33,7 @@ from jobs.cosearch import methods
 from jobs.cosearch.composition import compose
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.nasaic import PRESETS
+from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, WORKLOADS
 from tests.codesign import stub_study
 
@@ -104,6 +105,24 @@ def piece(workload: str, kind: str, method: str, seed: int, networks: int) -> di
     }
 
 
+def fits(workload: str, pairs: int) -> dict[str, Any]:
+    """How many of so many random network pairs each kind of chip can serve within the specs, and at what energy beside heterogeneous."""
+    studies = {kind: stub_study(workload.lower(), WORKLOADS[workload], **options) for kind, options in KINDS.items()}
+    space = studies["heterogeneous"].networks
+    networks = space.repair(variation.sample(variation.GeneKinds.of(space.genes), pairs, np.random.default_rng(0)))
+    energies = {}
+    for kind, study in studies.items():
+        inner = ChipSearch(study.model, study.specs, directions=((0.0, 1.0, 0.0),), most_priced=512)
+        rows = study.designs(networks, study.chip.repair(np.zeros((1, len(study.chip.genes)), dtype=np.int16)))
+        found = (inner(row[None])[0] for row in rows)
+        energies[kind] = np.array([study.costs(best)["asic_energy"].min() if len(best) else np.nan for best in found])
+    served = np.isfinite(np.stack(list(energies.values()))).all(axis=0)
+    return {
+        kind: {"served": int(np.isfinite(own).sum()), "energy times": round(float((own / energies["heterogeneous"])[served].mean()), 4)}
+        for kind, own in energies.items()
+    }
+
+
 def summary(pieces: list[dict[str, Any]]) -> dict[str, Any]:
     """By workload, kind of chip and method: means and spreads over the seeds."""
     found: dict[str, Any] = {}
@@ -149,6 +168,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--methods", nargs="*", default=list(methods.METHODS), choices=list(methods.METHODS))
     parser.add_argument("--chips", nargs="*", default=list(KINDS), choices=list(KINDS), help="kinds of chip that evolution is run on")
+    parser.add_argument("--pairs", type=int, default=0, help="random network pairs that each kind of chip is asked to serve")
     parser.add_argument("--log", type=Path, default=None, help="a file of finished pieces: gets a line for each, and those in it are kept")
     options = parser.parse_args()
     work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
@@ -169,7 +189,9 @@ def main() -> None:
             with options.log.open("a") as stream:
                 stream.write(json.dumps(done[words]) + "\n")
     pieces = [done[words] for words in work]
-    told = {"benchmark": "nasaic", "networks": options.networks, "seeds": options.seeds}
+    told: dict[str, Any] = {"benchmark": "nasaic", "networks": options.networks, "seeds": options.seeds}
+    if options.pairs:
+        told |= {"pairs": options.pairs, "kinds": {w: fits(w, options.pairs) for w in options.workloads if w != DIGITS}}
     print(json.dumps({**told, "results": summary(pieces), "evolution against": reductions(pieces)}))
 
 
