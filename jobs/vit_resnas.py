@@ -85,6 +85,7 @@ def _recipe(
         weight_decay=0.05,
         dropout=0.0,
         drop_connect=0.0,
+        rewire_epochs=0.25 * epochs,  # while options open
         crop_padding=crop_padding,
         mirror=mirror,
         checkpoint_every_seconds=checkpoint_every_seconds,

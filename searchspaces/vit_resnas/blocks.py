@@ -112,8 +112,27 @@ class ElasticBlock(nn.Module):
         hidden = F.gelu(self.hidden(self._masked_norm(self.hidden_norm, x, masks))) * masks.hidden
         return x + drop_connect(self.output(hidden) * keep, drop_rate)
 
+    @torch.no_grad()
+    def unit_orders(self, prefix: str) -> list[tuple[Tensor, list[tuple[str, int]]]]:
+        """The orders of heads, as channels, and of hidden units; see `ViTResNASSupernet.unit_orders`."""
+        into_c = _leading_in(self.query) + _leading_in(self.key) + _leading_in(self.value)
+        per_head = (into_c + self.project.weight.abs().sum(dim=0)).view(self.largest.heads, -1)
+        heads = per_head.sum(dim=1).argsort(descending=True, stable=True)
+        channels = torch.arange(self.largest.inner, device=heads.device).view(self.largest.heads, -1)[heads].flatten()
+        strength = _leading_in(self.hidden) + self.output.weight.abs().sum(dim=0)
+        units = strength.argsort(descending=True, stable=True)
+        of_heads = [(f"{prefix}{name}.{kind}", 0) for name in ("query", "key", "value") for kind in ("weight", "bias")]
+        of_units = [(f"{prefix}hidden.weight", 0), (f"{prefix}hidden.bias", 0), (f"{prefix}output.weight", 1)]
+        return [(channels, [*of_heads, (f"{prefix}project.weight", 1)]), (units, of_units)]
+
     def _masked_norm(self, norm: ElasticTokenNorm, x_bnc: Tensor, masks: BlockMasks) -> Tensor:
         return masked_layer_norm(x_bnc, masks.width, norm.weight, norm.bias, norm.eps)
+
+
+def _leading_in(linear: ElasticLinear) -> Tensor:
+    """(o,): sum of the absolute weights, and of the bias, that lead into each output."""
+    weights = linear.weight.abs().sum(dim=1)
+    return weights if linear.bias is None else weights + linear.bias.abs()
 
 
 class ElasticReduction(nn.Module):

@@ -86,6 +86,16 @@ class ViTResNASSupernet(nn.Module):
         back = order.argsort().to(x_bnc.device)
         return torch.cat([logits for logits, _ in parts])[back], torch.cat([patches for _, patches in parts])[back]
 
+    def unit_orders(self) -> list[tuple[Tensor, list[tuple[str, int]]]]:
+        """Of every block the order of its heads and of its hidden units, the strongest first, and the parameters' dimensions that count
+        them. A unit is as strong as the sum of the absolute values of all weights that lead into it and out of it (section 4.3)."""
+        return [
+            order
+            for number, stage in enumerate(self._stages())
+            for index, block in stage.places()
+            for order in block.unit_orders(f"stages.{number}.blocks.{index}.")
+        ]
+
     def _logits(self, x_bnc: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
         image = F.dropout(x_bnc[:, 0], dropout) if dropout else x_bnc[:, 0]
         return self.classifier(image), self.patch_head(x_bnc[:, 1:])

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from evoray.data.digits import Digits
+from evoray.training.averaging import AverageWeights
+from evoray.training.config import TrainConfig
+from evoray.training.group import Alone
+from evoray.training.loop import train_supernet
+from evoray.training.rewiring import rewire
+from evoray.training.step import Pass, Stepper
 from searchspaces.base import Architecture, Choices, architecture_of, architectures, biggest, smallest, space_size
 from searchspaces.vit_resnas import PRESETS, Plan, ViTResNAS, build, reference
 from searchspaces.vit_resnas.blocks import masked_layer_norm
@@ -242,3 +253,58 @@ def test_tables_that_cannot_be_are_refused() -> None:
         dataclasses.replace(space.stages[0], optional=(True,))
     with pytest.raises(ValueError, match="2 images for 3 networks"):
         supernet_of(space).forward_together(torch.randn(2, 1, 32, 32), [smallest(space)] * 3)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_learnt(decay: float) -> None:
+    torch.manual_seed(0)
+    space = build("digits")
+    supernets = [space.build_supernet() for _ in range(2)]
+    supernets[1].load_state_dict(supernets[0].state_dict())
+    x, y = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
+    config = TrainConfig(optimizer="adamw", learning_rate=1e-3, clip_norm=0.0)
+    steppers = [Stepper(s, config, Alone(), torch.device("cpu")) for s in supernets]
+    averages = [AverageWeights(s, decay) for s in supernets]
+
+    def step() -> None:
+        for supernet, stepper, average in zip(supernets, steppers, averages, strict=True):
+            stepper.gradients([Pass("biggest", partial(supernet, architecture=biggest(space)))], x, y)
+            stepper.step(1e-3)
+            average.update(supernet)
+
+    def outputs(networks: Sequence[nn.Module]) -> list[torch.Tensor]:
+        with torch.no_grad():
+            return [network(x, biggest(space)) for network in networks]
+
+    step()
+    rewire(supernets[1], steppers[1].optimizer, averages[1].network)
+    step()
+    moved = [name for name, p in supernets[0].named_parameters() if not torch.allclose(p, dict(supernets[1].named_parameters())[name])]
+    assert moved
+    assert all(".blocks." in name for name in moved)
+    for plain, rewired in (outputs(supernets), outputs([a.network for a in averages])):
+        assert (plain - rewired).abs().max() < 1e-4
+    rewire(supernets[1], steppers[1].optimizer)
+    for order, _ in supernets[1].unit_orders():
+        assert torch.equal(order, torch.arange(len(order))), "sorted twice is sorted once"
+
+
+def test_a_training_that_rewires_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    space, source = build("digits"), Digits(image_size=32, limit=48)
+    config = TrainConfig(
+        epochs=3.0,
+        batch_size=16,
+        sampler="multi_architecture",
+        num_random=4,
+        optimizer="adamw",
+        learning_rate=1e-3,
+        rewire_epochs=2.0,
+        average_decay=0.9,
+        checkpoint_every_seconds=0.0,
+        keep_checkpoints=99,
+    )
+    expected = train_supernet(space, source, config, seed=0, folder=tmp_path).state_dict()
+    for later in sorted(tmp_path.glob("step-*"))[3:]:
+        shutil.rmtree(later)
+    found = train_supernet(space, source, config, seed=0, folder=tmp_path).state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

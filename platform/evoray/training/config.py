@@ -54,6 +54,8 @@ class TrainConfig:
     """Largest norm of the summed gradients; 0 for no clipping."""
     adaptive_clip: float = 0.0
     """Largest norm of a unit's gradient in norms of its weights (Brock et al. 2021, arXiv:2102.06171); 0 for no such clipping."""
+    rewire_epochs: float = 0.0
+    """At the start of each epoch before this one, units are sorted by strength where the space can do that (vit_resnas); 0 for never."""
     average_decay: float = 0.0
     """Decay of the moving average of weights that is kept and searched instead of the last weights; 0 for none."""
     crop_padding: int = 4
@@ -80,6 +82,7 @@ class TrainConfig:
             "adaptive_clip",
             "crop_padding",
             "conflict_every_steps",
+            "rewire_epochs",
             "checkpoint_every_seconds",
         )
         shares = ("dropout", "drop_connect", "label_smoothing", "momentum", "average_decay")

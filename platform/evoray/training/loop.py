@@ -24,6 +24,7 @@ from evoray.training.distillation import ensemble_labels, load_teacher
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
 from evoray.training.passes import supernet_passes
+from evoray.training.rewiring import rewire
 from evoray.training.samplers import Horizon, SubnetSampler
 from evoray.training.schedules import learning_rate_at
 from evoray.training.step import Pass, Stepper
@@ -189,6 +190,8 @@ class Training:
         x_bchw, labels_b = self._batch(step, seed_for(self._seed, "augmentation", *words))
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
             self._journal.note("conflict", self._watch(step, x_bchw, labels_b))
+        if step % self._steps_per_epoch == 0 and step < self._config.rewire_epochs * self._steps_per_epoch:
+            rewire(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
         passes = self._passes(step)
         outside_bk = ensemble_labels(self._teachers, x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
         losses = self._stepper.gradients(passes, x_bchw, labels_b, outside_bk, hard_share=0.5 if len(self._teachers) == 1 else 0.0)

@@ -31,7 +31,7 @@ def supernet_passes(
     passes = []
     for index, architecture in enumerate(drawn):
         is_biggest = architecture.key == largest.key
-        name = "biggest" if is_biggest else "smallest" if architecture.key == least.key else "random"
+        name = "biggest" if is_biggest else "smallest" if architecture.key == least.key or 0 < last == index else "random"
         drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
         forward = partial(_subnet_forward, supernet, architecture, drops)
         teaches = (teaching and index == 0) or index < last
