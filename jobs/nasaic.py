@@ -19,13 +19,27 @@ PIPELINE = "jobs.cosearch.pipeline"
 
 
 def digits() -> CoSearch:
-    """A classifier of digits and a segmenter of their strokes on one chip; minutes on two cores."""
+    """A classifier of digits and a segmenter of their strokes on one chip; minutes on two cores.
+
+    Hard labels for all subnets: whether or not a block is left out, the same classifier reads what comes last, and the smaller networks
+    learn it late from soft labels.
+    """
     return CoSearch(
         space="nasaic:digits",
-        first=TaskOptions(data=TaskData(name="digits"), train=TrainConfig(epochs=24.0, batch_size=64, learning_rate=0.1, crop_padding=1)),
-        second=TaskOptions(data=TaskData(name="strokes"), train=TrainConfig(epochs=8.0, batch_size=64, learning_rate=0.1, crop_padding=0)),
+        first=TaskOptions(
+            data=TaskData(name="digits"),
+            train=TrainConfig(
+                epochs=24.0, batch_size=32, learning_rate=0.1, crop_padding=1, distillation=False, dropout=0.0, label_smoothing=0.0
+            ),
+        ),
+        second=TaskOptions(
+            data=TaskData(name="strokes"),
+            train=TrainConfig(
+                epochs=4.0, batch_size=32, learning_rate=0.1, crop_padding=0, distillation=False, dropout=0.0, label_smoothing=0.0
+            ),
+        ),
         chip=ChipOptions(latency=1e4, energy=1.2e7, area=1e9),
-        search=JointSearchOptions(evaluations=160, population=16),
+        search=JointSearchOptions(evaluations=120, population=16),
         cluster=ClusterOptions(train_workers=1, timeout_seconds=60.0),
     )
 
@@ -54,7 +68,9 @@ PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3}
 
 
 def _cifar10() -> TaskOptions:
-    recipe = TrainConfig(epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True)
+    recipe = TrainConfig(
+        epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True, distillation=False, dropout=0.0
+    )
     return TaskOptions(data=TaskData(name="cifar10"), train=recipe, calibration_images=4096)
 
 

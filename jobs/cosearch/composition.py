@@ -16,6 +16,7 @@ from evoray.seeds import generator_for
 from evoray.sharing import direct
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
+from jobs.cosearch.alone import TrainedAlone
 from jobs.cosearch.config import ChipOptions, CoSearch, TaskOptions
 from jobs.cosearch.methods import METHODS
 from jobs.cosearch.study import Study
@@ -160,6 +161,8 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         )
         kind = IntersectionOverUnion if segments else Accuracy
         objective: Any = kind(source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus))
+        if config.accuracy == "scratch":
+            objective = TrainedAlone(objective, source, options.train, config.seed)
         found.append(Task(label, twin.supernet if twin else label, space, source, options, objective))
     return tuple(found)
 

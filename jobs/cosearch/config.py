@@ -84,7 +84,8 @@ class JointSearchOptions:
     population: int = 16
     """Designs that a generation proposes."""
     fixed: tuple[str, ...] = ()
-    """Genes that do not vary, such as "digit.stem.width=8"; of the chip's only with chips "genes"."""
+    """Genes that do not vary, such as "digit.stem.width=8"; of the chip's only with chips "genes".
+    The methods of `compare` search the whole space all the same."""
     compare: tuple[str, ...] = ("nas then asic", "asic then nas", "reinforce", "random")
     """Other methods that get as many network tuples to measure."""
 
@@ -105,6 +106,8 @@ class CoSearch:
     second: TaskOptions = field(default_factory=TaskOptions)
     chip: ChipOptions = field(default_factory=ChipOptions)
     search: JointSearchOptions = field(default_factory=JointSearchOptions)
+    accuracy: Literal["inherited", "scratch"] = "inherited"
+    """Networks are measured with a supernet's weights, or each is trained alone first; cluster.timeout-seconds must allow for that."""
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""

@@ -109,7 +109,7 @@ def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
         composition = compose(config, gpus=1.0 if use_gpu else 0.0)
         for task in composition.tasks:
-            if task.supernet == task.label:
+            if task.supernet == task.label and config.accuracy == "inherited":
                 _train(folder, config, task, use_gpu, console)
         study = _measuring(folder, config, composition)
         known = _search(folder, config, composition, study, console)
@@ -161,7 +161,7 @@ def _weights(folder: RunFolder, composition: Composition) -> tuple[Weights, str]
 
 def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) -> Study:
     """The study on trained weights, measured on Ray, kept in the run folder."""
-    arrays, digest = _weights(folder, composition)
+    arrays, digest = _weights(folder, composition) if config.accuracy == "inherited" else (None, "")
     options = config.cluster
 
     def evaluator(problem: Problem) -> Evaluator:

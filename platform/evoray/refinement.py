@@ -16,7 +16,7 @@ from evoray.searchers.base import Lineage, Searcher, Seen, TracesCandidates
 from searchspaces.base import Choices
 
 Refinement = Callable[[Choices], Sequence[Choices]]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is hopeless
-_ROUNDS = 40  # of asking without a new row
+_ROUNDS = 400  # of asking without a new row: where one network in a hundred has a chip within the specs, that is patience, not more
 
 
 class Refined:

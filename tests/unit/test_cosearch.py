@@ -31,7 +31,7 @@ from objectives.asic.specs import Specs
 from objectives.base import Candidate, MeasurementError
 from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
-from searchspaces.base import Architecture, architectures, key_array
+from searchspaces.base import Architecture, architectures, biggest, key_array
 from tests.codesign import LogMacs, stub_study
 
 BUDGET = methods.Budget(networks=12, seed=1, population=8)
@@ -255,6 +255,20 @@ def test_both_tasks_of_one_kind_have_one_supernet() -> None:
     digit = PRESETS["digits"]().first
     twice = dataclasses.replace(PRESETS["digits"](), space="nasaic:digit-pair", second=digit)
     assert [task.supernet for task in compose(twice).tasks] == ["first", "first"]
+
+
+@pytest.mark.slow
+def test_networks_may_be_trained_alone_repeatably() -> None:
+    config = PRESETS["digits"]()
+    few = dataclasses.replace(config.first.data, limit=128)
+    short = dataclasses.replace(config.first.train, epochs=6.0, batch_size=32, label_smoothing=0.0)
+    small = dataclasses.replace(config.first, data=few, train=short, calibration_images=64, validation_limit=64)
+    task = compose(dataclasses.replace(config, first=small, accuracy="scratch")).tasks[0]
+    task.objective.open(torch.device("cpu"))
+    one, again = (task.objective.measure(Candidate(task.space, biggest(task.space))) for _ in range(2))
+    assert one == again
+    fresh: Any = task.objective
+    assert one > 10 + fresh._inner.measure(Candidate(task.space, biggest(task.space)))
 
 
 def test_strokes_are_half_noise_with_ink_where_the_digit_is() -> None:

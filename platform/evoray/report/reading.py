@@ -113,7 +113,7 @@ def read_run(folder: RunFolder) -> RunView:
         name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
         job=job,
         table=read_ledger(folder.ledger),
-        baseline=read_ledger(folder.baseline),
+        baseline=read_ledger(folder.baseline if folder.baseline.is_dir() else folder.path / "comparison" / "random" / "ledger"),
         metrics=folder.metrics(),
         statistics=statistics,
         phases=folder.phases(),
