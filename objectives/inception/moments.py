@@ -105,6 +105,8 @@ class Moments:
         assert self._scatter is not None
         total = self.count + count
         apart = mean - self._mean
+        if not self._scatter.flags.writeable:  # it came through an object store
+            self._scatter = self._scatter.copy()
         self._scatter += scatter
         self._scatter += np.outer(apart, apart * (self.count * count / total))
         self._mean = self._mean + apart * (count / total)

@@ -70,6 +70,14 @@ def test_moments_refuse_nan_and_other_shapes() -> None:
         _ = Moments(2).covariance
 
 
+def test_moments_that_came_through_an_object_store_go_on() -> None:
+    sent = moments_of([rows(40, 6, 1)], 6)
+    assert sent._scatter is not None
+    sent._scatter.flags.writeable = False  # what Ray hands out is read-only
+    sent.merge(moments_of([rows(30, 6, 2)], 6))
+    assert np.allclose(sent.covariance, np.cov(np.concatenate([rows(40, 6, 1), rows(30, 6, 2)]).T))
+
+
 def test_the_trace_term_is_that_of_the_matrix_square_root() -> None:
     one, other = np.cov(rows(200, 24, 1).T), np.cov(rows(200, 24, 2).T)
     expected = float(np.trace(scipy.linalg.sqrtm(one @ other)).real)
