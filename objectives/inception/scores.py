@@ -51,9 +51,9 @@ class InceptionScore:
         """Takes what another process has seen of the same images."""
         if not np.array_equal(self._bounds, other._bounds) or self._sums.shape != other._sums.shape:
             raise ValueError("inception scores of different totals, splits or classes cannot be merged")
-        self._entropies += other._entropies
-        self._sums += other._sums
-        self._counts += other._counts
+        self._entropies = self._entropies + other._entropies  # not in place: what came through an object store is read-only
+        self._sums = self._sums + other._sums
+        self._counts = self._counts + other._counts
 
     def value(self) -> tuple[float, float]:
         """Mean and population standard deviation over the splits.

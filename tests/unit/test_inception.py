@@ -78,6 +78,18 @@ def test_moments_that_came_through_an_object_store_go_on() -> None:
     assert np.allclose(sent.covariance, np.cov(np.concatenate([rows(40, 6, 1), rows(30, 6, 2)]).T))
 
 
+def test_scores_that_came_through_an_object_store_can_be_merged() -> None:
+    logits = rows(40, 5, 3)
+    whole, first, second = InceptionScore(40, 5, splits=2), InceptionScore(40, 5, splits=2), InceptionScore(40, 5, splits=2, start=20)
+    whole.add(logits)
+    first.add(logits[:20])
+    second.add(logits[20:])
+    for array in (first._entropies, first._sums, first._counts):
+        array.flags.writeable = False
+    first.merge(second)
+    assert first.value() == pytest.approx(whole.value())
+
+
 def test_the_trace_term_is_that_of_the_matrix_square_root() -> None:
     one, other = np.cov(rows(200, 24, 1).T), np.cov(rows(200, 24, 2).T)
     expected = float(np.trace(scipy.linalg.sqrtm(one @ other)).real)
