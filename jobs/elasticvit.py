@@ -2,16 +2,33 @@
 
 evoray run elasticvit                                                    # handwritten digits, minutes on a laptop
 evoray run elasticvit --preset cifar10 --data.root FOLDER                # one GPU
-evoray run elasticvit --preset imagenet --data.root DIR --run-dir RUN    # the paper's space and recipe; a cluster with GPUs
+evoray run elasticvit --preset imagenet --data.root DIR --run-dir RUN    # the paper's space; a cluster with GPUs
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs.commands.run import run
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+
+# Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW.
+_RECIPE = TrainConfig(
+    sampler="performance_aware",
+    num_random=3,
+    divergence="adaptive",
+    optimizer="adamw",
+    schedule="cosine",
+    floor=0.01,
+    weight_decay=0.05,
+    dropout=0.0,
+    drop_connect=0.0,
+    clip_norm=0.0,
+    adaptive_clip=0.1,
+    conflict_every_steps=20,
+)
 
 
 def digits() -> SupernetSearch:
@@ -19,7 +36,7 @@ def digits() -> SupernetSearch:
     return SupernetSearch(
         space="elasticvit:digits",
         data=DataOptions(name="digits", image_size=32),
-        train=_recipe(epochs=20.0, batch_size=64, learning_rate=2e-3, warmup_epochs=1.0, crop_padding=4),
+        train=replace(_RECIPE, epochs=20.0, batch_size=64, learning_rate=2e-3, warmup_epochs=1.0, crop_padding=4),
         search=_budgets("macs<=5e6", bins=6, evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=2, timeout_seconds=60.0),
@@ -31,7 +48,7 @@ def cifar10() -> SupernetSearch:
     return SupernetSearch(
         space="elasticvit:cifar",
         data=DataOptions(name="cifar10"),
-        train=_recipe(epochs=100.0, batch_size=256, learning_rate=2e-3, warmup_epochs=5.0, crop_padding=4, mirror=True),
+        train=replace(_RECIPE, epochs=100.0, batch_size=256, learning_rate=2e-3, warmup_epochs=5.0, crop_padding=4, mirror=True),
         search=_budgets("macs<=1e8", bins=8, evaluations=600, population=50),
         measure=MeasureOptions(calibration_images=4096),
         cluster=ClusterOptions(train_workers=1, timeout_seconds=300.0),
@@ -39,11 +56,12 @@ def cifar10() -> SupernetSearch:
 
 
 def imagenet() -> SupernetSearch:
-    """The paper's space on ImageNet in folders: 16 workers of 96 images; 512 first candidates, 256 a generation, 40 generations."""
+    """The paper's space and schedule on ImageNet in folders, 16 workers of 96 images; teachers are yours to give, its RandAugment is not built."""
     return SupernetSearch(
         space="elasticvit",
         data=DataOptions(name="image_folder", image_size=224),
-        train=_recipe(
+        train=replace(
+            _RECIPE,
             epochs=610.0,
             batch_size=1536,
             learning_rate=1.5e-3,
@@ -56,42 +74,6 @@ def imagenet() -> SupernetSearch:
         search=_budgets("macs<=8.2e8", bins=8, evaluations=10_752, population=256),
         measure=MeasureOptions(calibration_images=16_384),
         cluster=ClusterOptions(train_workers=16, min_train_workers=8, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),
-    )
-
-
-def _recipe(
-    *,
-    epochs: float,
-    batch_size: int,
-    learning_rate: float,
-    warmup_epochs: float,
-    crop_padding: int,
-    mirror: bool = False,
-    checkpoint_every_seconds: float = 30.0,
-    average_decay: float = 0.0,
-) -> TrainConfig:
-    """Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW."""
-    return TrainConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        sampler="performance_aware",
-        num_random=3,
-        divergence="adaptive",
-        optimizer="adamw",
-        learning_rate=learning_rate,
-        warmup_epochs=warmup_epochs,
-        schedule="cosine",
-        floor=0.01,
-        weight_decay=0.05,
-        dropout=0.0,
-        drop_connect=0.0,
-        clip_norm=0.0,
-        adaptive_clip=0.1,
-        crop_padding=crop_padding,
-        mirror=mirror,
-        checkpoint_every_seconds=checkpoint_every_seconds,
-        conflict_every_steps=20,
-        average_decay=average_decay,
     )
 
 

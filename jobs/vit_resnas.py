@@ -2,16 +2,29 @@
 
 evoray run vit_resnas                                                    # handwritten digits, minutes on a laptop
 evoray run vit_resnas --preset cifar10 --data.root FOLDER                # one GPU
-evoray run vit_resnas --preset imagenet --data.root DIR --run-dir RUN    # the paper's tiny space and recipe; a cluster with GPUs
+evoray run vit_resnas --preset imagenet --data.root DIR --run-dir RUN    # the paper's tiny space; a cluster with GPUs
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs.commands.run import run
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+
+# `num_random` sub-networks divide each worker's images, in one forward and backward; units are sorted while options open.
+_RECIPE = TrainConfig(
+    sampler="multi_architecture",
+    distillation=False,
+    optimizer="adamw",
+    schedule="cosine",
+    floor=0.01,
+    weight_decay=0.05,
+    dropout=0.0,
+    drop_connect=0.0,
+)
 
 
 def digits() -> SupernetSearch:
@@ -19,7 +32,9 @@ def digits() -> SupernetSearch:
     return SupernetSearch(
         space="vit_resnas:digits",
         data=DataOptions(name="digits", image_size=32),
-        train=_recipe(epochs=60.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8),
+        train=replace(
+            _RECIPE, epochs=60.0, rewire_epochs=15.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8
+        ),
         search=_evolution("macs<=3.5e6", evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=2, timeout_seconds=60.0),
@@ -31,7 +46,17 @@ def cifar10() -> SupernetSearch:
     return SupernetSearch(
         space="vit_resnas:cifar",
         data=DataOptions(name="cifar10"),
-        train=_recipe(epochs=120.0, batch_size=256, learning_rate=1e-3, warmup_epochs=5.0, crop_padding=4, num_random=16, mirror=True),
+        train=replace(
+            _RECIPE,
+            epochs=120.0,
+            rewire_epochs=30.0,
+            batch_size=256,
+            learning_rate=1e-3,
+            warmup_epochs=5.0,
+            crop_padding=4,
+            num_random=16,
+            mirror=True,
+        ),
         search=_evolution("macs<=6e7", evaluations=800, population=50),
         measure=MeasureOptions(calibration_images=4096),
         cluster=ClusterOptions(train_workers=1, timeout_seconds=300.0),
@@ -39,12 +64,14 @@ def cifar10() -> SupernetSearch:
 
 
 def imagenet() -> SupernetSearch:
-    """The paper's tiny space on ImageNet in folders: 120 epochs, 1.8 G multiply-accumulates; 500 first candidates, 150 a generation."""
+    """The paper's tiny space and schedule on ImageNet in folders; its token-mixup, patch loss, drop-path and RandAugment are not built."""
     return SupernetSearch(
         space="vit_resnas",
         data=DataOptions(name="image_folder", image_size=224),
-        train=_recipe(
+        train=replace(
+            _RECIPE,
             epochs=120.0,
+            rewire_epochs=30.0,
             batch_size=1024,
             learning_rate=1e-3,
             warmup_epochs=5.0,
@@ -56,39 +83,6 @@ def imagenet() -> SupernetSearch:
         search=_evolution("macs<=1.8e9", evaluations=3350, population=150),
         measure=MeasureOptions(calibration_images=16_384),
         cluster=ClusterOptions(train_workers=8, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),
-    )
-
-
-def _recipe(
-    *,
-    epochs: float,
-    batch_size: int,
-    learning_rate: float,
-    warmup_epochs: float,
-    crop_padding: int,
-    num_random: int,
-    mirror: bool = False,
-    checkpoint_every_seconds: float = 30.0,
-) -> TrainConfig:
-    """`num_random` sub-networks divide each worker's images, in one forward and backward."""
-    return TrainConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        sampler="multi_architecture",
-        num_random=num_random,
-        distillation=False,
-        optimizer="adamw",
-        learning_rate=learning_rate,
-        warmup_epochs=warmup_epochs,
-        schedule="cosine",
-        floor=0.01,
-        weight_decay=0.05,
-        dropout=0.0,
-        drop_connect=0.0,
-        rewire_epochs=0.25 * epochs,  # while options open
-        crop_padding=crop_padding,
-        mirror=mirror,
-        checkpoint_every_seconds=checkpoint_every_seconds,
     )
 
 

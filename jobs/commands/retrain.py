@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,7 @@ def main(arguments: Sequence[str]) -> None:
 def _alone(recipe: TrainConfig) -> TrainConfig:
     """What a supernet's recipe has for several subnets a step means nothing to one network."""
     defaults = TrainConfig()
-    return TrainConfig(
-        **{**asdict(recipe), "sampler": defaults.sampler, "num_random": defaults.num_random, "divergence": defaults.divergence}
-        | {"conflict_every_steps": 0}
-    )
+    return replace(recipe, sampler=defaults.sampler, num_random=defaults.num_random, divergence=defaults.divergence, conflict_every_steps=0)
 
 
 def _check_recipe(output: Path, options: _Options, architecture: Architecture) -> None:

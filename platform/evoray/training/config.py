@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The recipe of BigNAS (Yu et al. 2020, arXiv:2003.11142); epochs and rates are scaled by the job."""
+    """How training is done; the defaults are the recipe of BigNAS (Yu et al. 2020, arXiv:2003.11142), scaled by the job."""
 
     epochs: float = 30.0
     """Passes over the training images."""
