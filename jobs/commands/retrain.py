@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     weights, _ = checkpoints.load_weights(output / "training")
     network = composition.space.build_subnet(None, architecture)
-    network.load_state_dict(weights)
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})  # heads that only training has stay behind
     accuracies = {split: _accuracy(composition, architecture, network, split) for split in ("val", "test")}
     about = {"accuracies": accuracies, "inherited": {v["name"]: row[v["name"]] for v in values}, "recipe": asdict(options)}
     files = export(network, architecture, composition.space, composition.source.image_shape, "safetensors", output, extra=about)

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
+
 import searchspaces
 from evoray import data, searchers
 from evoray.feasibility import check_feasible
@@ -14,6 +16,7 @@ from evoray.restriction import restrict
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
 from evoray.training.distillation import check_teacher
+from evoray.training.mixing import patch_grid
 from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
 from objectives import accuracy, complexity, latency, latency_table
@@ -74,6 +77,9 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         tuple(parse_constraint(text) for text in config.search.constraints),
     )
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
+    if config.train.mixing == "tokens":
+        with torch.device("meta"):
+            patch_grid(space.build_supernet())
     for path in config.train.teachers:
         check_teacher(path)
     for name in config.search.searcher:

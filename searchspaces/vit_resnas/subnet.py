@@ -107,7 +107,9 @@ class ViTResNASSubnet(nn.Module):
         patch_head: Classifies every patch, for training by token-mixup; None in networks that are deployed.
     """
 
-    def __init__(self, plan: Plan, *, patch_head: bool = False) -> None:
+    patch_head: nn.Linear | None
+
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
         self.stem = Stem(plan.stem)
@@ -115,20 +117,39 @@ class ViTResNASSubnet(nn.Module):
         self.stages = nn.ModuleList(StageNetwork(blocks, r) for blocks, r in zip(plan.stages, reductions, strict=True))
         self.norm = nn.LayerNorm(plan.width, eps=EPS)
         self.classifier = nn.Linear(plan.width, plan.num_classes)
-        self.patch_head = nn.Linear(plan.width, plan.num_classes) if patch_head else None
+        self.patch_head = None
 
     def forward(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
         """(b, in_channels, h, w) -> (b, num_classes) logits; the regularisers act as in the supernet, for training alone."""
-        x = self._tokens(x_bchw, drop_connect)[:, 0]
-        logits: Tensor = self.classifier(F.dropout(x, dropout) if dropout else x)
-        return logits
+        return self._logits(self._tokens(x_bchw, drop_connect), dropout)
 
-    def forward_with_patches(self, x_bchw: Tensor, *, drop_connect: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward_with_patches(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> tuple[Tensor, Tensor]:
         """(b, in_channels, h, w) -> (b, num_classes) logits of the image and (b, grid^2, num_classes) of the last stage's patches."""
         if self.patch_head is None:
-            raise RuntimeError("this network has no patch head: build it with patch_head=True")
+            raise RuntimeError("this network has no patch head: call add_patch_head() before training it")
         x_bnc = self._tokens(x_bchw, drop_connect)
-        return self.classifier(x_bnc[:, 0]), self.patch_head(x_bnc[:, 1:])
+        return self._logits(x_bnc, dropout), self.patch_head(x_bnc[:, 1:])
+
+    @property
+    def patch_grid(self) -> int:
+        """Patches a side of the last stage."""
+        return self.plan.grids[-1]
+
+    def add_patch_head(self) -> None:
+        """A fresh one, from torch's global generator."""
+        weight = self.classifier.weight
+        self.patch_head = nn.Linear(self.plan.width, self.plan.num_classes, device=weight.device, dtype=weight.dtype)
+        nn.init.trunc_normal_(self.patch_head.weight, std=0.02)
+        nn.init.zeros_(self.patch_head.bias)
+
+    def remove_patch_head(self) -> None:
+        """What is left is what is deployed."""
+        self.patch_head = None
+
+    def _logits(self, x_bnc: Tensor, dropout: float) -> Tensor:
+        x = x_bnc[:, 0]
+        logits: Tensor = self.classifier(F.dropout(x, dropout) if dropout else x)
+        return logits
 
     def _tokens(self, x_bchw: Tensor, rate: float) -> Tensor:
         x: Tensor = self.stem(resized(x_bchw, self.plan.image_size))

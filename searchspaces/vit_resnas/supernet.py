@@ -38,17 +38,22 @@ class ViTResNASSupernet(nn.Module):
         self.patch_head = ElasticLinear(largest.width, largest.num_classes)
         initialise(self)
 
+    @property
+    def patch_grid(self) -> int:
+        """Patches a side of the last stage."""
+        return self.largest.grids[-1]
+
     def forward(self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
         """(b, in_channels, h, w) -> (b, num_classes) logits of the architecture's network."""
-        plan = self.plan(architecture)
-        x_bnc = self._trunk(self.stem(resized(x_bchw, plan.image_size), plan.stem.width), plan, drop_connect)
-        return self._logits(x_bnc, dropout)[0]
+        return self.forward_with_patches(x_bchw, architecture, dropout=dropout, drop_connect=drop_connect)[0]
 
-    def forward_with_patches(self, x_bchw: Tensor, architecture: Architecture, *, drop_connect: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward_with_patches(
+        self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """The same and (b, grid^2, num_classes) logits of the last stage's patches."""
         plan = self.plan(architecture)
         x_bnc = self._trunk(self.stem(resized(x_bchw, plan.image_size), plan.stem.width), plan, drop_connect)
-        return self._logits(x_bnc, 0.0)
+        return self._logits(x_bnc, dropout)
 
     def forward_together(
         self,

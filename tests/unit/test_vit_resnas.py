@@ -68,7 +68,8 @@ def supernet_of(space: ViTResNAS) -> ViTResNASSupernet:
 def test_published_networks_have_their_costs_to_the_digit(plan: Plan, macs: int, params: int, with_patch_head: int) -> None:
     assert (plan.macs, plan.params, plan.params + plan.head_params) == (macs, params, with_patch_head)
     with torch.device("meta"):
-        network = ViTResNASSubnet(plan, patch_head=True).eval()
+        network = ViTResNASSubnet(plan).eval()
+        network.add_patch_head()
         with FlopCounterMode(display=False) as counter:
             network(torch.empty(1, 3, 224, 224))
     assert counter.get_total_flops() == 2 * macs
@@ -226,9 +227,11 @@ def test_images_of_one_network_do_not_reach_another(masked: bool) -> None:
 
 def test_patches_are_classified_only_by_networks_in_training() -> None:
     plan = build("digits").plan(smallest(build("digits")))
-    logits, patches = ViTResNASSubnet(plan, patch_head=True).forward_with_patches(torch.randn(2, 1, 32, 32))
+    network = ViTResNASSubnet(plan)
+    network.add_patch_head()
+    logits, patches = network.forward_with_patches(torch.randn(2, 1, 32, 32))
     assert (logits.shape, patches.shape) == ((2, 10), (2, 4, 10))
-    with pytest.raises(RuntimeError, match="patch_head=True"):
+    with pytest.raises(RuntimeError, match="add_patch_head"):
         ViTResNASSubnet(plan).forward_with_patches(torch.randn(2, 1, 32, 32))
 
 

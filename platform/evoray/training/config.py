@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from evoray.training.mixing import Mixing
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -62,6 +64,10 @@ class TrainConfig:
     """Pixels by which a crop may be shifted."""
     mirror: bool = False
     """Whether images are mirrored at random."""
+    mixing: Mixing = "none"
+    """Images of a batch mixed: "images" blends them (mixup), "tokens" also cuts boxes and trains every patch of the last stage (vit_resnas)."""
+    mixing_alpha: float = 0.8
+    """The share of an image in a blend is drawn from Beta(alpha, alpha)."""
     log_every_steps: int = 10
     """Steps between two lines of metrics.jsonl."""
     conflict_every_steps: int = 0
@@ -72,7 +78,15 @@ class TrainConfig:
     """Newest checkpoints that stay."""
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "learning_rate", "teacher_temperature", "log_every_steps", "keep_checkpoints")
+        positive = (
+            "epochs",
+            "batch_size",
+            "learning_rate",
+            "teacher_temperature",
+            "mixing_alpha",
+            "log_every_steps",
+            "keep_checkpoints",
+        )
         not_negative = (
             "num_random",
             "warmup_epochs",

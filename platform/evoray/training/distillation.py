@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def hard_loss(logits_bk: torch.Tensor, labels_b: torch.Tensor, label_smoothing: float) -> torch.Tensor:  # b batch, k classes
-    """Cross-entropy with smoothed labels, mean over the batch."""
-    return F.cross_entropy(logits_bk.float(), labels_b, label_smoothing=label_smoothing)
+def hard_loss(logits_bk: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:  # b batch, k classes
+    """Cross-entropy with smoothed labels, (b,) classes or (b, k) probabilities; mean over the batch."""
+    return F.cross_entropy(logits_bk.float(), labels, label_smoothing=label_smoothing)
 
 
 def soft_loss(logits_bk: torch.Tensor, teacher_bk: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from evoray.seeds import seed_for
+from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.augmentation import augment
 from evoray.training.averaging import AverageWeights
@@ -23,6 +24,7 @@ from evoray.training.conflict import step_conflict
 from evoray.training.distillation import ensemble_labels, load_teacher
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
+from evoray.training.mixing import Batch, mix, patch_grid
 from evoray.training.passes import supernet_passes
 from evoray.training.rewiring import rewire
 from evoray.training.samplers import Horizon, SubnetSampler
@@ -109,10 +111,19 @@ def train_network(
     """
     device = device or torch.device("cpu")
     network.to(device).train()
-    forward = partial(network, dropout=config.dropout, drop_connect=config.drop_connect)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed_for(seed, "patch head"))
+        whole: Any = network
+        if config.mixing == "tokens":
+            patch_grid(network)
+            whole.add_patch_head()
+        forward = partial(
+            whole.forward_with_patches if config.mixing == "tokens" else network, dropout=config.dropout, drop_connect=config.drop_connect
+        )
         passes = [Pass("network", forward)]
         Training(network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device).run()
+        if config.mixing == "tokens":
+            whole.remove_patch_head()
 
 
 def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> nn.Module:
@@ -152,6 +163,8 @@ class Training:
         self._watch = watch if config.conflict_every_steps and group.rank == 0 else None
         self._sampler_state = sampler.state() if sampler is not None else {}
         self._split: Split = source.open("train")
+        self._num_classes = source.num_classes
+        self._patch_grid = patch_grid(module) if config.mixing == "tokens" else 0
         self._steps_per_epoch = steps_per_epoch(source, config)
         self._steps = total_steps(source, config)
         self._batch_size = min(config.batch_size, len(self._split.labels))
@@ -187,14 +200,17 @@ class Training:
     def _train_step(self, step: int) -> list[tuple[str, float]]:
         words = (step, self._group.rank, self._restarts)
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
-        x_bchw, labels_b = self._batch(step, seed_for(self._seed, "augmentation", *words))
+        batch = self._batch(step, seed_for(self._seed, "augmentation", *words))
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
-            self._journal.note("conflict", self._watch(step, x_bchw, labels_b))
+            self._journal.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
         if step % self._steps_per_epoch == 0 and step < self._config.rewire_epochs * self._steps_per_epoch:
             rewire(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
         passes = self._passes(step)
-        outside_bk = ensemble_labels(self._teachers, x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
-        losses = self._stepper.gradients(passes, x_bchw, labels_b, outside_bk, hard_share=0.5 if len(self._teachers) == 1 else 0.0)
+        outside_bk = ensemble_labels(self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
+        hard_share = 0.5 if len(self._teachers) == 1 else 0.0
+        losses = self._stepper.gradients(
+            passes, batch.x_bchw, batch.labels, outside_bk, hard_share=hard_share, patches_bnk=batch.patches_bnk
+        )
         if all(math.isfinite(loss) for loss in losses):
             self._stepper.step(learning_rate_at(step, self._config, self._steps_per_epoch))
             if self._average is not None:
@@ -204,8 +220,8 @@ class Training:
                 self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
         return [(one.name, loss) for one, loss in zip(passes, losses, strict=True)]
 
-    def _batch(self, step: int, augmentation_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """This rank's share of the step's images."""
+    def _batch(self, step: int, augmentation_seed: int) -> Batch:
+        """This rank's share of the step's images, augmented and mixed."""
         epoch, position = divmod(step, self._steps_per_epoch)
         if self._order[0] != epoch:
             generator = torch.Generator().manual_seed(seed_for(self._seed, "order", epoch, self._restarts))
@@ -215,7 +231,14 @@ class Training:
         generator = torch.Generator().manual_seed(augmentation_seed)
         x_bchw = self._split.images(chosen).to(self._device)
         x_bchw = augment(x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror)
-        return x_bchw, self._split.labels[chosen].to(self._device)
+        return mix(
+            Batch(x_bchw, self._split.labels[chosen].to(self._device)),
+            self._config.mixing,
+            num_classes=self._num_classes,
+            grid=self._patch_grid,
+            alpha=self._config.mixing_alpha,
+            rng=generator_for(augmentation_seed, "mixing"),
+        )
 
     def _restart(self, step: int) -> None:
         """Goes back to the last checkpoint, or the beginning, and on with other images."""

@@ -13,6 +13,8 @@ from evoray.training.distillation import adaptive_loss, hard_loss, soft_labels, 
 from evoray.training.group import Group
 from searchspaces.base import Architecture
 
+Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -20,14 +22,14 @@ class Pass:
 
     Attributes:
         name: Under which its loss is reported: "biggest", "random", "smallest", "network".
-        forward: (b, c, h, w) -> (b, k) logits.
+        forward: (b, c, h, w) -> (b, k) logits; where patches have labels too, these and (b, n, k) logits of the patches.
         teaches: Its soft labels teach the passes after it; of several that teach, the mean of theirs does.
         learns: From the teachers' soft labels, or else from hard ones.
         architecture: Whose loss it is, for the sampler; None where it is no single subnet's.
     """
 
     name: str
-    forward: Callable[[torch.Tensor], torch.Tensor]
+    forward: Callable[[torch.Tensor], Outputs]
     teaches: bool = False
     learns: bool = False
     architecture: Architecture | None = None
@@ -63,29 +65,34 @@ class Stepper:
         self,
         passes: Sequence[Pass],
         x_bchw: torch.Tensor,
-        labels_b: torch.Tensor,
+        labels: torch.Tensor,
         outside_bk: torch.Tensor | None = None,
         *,
         hard_share: float = 0.0,
+        patches_bnk: torch.Tensor | None = None,
     ) -> list[float]:
         """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each pass, likewise averaged.
 
         Passes that no other pass teaches learn from the hard labels, or where there are `outside_bk`, probabilities from outside, from
-        those, with the hard labels at `hard_share`.
+        those, with the hard labels at `hard_share`. Those are (b,) classes, or (b, k) probabilities of mixed images; `patches_bnk` are
+        the patches', whose loss counts as much as the image's.
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[torch.Tensor] = []
         taught_bk: list[torch.Tensor] = []
         for one in passes:
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
-                logits_bk = one.forward(x_bchw)
+                outputs = one.forward(x_bchw)
+            logits_bk, logits_bnk = outputs if isinstance(outputs, tuple) else (outputs, None)
             if one.learns and taught_bk:
                 teacher_bk = torch.stack(taught_bk).mean(dim=0)
                 loss = (adaptive_loss if self._config.divergence == "adaptive" else soft_loss)(logits_bk, teacher_bk)
             else:
-                loss = hard_loss(logits_bk, labels_b, self._config.label_smoothing)
+                loss = hard_loss(logits_bk, labels, self._config.label_smoothing)
                 if outside_bk is not None:
                     loss = hard_share * loss + (1.0 - hard_share) * soft_loss(logits_bk, outside_bk)
+            if logits_bnk is not None and patches_bnk is not None:
+                loss = loss + hard_loss(logits_bnk.flatten(0, 1), patches_bnk.flatten(0, 1), self._config.label_smoothing)
             if one.teaches:
                 taught_bk.append(soft_labels(logits_bk))
             loss.backward()  # type: ignore[no-untyped-call]
