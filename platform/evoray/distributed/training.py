@@ -41,6 +41,7 @@ def train_on_ray(
     threads_per_worker: int = 1,
     max_failures: int = 3,
     architecture: Architecture | None = None,
+    initial: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished one returns at once.
 
@@ -54,7 +55,8 @@ def train_on_ray(
         use_gpu: Whether each worker takes a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
         max_failures: How often the training is started again from its last checkpoint.
-        architecture: Trains this network alone, from fresh weights, instead of the supernet.
+        architecture: Trains this network alone, instead of the supernet.
+        initial: The state dict that it starts from; None for fresh weights.
 
     Raises:
         RuntimeError: Ray is not initialised, or training failed more often than that.
@@ -69,6 +71,7 @@ def train_on_ray(
         "seed": seed,
         "folder": str(folder.absolute()),
         "architecture": architecture,
+        "initial": None if initial is None else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
     }
     fit_on_ray(
         _train_worker,
@@ -144,7 +147,10 @@ def _train_worker(arguments: Mapping[str, Any]) -> None:
     if architecture is None:
         train_supernet(space, source, config, seed=seed, **where)
     else:
-        train_network(fresh_network(space, architecture, seed), source, config, seed=seed, **where)
+        network = fresh_network(space, architecture, seed)
+        if arguments["initial"] is not None:
+            network.load_state_dict({name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()})
+        train_network(network, source, config, seed=seed, **where)
     ray.train.report({"done": True})
 
 

@@ -105,7 +105,7 @@ def train_network(
     folder: Path | None = None,
     group: Group | None = None,
 ) -> None:
-    """Trains one network alone, in place: the supernet's budget, schedule and regularisation, hard labels.
+    """Trains one network alone, in place: the supernet's budget, schedule, regularisation and outside teachers, else hard labels.
 
     With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and raises what that raises.
     """
@@ -121,7 +121,10 @@ def train_network(
             whole.forward_with_patches if config.mixing == "tokens" else network, dropout=config.dropout, drop_connect=config.drop_connect
         )
         passes = [Pass("network", forward)]
-        Training(network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device).run()
+        teachers = [load_teacher(path) for path in config.teachers]
+        Training(
+            network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device, teachers=teachers
+        ).run()
         if config.mixing == "tokens":
             whole.remove_patch_head()
 
