@@ -2,12 +2,13 @@
 
     evoray bench samplers [--space elasticvit:digits] [--samplers uniform:4 sandwich:2 complexity_aware:3 performance_aware:3]
     evoray bench samplers --space vit_resnas:digits --samplers uniform:1 multi_architecture:8 --epochs 60
+    EVORAY_DATA=FOLDER evoray bench samplers --data cifar10 --images 5000 --mirror --measured-images 2000
 
 SAMPLER:N draws N random subnets a step. The defaults train four subnets a step each, ElasticViT's claim (arXiv:2303.09730); the second
-line is ViT-ResNAS's (arXiv:2109.00642), where several subnets share the images of one. Measured on the test images: the smallest and
-the biggest subnet, the mean of `--networks` subnets near each of three quantiles of the multiply-accumulates, and of those the one that
-is best on the validation images. Conflict is the mean cosine between gradients of subnets of a step and of neighbouring steps, by
-quarters of the training. One process of one thread for each of `--processes`.
+line is ViT-ResNAS's (arXiv:2109.00642), where several subnets share the images of one; the third takes harder data. Measured on the test
+images: the smallest and the biggest subnet, the mean of `--networks` subnets near each of three quantiles of the multiply-accumulates, and
+of those the one that is best on the validation images. Conflict is the mean cosine between gradients of subnets of a step and of
+neighbouring steps, by quarters of the training. One process of one thread for each of `--processes`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from evoray.seeds import generator_for
 from evoray.training.calibration import Calibration
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
+from jobs.supernet.composition import fitted
 from objectives.accuracy import Accuracy
 from objectives.base import Candidate
 from searchspaces.base import Architecture, architectures, biggest, smallest
@@ -56,8 +58,8 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
     """One supernet; accuracies in percent."""
     torch.set_num_threads(1)
     name, _, num_random = sampler.partition(":")
-    space: Any = searchspaces.load(options["space"])
     source = data.load(options["data"], image_size=options["image_size"], limit=options["images"])
+    space: Any = fitted(searchspaces.load(options["space"]), source)
     config = TrainConfig(
         epochs=options["epochs"],
         batch_size=options["batch_size"],
@@ -73,6 +75,7 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
         drop_connect=0.0,
         clip_norm=0.0,
         adaptive_clip=0.1,
+        mirror=options["mirror"],
         checkpoint_every_seconds=1e9,
         log_every_steps=1,
     )
@@ -82,8 +85,8 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
         supernet = train_supernet(space, source, config, seed=seed, folder=Path(folder))
         lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     seconds = time.monotonic() - start
-    calibration = Calibration(source=source, num_images=512, seed=seed, crop_padding=config.crop_padding)
-    test, validation = Accuracy(source, calibration, split="test"), Accuracy(source, calibration)
+    calibration = Calibration(source=source, num_images=512, seed=seed, crop_padding=config.crop_padding, mirror=config.mirror)
+    test, validation = (Accuracy(source, calibration, split=split, limit=options["measured_images"]) for split in ("test", "val"))
     for objective in (test, validation):
         objective.open(torch.device("cpu"))
     accuracy: dict[str, float] = {}
@@ -112,6 +115,8 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--images", type=int, default=None)
+    parser.add_argument("--measured-images", type=int, default=None, help="of test and validation data; all without it")
+    parser.add_argument("--mirror", action="store_true")
     parser.add_argument("--epochs", type=float, default=20)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
