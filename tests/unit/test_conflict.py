@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.conflict import conflict_matrix, cosine, gradient, used_weights
 from evoray.training.distillation import adaptive_loss, ensemble_labels, soft_loss
+from evoray.training.group import Alone
 from evoray.training.loop import train_supernet
-from evoray.training.passes import forward_together
+from evoray.training.passes import forward_together, subnet_losses
+from evoray.training.samplers import performance_aware
 from searchspaces.base import architecture_of, biggest, smallest
 
 SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]
@@ -186,6 +189,21 @@ def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(name: str, 
     for (parameter, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b), parameter
         assert a.isfinite().all()
+
+
+def test_banks_are_scored_by_the_weights_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space: Any = searchspaces.load("elasticvit:digits")
+    torch.manual_seed(0)
+    supernet, x, y = space.build_supernet(), torch.randn(8, 1, 16, 16), torch.arange(8)
+    chosen = [smallest(space), biggest(space)]
+    losses = subnet_losses(supernet, Alone(), x, y, chosen)
+    assert losses == pytest.approx([float(F.cross_entropy(supernet(x, a), y).detach()) for a in chosen])
+    assert all(parameter.grad is None for parameter in supernet.parameters())
+    monkeypatch.setattr(performance_aware, "_LEAST_CAPACITIES", (2, 2))
+    config = TrainConfig(epochs=1.5, batch_size=12, sampler="performance_aware", checkpoint_every_seconds=1e9)
+    train_supernet(space, Digits(image_size=16, limit=240), config, seed=0, folder=tmp_path)
+    (last,) = tmp_path.glob("step-*")
+    assert json.loads((last / "state.json").read_text())["sampler"]["refreshed"] > 0, "the loop never had the banks scored anew"
 
 
 def test_conflict_over_training_is_written_and_changes_nothing(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import itertools
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 import searchspaces
 from evoray import variation
+from evoray.training import samplers
 from evoray.training.levels import LevelDrawer, LevelWalk, derive_levels, describe_levels, draw_above, gap_between, levels_of
 from evoray.training.samplers import Horizon
 from evoray.training.samplers.complexity_aware import ComplexityAware
@@ -292,11 +294,32 @@ def test_refreshing_scores_anew() -> None:
         sampler.feedback(drawn, [1.0] * len(drawn))
     held = [len(bank) for bank in sampler.banks]
     assert sum(held) > 0
-    sampler.refresh(score_of)
+    calls: list[int] = []
+
+    def losses_of(found: Sequence[Architecture]) -> list[float]:
+        calls.append(len(found))
+        return [-score_of(architecture) for architecture in found]
+
+    sampler.refresh(sum(held) - 1, losses_of)
+    assert not calls, "scored again before as many steps had passed as there are entries"
+    sampler.refresh(sum(held), losses_of)
+    sampler.refresh(sum(held) + 1, losses_of)
+    assert calls == [sum(held)]
     assert [len(bank) for bank in sampler.banks] == held
     for bank in sampler.banks:
         for choices, score in bank:
             assert score == score_of(architectures(DIGITS, np.array([choices], dtype=np.int16))[0])
+
+
+def test_a_short_training_has_banks_that_it_can_fill() -> None:
+    short, long = (
+        samplers.load("performance_aware", DIGITS, seed=0, num_random=3, horizon=Horizon(epochs=epochs, steps_per_epoch=800))
+        for epochs in (0.4, 610)
+    )
+    assert isinstance(short, PerformanceAware)
+    assert isinstance(long, PerformanceAware)
+    assert (short.capacity(0), short.capacity(7)) == (20, 15)
+    assert (long.capacity(0), long.capacity(7)) == (150, 50)
 
 
 @pytest.mark.parametrize("kind", [Uniform, Sandwich, ComplexityAware])

@@ -25,7 +25,7 @@ from evoray.training.distillation import ensemble_labels, load_teacher
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
 from evoray.training.mixing import Batch, mix, patch_grid
-from evoray.training.passes import supernet_passes
+from evoray.training.passes import subnet_losses, supernet_passes
 from evoray.training.rewiring import rewire
 from evoray.training.samplers import Horizon, SubnetSampler
 from evoray.training.schedules import learning_rate_at
@@ -208,6 +208,8 @@ class Training:
             self._journal.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
         if step % self._steps_per_epoch == 0 and step < self._config.rewire_epochs * self._steps_per_epoch:
             rewire(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
+        if isinstance(self._sampler, samplers.Scores):
+            self._sampler.refresh(step, partial(subnet_losses, self._module, self._group, batch.x_bchw, batch.labels))
         passes = self._passes(step)
         outside_bk = ensemble_labels(self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
         hard_share = 0.5 if len(self._teachers) == 1 else 0.0

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from evoray.training.config import TrainConfig
+from evoray.training.distillation import hard_loss
+from evoray.training.group import Group
 from evoray.training.samplers import SubnetSampler
 from evoray.training.step import Outputs, Pass
 from searchspaces.base import Architecture
@@ -48,6 +50,21 @@ def _subnet_forward(
     forward: Any = supernet.forward_with_patches if patches else supernet
     outputs: Outputs = forward(x_bchw, architecture, **drops)
     return outputs
+
+
+@torch.no_grad()
+def subnet_losses(
+    supernet: nn.Module, group: Group, x_bchw: torch.Tensor, labels: torch.Tensor, architectures: Sequence[Architecture]
+) -> list[float]:
+    """Cross-entropy of each subnet on a batch, averaged over the ranks; nothing is trained."""
+    losses = []
+    for architecture in architectures:
+        with torch.autocast(x_bchw.device.type, dtype=torch.bfloat16, enabled=x_bchw.device.type == "cuda"):
+            logits_bk = supernet(x_bchw, architecture)
+        losses.append(hard_loss(logits_bk, labels, 0.0))
+    found = torch.stack(losses)
+    group.add_up(found)
+    return [float(loss) for loss in (found / group.world_size).tolist()]
 
 
 def forward_together(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -50,6 +50,15 @@ class SubnetSampler(Protocol):
         ...
 
     def restore(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """A sampler that remembers how good subnets were, and must be told how good they are now."""
+
+    def refresh(self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]) -> None:
+        """Called before each step is drawn; `losses_of` runs subnets without training them, and is equal on every rank."""
+        ...
 
 
 def names() -> list[str]:

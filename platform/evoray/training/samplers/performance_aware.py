@@ -22,13 +22,15 @@ _FIRST_RATE, _RATE_STEP = 0.2, 0.15  # of taking a subnet from the bank
 _EPOCHS, _RAMP_EPOCHS = 610, 100  # of the authors' training, and after how many the rate takes a step
 _COMPARED = 5  # fresh subnets of which the preferred is trained
 _CAPACITIES = (150, 50)  # of the banks of the lower and the upper half of the levels
+_LEAST_CAPACITIES = (20, 10)
 
 
 class PerformanceAware:
     """Wraps an `Explorer`; one bank for each of its levels.
 
-    A subnet's score is minus the loss that it had in its training step. (The released code runs every fresh subnet once more, on
-    images that were not mixed, for its score; `refresh` scores by whatever the caller measures.)
+    A fresh subnet's score is minus the loss that it had in its training step. (The released code runs it once more, on images that
+    were not mixed.) As losses fall while training goes on, all banks are scored anew after as many steps as they have entries: that
+    costs a forward pass a step, and in the authors' training is once an epoch, as they do it.
 
     Attributes:
         banks: For each level its (choices, score) entries.
@@ -64,6 +66,7 @@ class PerformanceAware:
         self._capacities = capacities
         self._widths, self._depths = preference_genes(space) if prefer else ([], [])
         self._explored: tuple[int, frozenset[str]] = (0, frozenset())
+        self._refreshed = 0
         self.banks: list[list[Entry]] = [[] for _ in range(inner.num_levels)]
 
     def rate(self, step: int) -> float:
@@ -99,12 +102,13 @@ class PerformanceAware:
                 self._insert(level, (architecture.choices, -float(loss)))
         self._inner.feedback(architectures, losses)
 
-    def refresh(self, score: Callable[[Architecture], float], level: int | None = None) -> None:
-        """Scores the entries of one bank, or of all, anew; `score` must be equal on every rank."""
-        for number in range(len(self.banks)) if level is None else [level]:
-            rows = [choices for choices, _ in self.banks[number]]
-            found = architectures(self._space, np.array(rows, dtype=np.int16)) if rows else []
-            self.banks[number] = [(architecture.choices, float(score(architecture))) for architecture in found]
+    def refresh(self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]) -> None:
+        entries = [choices for bank in self.banks for choices, _ in bank]
+        if not entries or step - self._refreshed < len(entries):
+            return
+        losses = iter(losses_of(architectures(self._space, np.array(entries, dtype=np.int16))))
+        self.banks = [[(choices, -float(next(losses))) for choices, _ in bank] for bank in self.banks]
+        self._refreshed = step
 
     def preference(self, rows: Choices, level: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(n,): the cost with the anchor's widths minus the cost with its depths; the lower, the wider and shallower."""
@@ -119,11 +123,12 @@ class PerformanceAware:
     def state(self) -> dict[str, Any]:
         level, explored = self._explored
         banks = [[[list(choices), score] for choices, score in bank] for bank in self.banks]
-        return {"banks": banks, "explored": [level, sorted(explored)], "inner": self._inner.state()}
+        return {"banks": banks, "explored": [level, sorted(explored)], "refreshed": self._refreshed, "inner": self._inner.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.banks = [[(tuple(choices), score) for choices, score in bank] for bank in state["banks"]]
         self._explored = (state["explored"][0], frozenset(state["explored"][1]))
+        self._refreshed = state["refreshed"]
         self._inner.restore(state["inner"])
 
     def _preferred(self, rows: Choices, level: int) -> int:
@@ -163,4 +168,8 @@ def _softmax_draw(scores: Sequence[float], rng: np.random.Generator) -> int:
 
 
 def build(space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon) -> PerformanceAware:
-    return PerformanceAware(ComplexityAware(space, seed=seed, num_random=num_random), space, seed=seed, horizon=horizon)
+    inner = ComplexityAware(space, seed=seed, num_random=num_random)
+    # a short training has smaller banks, so that they are full after an eighth of it
+    draws = int(horizon.epochs * horizon.steps_per_epoch) * num_random // inner.num_levels
+    capacities = [min(most, max(least, draws // 8)) for most, least in zip(_CAPACITIES, _LEAST_CAPACITIES, strict=True)]
+    return PerformanceAware(inner, space, seed=seed, horizon=horizon, capacities=(capacities[0], capacities[1]))
