@@ -19,9 +19,10 @@ from torch import nn
 
 import searchspaces
 from evoray import data
+from evoray.data.digits import Digits
 from evoray.export import export
 from evoray.training import checkpoints, loop, samplers
-from evoray.training.augmentation import augment
+from evoray.training.augmentation import augment, distort
 from evoray.training.config import TrainConfig
 from evoray.training.distillation import hard_loss, load_teacher, soft_labels, soft_loss
 from evoray.training.group import Alone
@@ -352,3 +353,33 @@ def test_other_optimizers_resume_too(tmp_path: Path, optimizer: str) -> None:
             file.unlink()
         newest.rmdir()
     assert equal(supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001), expected)
+
+
+def test_distorted_images_keep_their_scale_and_follow_their_seed() -> None:
+    """RandAugment's colours are of pictures, so a batch goes back to 0 to 1 and forth."""
+    x = (torch.rand(20, 3, 16, 16) - 0.5) / 0.25
+    normal = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
+    state = torch.get_rng_state()
+    first, again, other = (distort(x, seed, magnitude=9, erasing=0.5, **normal) for seed in (1, 1, 2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    plain = distort(x, 1, magnitude=9, erasing=0.0, **normal)
+    assert plain.abs().max() <= 2.0 + 1e-5
+    assert all(not torch.equal(part, before) for part, before in zip(plain.split(8)[:2], x.split(8)[:2], strict=True))
+    erased = (distort(x, 3, magnitude=0, erasing=0.5, **normal) != x).flatten(1).any(dim=1)
+    assert 4 <= int(erased.sum()) <= 16
+    torch.testing.assert_close(distort(x, 4, magnitude=0, erasing=0.0, **normal), x)
+
+
+def test_only_pictures_are_distorted(tmp_path: Path) -> None:
+    class Bare:
+        name, num_classes, image_shape = "bare", 10, (1, 16, 16)
+
+        def open(self, split: str) -> Any:
+            return Digits(image_size=16, limit=24).open(split)
+
+    config = TrainConfig(epochs=1.0, batch_size=12, erasing=0.1)
+    with pytest.raises(ValueError, match="data 'bare' has no mean and std: set both to 0"):
+        train_supernet(SPACE, Bare(), config, seed=0, folder=tmp_path)
+    train_supernet(SPACE, Digits(image_size=16, limit=24), dataclasses.replace(config, rand_augment=9), seed=0, folder=tmp_path)

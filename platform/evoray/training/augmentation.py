@@ -1,9 +1,14 @@
-"""Random crops and mirroring of a normalised batch, on its own device."""
+"""Random crops, mirroring, RandAugment and random erasing of a normalised batch, on its own device."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
+
+_SHARE_OPERATIONS = 8  # images that RandAugment treats alike; one by one it would take longer than a small network's step
+_OPERATIONS = 2
 
 
 def augment(x_bchw: torch.Tensor, generator: torch.Generator, *, crop_padding: int, mirror: bool) -> torch.Tensor:
@@ -22,4 +27,32 @@ def augment(x_bchw: torch.Tensor, generator: torch.Generator, *, crop_padding: i
     if mirror:
         flipped = (torch.rand(b, generator=generator) < 0.5).to(x_bchw.device)
         x_bchw = torch.where(flipped[:, None, None, None], x_bchw.flip(3), x_bchw)
+    return x_bchw
+
+
+def distort(
+    x_bchw: torch.Tensor, seed: int, *, magnitude: int, erasing: float, mean: Sequence[float], std: Sequence[float]
+) -> torch.Tensor:
+    """(b, c, h, w) -> (b, c, h, w): two operations of RandAugment, the same for every eight images, then a box of noise in some.
+
+    Args:
+        x_bchw: Normalised by `mean` and `std`.
+        seed: Of all draws.
+        magnitude: Of RandAugment (Cubuk et al. 2020, arXiv:1909.13719), up to 30; 0 for none.
+        erasing: Probability that an image is erased in part (Zhong et al. 2020, arXiv:1708.04896).
+        mean: Of each channel, on a scale of 0 to 1.
+        std: Likewise.
+    """
+    from torchvision.transforms import v2  # slow to import, and needed here only
+
+    with torch.random.fork_rng(devices=[x_bchw.device] if x_bchw.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        if magnitude:
+            scale, shift = (torch.tensor(values, device=x_bchw.device).view(1, -1, 1, 1) for values in (std, mean))
+            operations = v2.RandAugment(num_ops=_OPERATIONS, magnitude=magnitude)
+            seen_bchw = (x_bchw * scale + shift).clamp(0.0, 1.0)
+            x_bchw = (torch.cat([operations(part) for part in torch.split(seen_bchw, _SHARE_OPERATIONS)]) - shift) / scale
+        if erasing:
+            erase = v2.RandomErasing(p=erasing, value="random")
+            x_bchw = torch.stack([erase(x_chw) for x_chw in x_bchw])
     return x_bchw

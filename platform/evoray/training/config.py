@@ -64,6 +64,10 @@ class TrainConfig:
     """Pixels by which a crop may be shifted."""
     mirror: bool = False
     """Whether images are mirrored at random."""
+    rand_augment: int = 0
+    """Magnitude of RandAugment's two operations, up to 30; 0 for none."""
+    erasing: float = 0.0
+    """Probability that a box of an image is replaced by noise."""
     mixing: Mixing = "none"
     """Images of a batch mixed: "images" blends them (mixup), "tokens" also cuts boxes and trains every patch of the last stage (vit_resnas)."""
     mixing_alpha: float = 0.8
@@ -99,7 +103,7 @@ class TrainConfig:
             "rewire_epochs",
             "checkpoint_every_seconds",
         )
-        shares = ("dropout", "drop_connect", "label_smoothing", "momentum", "average_decay")
+        shares = ("dropout", "drop_connect", "label_smoothing", "momentum", "average_decay", "erasing")
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"train.{name} must be above 0, got {getattr(self, name)}")
@@ -109,5 +113,7 @@ class TrainConfig:
         for name in shares:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"train.{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        if not 0 <= self.rand_augment <= 30:
+            raise ValueError(f"train.rand_augment must be a magnitude from 0 to 30, got {self.rand_augment}")
         if not (0 < self.decay_rate < 1 and 0 < self.floor <= 1):
             raise ValueError(f"train.decay_rate must be between 0 and 1 and train.floor in (0, 1], got {self.decay_rate} and {self.floor}")

@@ -17,7 +17,7 @@ from torch import nn
 
 from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints, samplers
-from evoray.training.augmentation import augment
+from evoray.training.augmentation import augment, distort
 from evoray.training.averaging import AverageWeights
 from evoray.training.config import TrainConfig
 from evoray.training.conflict import step_conflict
@@ -166,7 +166,11 @@ class Training:
         self._watch = watch if config.conflict_every_steps and group.rank == 0 else None
         self._sampler_state = sampler.state() if sampler is not None else {}
         self._split: Split = source.open("train")
-        self._num_classes = source.num_classes
+        self._source: Any = source  # Any: only pictures say how they are normalised
+        if (config.rand_augment or config.erasing) and not hasattr(source, "mean"):
+            raise ValueError(
+                f"train.rand-augment and train.erasing are for pictures, and data {source.name!r} has no mean and std: set both to 0"
+            )
         self._patch_grid = patch_grid(module) if config.mixing == "tokens" else 0
         self._steps_per_epoch = steps_per_epoch(source, config)
         self._steps = total_steps(source, config)
@@ -236,10 +240,19 @@ class Training:
         generator = torch.Generator().manual_seed(augmentation_seed)
         x_bchw = self._split.images(chosen).to(self._device)
         x_bchw = augment(x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror)
+        if self._config.rand_augment or self._config.erasing:
+            x_bchw = distort(
+                x_bchw,
+                seed_for(augmentation_seed, "distortion"),
+                magnitude=self._config.rand_augment,
+                erasing=self._config.erasing,
+                mean=self._source.mean,
+                std=self._source.std,
+            )
         return mix(
             Batch(x_bchw, self._split.labels[chosen].to(self._device)),
             self._config.mixing,
-            num_classes=self._num_classes,
+            num_classes=self._source.num_classes,
             grid=self._patch_grid,
             alpha=self._config.mixing_alpha,
             rng=generator_for(augmentation_seed, "mixing"),
