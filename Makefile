@@ -11,10 +11,10 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,onnx]'; \
+		uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,gan,onnx]'; \
 	else \
 		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx]'; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,gan,onnx]'; \
 	fi
 	@touch $@
 
