@@ -3,9 +3,9 @@
     evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8] [--piece search:0 --piece ...]
 
 Pieces, each for a seed: search (the digits preset, smaller), coupled (generator and discriminator evolved together with as many generator
-steps), finals (the found, the coupled and random pairs, all trained alone with one budget), resetting (stage 2 from the same generator with
-and without weight resetting), trust (inherited against stand-alone FID of 8 random generators); and once: speed, on Ray. What has a result in
-DIR is not repeated. Two processes of one thread.
+steps), finals (the found, the coupled and random pairs, all trained alone with one budget), repeats (the found and two random pairs by
+other seeds), resetting (stage 2 from the same generator with and without weight resetting), trust (inherited against stand-alone FID of 8
+random generators); and once: speed, on Ray. What has a result in DIR is not repeated. Two processes of one thread.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ from searchspaces.base import Architecture, architectures
 from tests.benchmarks._coupled import Coupled, CoupledStage
 from tests.benchmarks._local_ray import local_ray
 
-_SEEDED = ("search", "coupled", "finals", "resetting", "trust")
+_SEEDED = ("search", "coupled", "finals", "repeats", "resetting", "trust")
+_REPEATS = 4
 _PROBES = 8
 
 
@@ -146,22 +147,35 @@ def measure_coupled(setting: Setting, problem: Problem, space: Any, population: 
 
 def finals(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """IS, FID and parameters of the found, the coupled and random pairs after one budget of training alone."""
-    setting = setting_of(folder, seed)
-    composition = setting.composition
-    pairs = {name: result(folder, f"{name}:{seed}") for name in ("search", "coupled")}
-    chosen = {name: tuple(tuple(pair[kind]["choices"]) for kind in ("generator", "discriminator")) for name, pair in pairs.items() if pair}
-    rng = generator_for(seed, "random pairs")
-    for number in range(options["random"]):
-        spaces = (composition.generators, composition.discriminators)
-        chosen[f"random-{number}"] = tuple(tuple(space.repair(space.sample(1, rng))[0].tolist()) for space in spaces)
     found = {}
-    for name, pair in chosen.items():
+    for name, pair in pairs_of(folder, seed, options["random"]).items():
         file = folder / f"finals-{seed}" / f"{name}.json"
         if not file.is_file():
             file.parent.mkdir(exist_ok=True)
             write_json(file, train_pair(folder, name, pair, seed, options["epochs"]))
         found[name] = json.loads(file.read_text())
     return {"pairs": found}
+
+
+def pairs_of(folder: Path, seed: int, num_random: int) -> dict[str, tuple[Any, Any]]:
+    """Choices of generator and discriminator by name."""
+    pairs = {name: result(folder, f"{name}:{seed}") for name in ("search", "coupled")}
+    chosen: dict[str, Any] = {
+        name: tuple(tuple(pair[kind]["choices"]) for kind in ("generator", "discriminator")) for name, pair in pairs.items() if pair
+    }
+    composition, rng = setting_of(folder, seed).composition, generator_for(seed, "random pairs")
+    for number in range(num_random):
+        spaces: Any = (composition.generators, composition.discriminators)
+        chosen[f"random-{number}"] = tuple(tuple(space.repair(space.sample(1, rng))[0].tolist()) for space in spaces)
+    return chosen
+
+
+def repeats(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """FID of the found pair and of two random ones, trained by other seeds: what of a difference is training's luck."""
+    chosen = pairs_of(folder, seed, 2)
+    others = [100 * (seed + 1) + number for number in range(_REPEATS)]
+    names = ("search", "random-0", "random-1")
+    return {name: [train_pair(folder, name, chosen[name], other, options["epochs"])["fid"] for other in others] for name in names}
 
 
 def train_pair(folder: Path, name: str, pair: tuple[Any, Any], seed: int, epochs: float) -> dict[str, Any]:
@@ -304,6 +318,9 @@ def summary(folder: Path, seeds: int) -> dict[str, Any]:
         line[f"random_better_than_{pair}"] = [
             sum(p[key]["fid"] < p[pair]["fid"] for key in p if key.startswith("random")) for p in done if pair in p
         ]
+    luck = [result(folder, f"repeats:{seed}") for seed in range(seeds)]
+    deviations = [statistics.stdev(fids) for found in luck for fids in found.values()]
+    line["fid_std_of_a_pair_over_seeds"] = spread(deviations)
     for name in ("on", "off"):
         runs = [r[name] for s in range(seeds) if (r := result(folder, f"resetting:{s}"))]
         medians = [[statistics.median(fids) for fids in run["fid_by_round"]] for run in runs]
@@ -323,7 +340,7 @@ def carry_out(work: tuple[Path, str, Mapping[str, Any]]) -> None:
     """One piece, unless it has a result."""
     folder, piece, options = work
     name, _, seed = piece.partition(":")
-    works = {work.__name__: work for work in (search, coupled, finals, resetting, trust, speed)}
+    works = {work.__name__: work for work in (search, coupled, finals, repeats, resetting, trust, speed)}
     if not result(folder, piece):
         write_json(folder / f"{piece.replace(':', '-')}.json", works[name](folder, int(seed or 0), options))
 
