@@ -29,6 +29,25 @@ class CostTable:
     values: tuple[NDArray[np.float64], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class CostChain:
+    """How a cost adds up along a network: a part depends on what all share, on its own link, on that of the part before, and on genes of
+    its own, which `repair` leaves alone.
+
+    Attributes:
+        cost: Which of the tables' costs.
+        shared: Genes that every part may depend on.
+        links: Of each part the gene that the next one depends on too; None where it is no gene. `repair` may raise it to the least option
+            that the link before allows, and does nothing else.
+        parts: The tables of each part.
+    """
+
+    cost: int
+    shared: tuple[int, ...]
+    links: tuple[int | None, ...]
+    parts: tuple[tuple[CostTable, ...], ...]
+
+
 def tabulate(axes: Mapping[str, tuple[int, ...]], columns: Mapping[str, int], count: Callable[..., tuple[int, ...]]) -> CostTable:
     """Calls `count` with every combination of the axes' options; axes that are no gene (not in `columns`) have one option."""
     rows = np.array([count(*options) for options in itertools.product(*axes.values())], dtype=np.float64)

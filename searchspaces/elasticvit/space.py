@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from searchspaces.base import Architecture, Choices, Gene, Levels, architecture_of
-from searchspaces.elastic.cost_tables import CostTable, tabulate, total
+from searchspaces.elastic.cost_tables import CostChain, CostTable, tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
 from searchspaces.elastic.slicing import copy_sliced
 from searchspaces.elastic.transformer import TransformerShape
@@ -263,6 +263,20 @@ class ElasticViT:
                 tables.append(table(("resolution", before, own[0]), partial(self._reduction_costs, stage)))
                 tables.append(table(("resolution", *own), partial(self._layers_costs, stage)))
         return (*tables, table(("resolution", self._width_name(len(self._widths) - 1)), self._head_costs))
+
+    def cost_chain(self, cost: str) -> CostChain:
+        """How one of the costs adds up, stage by stage along the widths."""
+        links = tuple(self._columns.get(self._width_name(stage)) for stage in range(len(self._widths)))
+        shared = tuple(column for name, column in self._columns.items() if name == "resolution")
+        stages: list[list[CostTable]] = [[] for _ in links]
+        owners = {column: stage for stage in range(len(links)) for column in self._own_columns(stage)}
+        for table in self._tables:
+            stages[max((owners[c] for c in table.columns if c not in shared), default=0)].append(table)
+        return CostChain(COSTS.index(cost), shared, links, tuple(tuple(tables) for tables in stages))
+
+    def _own_columns(self, stage: int) -> list[int]:
+        prefix = f"stage{stage}." if stage else "stem."
+        return [column for name, column in self._columns.items() if name.startswith(prefix)]
 
     def _stem_costs(self, resolution: int, width: int, depth: int, kernel: int) -> Costs:
         side = self._side(resolution, 0)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.seeds import generator_for
+from evoray.training.chains import ChainDrawer
 from searchspaces.base import Architecture, Choices, Levels, SearchSpace, architectures, smallest
 
 _BLOCK = 1024  # moves of the walk that are drawn at once
 _BATCH = 4096  # rows that are drawn and costed at once
+_LEAST_AIMED = 16
 _MOST_ROWS = 1 << 20  # drawn in a row without a hit before a window counts as empty
 _REDRAWS = 64
 _PROBES = 20_000
@@ -140,13 +142,17 @@ def draw_above(space: SearchSpace, kinds: variation.GeneKinds, floor: Choices, c
 
 
 class LevelDrawer:
-    """Draws subnets in the windows of levels: `draw_above` the level's floor, kept where the cost lies inside."""
+    """Draws subnets in the windows of levels: `draw_above` the level's floor, kept where the cost lies inside.
+
+    Where the space says how its cost adds up along a chain, draws are aimed at the window, with the same outcome.
+    """
 
     def __init__(self, space: SearchSpace, levels: Levels) -> None:
         self.levels = levels
         self._space = space
         self._kinds = variation.GeneKinds.of(space.genes)
         self._floors = [np.array(floor.choices, dtype=np.int16) for floor in levels.floors]
+        self._aimed: dict[int, ChainDrawer | None] = {}
 
     def draw(self, level: int, count: int, rng: np.random.Generator) -> Choices:
         """(count, g) canonical rows of one level.
@@ -156,13 +162,15 @@ class LevelDrawer:
         """
         found: list[Choices] = []
         missing, dry, reached = count, 0, (np.inf, -np.inf)
+        aimed = self._aimed_at(level)
         while missing > 0:
-            rows = draw_above(self._space, self._kinds, self._floors[level], _BATCH, rng)
+            tried = _BATCH if aimed is None else min(_BATCH, 2 * missing + _LEAST_AIMED)
+            rows = draw_above(self._space, self._kinds, self._floors[level], tried, rng) if aimed is None else aimed.draw(tried, rng)
             costs = self._space.costs(rows)[self.levels.cost]
             found.append(rows[self.fits(level, costs)][:missing])
             missing -= len(found[-1])
-            dry = 0 if len(found[-1]) else dry + len(rows)
-            reached = min(reached[0], costs.min()), max(reached[1], costs.max())
+            dry = 0 if len(found[-1]) else dry + tried
+            reached = min(reached[0], costs.min(initial=np.inf)), max(reached[1], costs.max(initial=-np.inf))
             if dry >= _MOST_ROWS:
                 raise ValueError(
                     f"level {level} of space {self._space.name!r} holds next to no network: none of {dry} draws above its floor had "
@@ -170,6 +178,14 @@ class LevelDrawer:
                     f"they reach from {reached[0]:g} to {reached[1]:g}; widen the span or move the level"
                 )
         return np.concatenate(found) if found else np.zeros((0, len(self._kinds.counts)), dtype=np.int16)
+
+    def _aimed_at(self, level: int) -> ChainDrawer | None:
+        if level not in self._aimed:
+            chain_of = getattr(self._space, "cost_chain", None)
+            start, span = self.levels.starts[level], self.levels.span
+            aimed = ChainDrawer(self._space, chain_of(self.levels.cost), self._floors[level].tolist(), start, span) if chain_of else None
+            self._aimed[level] = None if aimed is None or aimed.is_empty else aimed
+        return self._aimed[level]
 
     def fits(self, level: int, costs: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,): which costs lie in a level's window."""
