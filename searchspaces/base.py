@@ -81,6 +81,40 @@ class Levels:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class CostTable:
+    """The costs of one part of a network.
+
+    Attributes:
+        columns: The genes it depends on, as columns of the choices.
+        strides: What one option of each gene moves the index by.
+        values: One (entries,) array a cost.
+    """
+
+    columns: tuple[int, ...]
+    strides: tuple[int, ...]
+    values: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CostChain:
+    """How a cost adds up along a network, for a space that offers it as `cost_chain(cost)`: a part depends on what all share, on
+    its own link, on that of the part before, and on genes of its own, which `repair` leaves alone.
+
+    Attributes:
+        cost: Which of the tables' costs.
+        shared: Genes that every part may depend on.
+        links: Of each part the gene that the next one depends on too; None where it is no gene. `repair` may raise it to the least option
+            that the link before allows, and does nothing else.
+        parts: The tables of each part.
+    """
+
+    cost: int
+    shared: tuple[int, ...]
+    links: tuple[int | None, ...]
+    parts: tuple[tuple[CostTable, ...], ...]
+
+
 class SearchSpace(Protocol):
     """A set of networks, described by genes, that one supernet contains."""
 

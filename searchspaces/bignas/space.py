@@ -9,18 +9,17 @@ from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, Gene, architecture_of
+from searchspaces.base import Architecture, Choices, CostTable, Gene, architecture_of
 from searchspaces.bignas.plan import Plan, Stage, check_options, rounded_width
 from searchspaces.bignas.published import PUBLISHED
 from searchspaces.bignas.subnet import BigNASSubnet, initialise_subnet
 from searchspaces.bignas.supernet import BigNASSupernet
-from searchspaces.elastic.cost_tables import CostTable, tabulate, total
+from searchspaces.elastic.building import decided, subnet_of
+from searchspaces.elastic.cost_tables import tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
-from searchspaces.elastic.slicing import copy_sliced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +105,8 @@ class BigNAS:
         return BigNASSupernet(largest, self.plan, width_changes=changes, shortcut_convs=self.shortcut_convs, zero_gamma=self.zero_gamma)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        with torch.device("meta"):  # a network that takes its weights from the supernet draws nothing from torch's generator
-            subnet = BigNASSubnet(self.plan(architecture))
-        if supernet is None:
-            subnet.to_empty(device="cpu")
-            initialise_subnet(subnet, zero_gamma=self.zero_gamma)
-            return subnet
-        subnet.to_empty(device=next((p.device for p in supernet.parameters()), torch.device("cpu")))
-        subnet.reset_running_statistics()
-        copy_sliced(supernet, subnet)
-        return subnet
+        plan = self.plan(architecture)
+        return subnet_of(lambda: BigNASSubnet(plan), supernet, partial(initialise_subnet, zero_gamma=self.zero_gamma))
 
     def plan(self, architecture: Architecture) -> Plan:
         """The network written out.
@@ -123,15 +114,7 @@ class BigNAS:
         Raises:
             ValueError: The architecture is of another space.
         """
-        if architecture.space != self.name or len(architecture.choices) != len(self.genes):
-            raise ValueError(
-                f"architecture {architecture.key} has {len(architecture.choices)} genes of space {architecture.space!r}, but this is "
-                f"{self.name!r} with {len(self.genes)}: load the space that the architecture names"
-            )
-        chosen = {name: options[0] for name, options in self.decisions.items()}
-        for gene, choice in zip(self.genes, architecture.choices, strict=True):
-            chosen[gene.name] = self.decisions[gene.name][choice]
-        return self.plan_of(chosen)
+        return self.plan_of(decided(self, self.decisions, architecture))
 
     def plan_of(self, chosen: Mapping[str, int]) -> Plan:
         """The network with these options by decision, one for every name in `decisions`."""

@@ -43,14 +43,8 @@ class BigNASSubnet(nn.Module):
         logits: Tensor = self.classifier(F.dropout(x, dropout) if dropout else x)
         return logits
 
-    def reset_running_statistics(self) -> None:
-        """Running means 0, variances 1, no batches seen: they are unknown until the network is recalibrated."""
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
 
-
-def initialise_subnet(subnet: BigNASSubnet, *, zero_gamma: bool) -> None:
+def initialise_subnet(subnet: nn.Module, *, zero_gamma: bool) -> None:
     """Draws all weights afresh from torch's global generator, by the supernet's rules at the subnet's own widths."""
     initialise(subnet)
     for module in subnet.modules():

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, Gene, Levels, architecture_of
-from searchspaces.elastic.cost_tables import CostChain, CostTable, tabulate, total
+from searchspaces.base import Architecture, Choices, CostChain, CostTable, Gene, Levels, architecture_of
+from searchspaces.elastic.building import decided, subnet_of
+from searchspaces.elastic.cost_tables import tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
-from searchspaces.elastic.slicing import copy_sliced
 from searchspaces.elastic.transformer import TransformerShape
 from searchspaces.elasticvit.costs import COSTS, Costs, added, block_costs, first_costs, head_costs, layer_costs
 from searchspaces.elasticvit.plan import ConvStage, Plan, TransformerBlocks, TransformerStage, check_options
 from searchspaces.elasticvit.published import LEVEL_SPAN, LEVELS, PUBLISHED
-from searchspaces.elasticvit.subnet import ElasticViTSubnet, initialise, reset_running_statistics
+from searchspaces.elasticvit.subnet import ElasticViTSubnet, initialise
 from searchspaces.elasticvit.supernet import ElasticViTSupernet
 
 _REDUCTION_EXPAND, _REDUCTION_KERNEL = 6, 3  # of the blocks that lead in a transformer stage
@@ -149,16 +148,8 @@ class ElasticViT:
         return ElasticViTSupernet(self.largest, self.plan, width_changes=[False, *changes], joint_norm=self.joint_norm)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        with torch.device("meta"):  # a network that takes its weights from the supernet draws nothing from torch's generator
-            subnet = ElasticViTSubnet(self.plan(architecture), joint_norm=self.joint_norm)
-        if supernet is None:
-            subnet.to_empty(device="cpu")
-            initialise(subnet)
-            return subnet
-        subnet.to_empty(device=next((p.device for p in supernet.parameters()), torch.device("cpu")))
-        reset_running_statistics(subnet)
-        copy_sliced(supernet, subnet)
-        return subnet
+        plan = self.plan(architecture)
+        return subnet_of(lambda: ElasticViTSubnet(plan, joint_norm=self.joint_norm), supernet, initialise)
 
     @property
     def largest(self) -> Plan:
@@ -171,15 +162,7 @@ class ElasticViT:
         Raises:
             ValueError: The architecture is of another space.
         """
-        if architecture.space != self.name or len(architecture.choices) != len(self.genes):
-            raise ValueError(
-                f"architecture {architecture.key} has {len(architecture.choices)} genes of space {architecture.space!r}, but this is "
-                f"{self.name!r} with {len(self.genes)}: load the space that the architecture names"
-            )
-        chosen = {name: options[0] for name, options in self.decisions.items()}
-        for gene, choice in zip(self.genes, architecture.choices, strict=True):
-            chosen[gene.name] = self.decisions[gene.name][choice]
-        return self.plan_of(chosen)
+        return self.plan_of(decided(self, self.decisions, architecture))
 
     def plan_of(self, chosen: Mapping[str, int]) -> Plan:
         """The network with these options by decision, one for every name in `decisions`."""

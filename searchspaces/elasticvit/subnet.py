@@ -70,13 +70,6 @@ class ElasticViTSubnet(nn.Module):
         return logits
 
 
-def reset_running_statistics(network: nn.Module) -> None:
-    """Running means 0, variances 1, no batches seen: they are unknown until the network is recalibrated."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_running_stats()
-
-
 def initialise(network: nn.Module) -> None:
     """Draws all weights afresh from torch's global generator, of a subnet or of the supernet.
 

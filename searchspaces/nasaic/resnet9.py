@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from searchspaces.base import Architecture, Choices, Gene, architecture_of
+from searchspaces.elastic.building import checked, subnet_of
 from searchspaces.elastic.conv import ElasticConv2d
+from searchspaces.elastic.initialisation import initialise
 from searchspaces.elastic.linear import ElasticLinear
 from searchspaces.elastic.norm import ElasticBatchNorm2d
-from searchspaces.nasaic.building import checked, subnet_of
 from searchspaces.nasaic.layers import Layers, Table
 
 # b batch, c channels, h height, w width
@@ -108,7 +109,7 @@ class ResNet9:
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         plan = self.plan(architecture)
-        return subnet_of(lambda: ResNet9Subnet(plan, self.in_channels, self.num_classes), supernet)
+        return subnet_of(lambda: ResNet9Subnet(plan, self.in_channels, self.num_classes), supernet, initialise)
 
     def _layers(self, choices: Choices) -> Layers:
         found = Layers(len(choices))

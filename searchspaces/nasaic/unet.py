@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from searchspaces.base import Architecture, Choices, Gene
+from searchspaces.elastic.building import checked, subnet_of
 from searchspaces.elastic.conv import ElasticConv2d
+from searchspaces.elastic.initialisation import initialise
 from searchspaces.elastic.norm import ElasticBatchNorm2d
-from searchspaces.nasaic.building import checked, subnet_of
 from searchspaces.nasaic.layers import Layers, Table
 
 # b batch, c channels, h height, w width
@@ -92,7 +93,7 @@ class UNet:
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         widths = self.widths(architecture)
-        return subnet_of(lambda: UNetSubnet(widths, self.in_channels, self.out_channels), supernet)
+        return subnet_of(lambda: UNetSubnet(widths, self.in_channels, self.out_channels), supernet, initialise)
 
     def _layers(self, choices: Choices) -> Layers:
         found = Layers(len(choices))

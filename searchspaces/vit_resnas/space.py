@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, Gene, architecture_of
-from searchspaces.elastic.cost_tables import CostTable, tabulate, total
-from searchspaces.elastic.slicing import copy_sliced
+from searchspaces.base import Architecture, Choices, CostTable, Gene, architecture_of
+from searchspaces.elastic.building import decided, subnet_of
+from searchspaces.elastic.cost_tables import tabulate, total
 from searchspaces.vit_resnas.plan import BlockShape, Plan, ReductionShape, Stage, StemShape
 from searchspaces.vit_resnas.published import PUBLISHED
 from searchspaces.vit_resnas.subnet import ViTResNASSubnet, initialise
@@ -102,17 +101,8 @@ class ViTResNAS:
         return ViTResNASSupernet(self.largest, self.plan)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        with torch.device("meta"):  # a network that takes its weights from the supernet draws nothing from torch's generator
-            subnet = ViTResNASSubnet(self.plan(architecture))
-        subnet.to_empty(device="cpu" if supernet is None else next((p.device for p in supernet.parameters()), torch.device("cpu")))
-        for module in subnet.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_running_stats()
-        if supernet is None:
-            initialise(subnet)
-        else:
-            copy_sliced(supernet, subnet)
-        return subnet
+        plan = self.plan(architecture)
+        return subnet_of(lambda: ViTResNASSubnet(plan), supernet, initialise)
 
     @property
     def largest(self) -> Plan:
@@ -125,15 +115,7 @@ class ViTResNAS:
         Raises:
             ValueError: The architecture is of another space.
         """
-        if architecture.space != self.name or len(architecture.choices) != len(self.genes):
-            raise ValueError(
-                f"architecture {architecture.key} has {len(architecture.choices)} genes of space {architecture.space!r}, but this is "
-                f"{self.name!r} with {len(self.genes)}: load the space that the architecture names"
-            )
-        chosen = {name: options[0] for name, options in self.decisions.items()}
-        for gene, choice in zip(self.genes, architecture.choices, strict=True):
-            chosen[gene.name] = self.decisions[gene.name][choice]
-        return self.plan_of(chosen)
+        return self.plan_of(decided(self, self.decisions, architecture))
 
     def plan_of(self, chosen: Mapping[str, int]) -> Plan:
         """The network with these options by decision, one for every name in `decisions`."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from searchspaces.base import Choices, SearchSpace
-from searchspaces.elastic.cost_tables import CostChain, CostTable
+from searchspaces.base import Choices, CostChain, CostTable, SearchSpace
 
 _BINS_A_SPAN = 24
 _MOST_BINS = 1 << 12
