@@ -30,8 +30,8 @@ quick: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray and not slow"
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray"
-	$(BIN)/python -m pytest -q -m ray
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n auto --dist worksteal -m "not ray"
+	$(BIN)/python -m pytest -q --durations=15 -m ray
 
 clean:
 	rm -rf $(VENV) build *.egg-info platform/*.egg-info
