@@ -168,7 +168,7 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
     torch.set_num_threads(arguments["threads"])
     space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
-    where = {"folder": Path(arguments["folder"]), "group": group, "device": device}
+    where: dict[str, Any] = {"folder": Path(arguments["folder"]), "group": group, "device": device}
     if architecture is None:
         train_supernet(space, source, config, seed=seed, **where)
     else:
