@@ -53,13 +53,16 @@ def setting_of(run: Path, config: GanSearch) -> Setting:
 
 
 def alone_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:
-    """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe."""
+    """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe; its weights averaged as in the final
+    training, because what a single step leaves swings more than generators differ."""
     composition, seed = setting.composition, seed_for(setting.config.seed, "probe")
     space = cast(SearchSpace, composition.generators)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = space.build_subnet(None, architectures(space, np.array([choices], dtype=np.int16))[0])
-    train = dataclasses.replace(setting.config.generators.train, warmup_epochs=0.0, rounds=1, epochs=epochs)
+    own = setting.config.generators.train
+    gan = dataclasses.replace(own.gan, average_decay=setting.config.final.gan.average_decay)
+    train = dataclasses.replace(own, gan=gan, warmup_epochs=0.0, rounds=1, epochs=epochs)
     return FinalStage(space, composition.source, train, composition.generators.latent, seed, network, composition.opponent)
 
 
