@@ -138,7 +138,7 @@ class ClusterOptions:
     address: str = ""
     """A Ray cluster to join; without it the one this program was submitted to, or else a local one."""
     train_workers: int = 2
-    """Ray Train workers (data-parallel)."""
+    """Training workers, data-parallel; from two on they are Ray Train's."""
     min_train_workers: int = 0
     """Training goes on with as few workers as this when machines are lost; 0 for exactly train_workers."""
     train_gpus: bool | None = None

@@ -34,7 +34,7 @@ class RetrainOptions:
 
     train: TrainConfig
     workers: int = 2
-    """Ray Train workers (data-parallel)."""
+    """Training workers, data-parallel; from two on they are Ray Train's."""
     seed: int = 0
     """Of all randomness."""
     weights: str = "fresh"

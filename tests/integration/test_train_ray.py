@@ -1,4 +1,4 @@
-"""Supernet training on real Ray Train workers: resumable after kill -9, equal to an uninterrupted one."""
+"""Supernet training on real Ray workers, one and several: resumable after kill -9, equal to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -36,19 +36,24 @@ def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
     return checkpoints.load_weights(folder)[0]
 
 
-def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(local_ray: None, tmp_path: Path) -> None:
-    expected = trained(tmp_path / "whole")
-    killed: list[int] = []
+def kill_when_saved(folder: Path, title: str, killed: list[int]) -> None:
+    """Kills the newest worker of that title once the training has a checkpoint; in the background."""
 
     def kill_one() -> None:
-        for _ in range(5000):  # workers may take a minute to start
-            if len(list((tmp_path / "cut").glob("step-*"))) and (found := workers("RayTrainWorker")):
+        for _ in range(5000):
+            if len(list(folder.glob("step-*"))) and (found := workers(title)):
                 killed.append(found[-1])
                 os.kill(found[-1], signal.SIGKILL)
                 return
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     threading.Thread(target=kill_one, daemon=True).start()
+
+
+def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(local_ray: None, tmp_path: Path) -> None:
+    expected = trained(tmp_path / "whole")
+    killed: list[int] = []
+    kill_when_saved(tmp_path / "cut", "RayTrainWorker", killed)
     weights = trained(tmp_path / "cut")
     assert killed, "no worker was killed: training was too quick for the test"
     assert weights.keys() == expected.keys()
@@ -57,6 +62,25 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
     start = time.monotonic()
     trained(tmp_path / "cut")
     assert time.monotonic() - start < 2
+
+
+def test_one_worker_is_a_task_that_goes_on_after_it_was_killed(local_ray: None, tmp_path: Path) -> None:
+    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "whole", num_workers=1)
+    killed: list[int] = []
+    kill_when_saved(tmp_path / "cut", "ray::_train_alone", killed)
+    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "cut", num_workers=1)
+    assert killed, "no worker was killed: training was too quick for the test"
+    expected, weights = (checkpoints.load_weights(tmp_path / name)[0] for name in ("whole", "cut"))
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_one_worker_that_fails_too_often_stops_with_the_reason(local_ray: None, tmp_path: Path) -> None:
+    killed: list[int] = []
+    kill_when_saved(tmp_path, "ray::_train_alone", killed)
+    with pytest.raises(RuntimeError, match="failed more than 0 times"):
+        train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path, num_workers=1, max_failures=0)
+    with pytest.raises(RuntimeError, match=r"training failed: .*is of another training \(seed 1, not 2\)"):
+        train_on_ray(SPACE, SOURCE, CONFIG, seed=2, folder=tmp_path, num_workers=1)
 
 
 def test_a_training_that_always_fails_stops_with_its_reason(local_ray: None, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Training on Ray, of a supernet or one network alone: a TorchTrainer whose workers run the plain loop of `evoray.training`.
+"""Training on Ray, of a supernet or one network alone: the plain loop of `evoray.training` on one worker, or on several that share gradients.
 
+A worker alone is a Ray task, not a TorchTrainer, which takes ten seconds and more to form a process group that one worker does not need.
 Checkpoints are the loop's own, written by rank 0 to the run folder, not Ray's: they are renamed into place when they are whole, carry
 digests and hold no pickle, so that a half-written or damaged one is found and the one before it used, whoever was killed.
 """
@@ -18,12 +19,14 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
+from ray.exceptions import RayError, RayTaskError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from evoray.distributed.tasks import run_tasks
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from evoray.training.group import TorchGroup
+from evoray.training.group import Alone, Group, TorchGroup
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
 from objectives.base import DataSource
 from searchspaces.base import Architecture, SearchSpace
@@ -51,10 +54,10 @@ def train_on_ray(
         config: The recipe; its batch is divided among the workers.
         seed: Of all randomness.
         folder: Seen by every worker.
-        num_workers: Data-parallel workers, or (fewest, most) for elastic training.
+        num_workers: One worker, data-parallel ones, or (fewest, most) for elastic training.
         use_gpu: Whether each worker takes a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
-        max_failures: How often the training is started again from its last checkpoint.
+        max_failures: How often the training is started again from its last checkpoint: after any error, of one worker after its death.
         architecture: Trains this network alone, instead of the supernet.
         initial: The state dict that it starts from; None for fresh weights.
 
@@ -73,15 +76,19 @@ def train_on_ray(
         "architecture": architecture,
         "initial": None if initial is None else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
     }
-    fit_on_ray(
-        _train_worker,
-        arguments,
-        folder=folder,
-        num_workers=num_workers,
-        use_gpu=use_gpu,
-        threads_per_worker=threads_per_worker,
-        max_failures=max_failures,
-    )
+    if num_workers in (1, (1, 1)):
+        alone = {**arguments, "threads": threads_per_worker, "device": "cuda" if use_gpu else "cpu"}
+        _run_alone(alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures)
+    else:
+        fit_on_ray(
+            _train_worker,
+            arguments,
+            folder=folder,
+            num_workers=num_workers,
+            use_gpu=use_gpu,
+            threads_per_worker=threads_per_worker,
+            max_failures=max_failures,
+        )
     if not _is_finished(folder, source, config):
         raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
 
@@ -139,11 +146,29 @@ def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) ->
     return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
 
 
+def _run_alone(arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int) -> None:
+    try:
+        list(run_tasks(_train_alone, [()], shared=arguments, num_cpus=num_cpus, num_gpus=num_gpus, retries=max_failures))
+    except RayTaskError as error:
+        raise RuntimeError(f"training failed: {_reason(error)}") from error
+    except RayError as error:
+        raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+
+
+def _train_alone(arguments: Mapping[str, Any]) -> None:
+    _train(arguments, Alone(), torch.device(arguments["device"]))
+
+
 def _train_worker(arguments: Mapping[str, Any]) -> None:
+    _train(arguments, TorchGroup(), ray.train.torch.get_device())
+    ray.train.report({"done": True})
+
+
+def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> None:
     torch.set_num_threads(arguments["threads"])
     space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
-    where = {"folder": Path(arguments["folder"]), "group": TorchGroup(), "device": ray.train.torch.get_device()}
+    where: dict[str, Any] = {"folder": Path(arguments["folder"]), "group": group, "device": device}
     if architecture is None:
         train_supernet(space, source, config, seed=seed, **where)
     else:
@@ -151,7 +176,6 @@ def _train_worker(arguments: Mapping[str, Any]) -> None:
         if arguments["initial"] is not None:
             network.load_state_dict({name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()})
         train_network(network, source, config, seed=seed, **where)
-    ray.train.report({"done": True})
 
 
 def _reason(error: BaseException) -> str:
