@@ -64,7 +64,31 @@ def w3() -> CoSearch:
     return CoSearch(space="nasaic:w3", first=_cifar10(), second=_cifar10(), chip=_specs("W3"), search=_search(), cluster=_cluster())
 
 
-PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3}
+def w1_cpu() -> CoSearch:
+    """W1 for one core and an hour: without the widest networks, a fifth of CIFAR-10, few epochs; accuracies are those of short training."""
+    return CoSearch(
+        space="nasaic:w1-narrow",
+        first=_short_cifar10(),
+        second=_short_nuclei(),
+        chip=_specs("W1"),
+        search=_short_search(),
+        cluster=_cluster(),
+    )
+
+
+def w3_cpu() -> CoSearch:
+    """W3 for one core and an hour, see `w1_cpu`."""
+    return CoSearch(
+        space="nasaic:w3-narrow",
+        first=_short_cifar10(),
+        second=_short_cifar10(),
+        chip=_specs("W3"),
+        search=_short_search(),
+        cluster=_cluster(),
+    )
+
+
+PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3, "w1-cpu": w1_cpu, "w3-cpu": w3_cpu}
 
 
 def _cifar10() -> TaskOptions:
@@ -77,6 +101,49 @@ def _cifar10() -> TaskOptions:
 def _nuclei() -> TaskOptions:
     recipe = TrainConfig(epochs=200.0, batch_size=8, learning_rate=0.05, warmup_epochs=10.0, crop_padding=0, label_smoothing=0.0)
     return TaskOptions(data=TaskData(name="nuclei"), train=recipe, calibration_images=73)
+
+
+def _short_cifar10() -> TaskOptions:
+    """One uniform subnet a step: the networks that the specs allow are small, and the biggest of a sandwich would take half of the time."""
+    recipe = TrainConfig(
+        epochs=12.0,
+        batch_size=64,
+        sampler="uniform",
+        num_random=1,
+        learning_rate=0.1,
+        schedule="cosine",
+        floor=0.01,
+        crop_padding=4,
+        mirror=True,
+        distillation=False,
+        dropout=0.0,
+        drop_connect=0.0,
+        label_smoothing=0.0,
+    )
+    data = TaskData(name="cifar10", limit=10_000)
+    return TaskOptions(data=data, train=recipe, calibration_images=128, validation_limit=500)
+
+
+def _short_nuclei() -> TaskOptions:
+    recipe = TrainConfig(
+        epochs=60.0,
+        batch_size=4,
+        sampler="uniform",
+        num_random=1,
+        learning_rate=0.05,
+        schedule="cosine",
+        floor=0.01,
+        crop_padding=0,
+        distillation=False,
+        dropout=0.0,
+        drop_connect=0.0,
+        label_smoothing=0.0,
+    )
+    return TaskOptions(data=TaskData(name="nuclei"), train=recipe, calibration_images=32)
+
+
+def _short_search() -> JointSearchOptions:
+    return JointSearchOptions(evaluations=240, population=16)
 
 
 def _specs(workload: str) -> ChipOptions:

@@ -2,11 +2,13 @@
 
     evoray bench nasaic [--workloads W1 W2 W3] [--seeds 0 1 2] [--networks 100] [--methods ...] [--chips heterogeneous ...] [--log FILE]
     evoray bench nasaic --workloads digits --networks 40        # accuracies inherited from supernets that it trains first, in this process
+    evoray bench nasaic --workloads w1-cpu w3-cpu --networks 16 [--supernets DIR]     # CIFAR-10 and nuclei, from EVORAY_DATA: short training
 
 W1 to W3 are the cost side alone: chips are priced by the cost model under the paper's specs, and accuracy is a stub (0 for a task's
 smallest network, 100 for its biggest, linear in log MACs between: `accuracy@stub`), which is no accuracy of anything trained. For each
 method the design it hands over, whether it meets the specs, and the hypervolume of feasible (error, latency, energy, area) up to
-(1, 2 LS, 2 ES, 2 AS) after each quarter of the network tuples. The kinds of chip are compared by evolution alone.
+(1, 2 LS, 2 ES, 2 AS) after each quarter of the network tuples. The kinds of chip are compared by evolution alone. The presets of `evoray run
+nasaic` have supernets: of digits one a search seed, of the others one (seed 0) for all, on which a network is measured once for all methods.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import json
 import statistics
 import tempfile
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +33,19 @@ from evoray.records import Records
 from evoray.sharing import SharingEvaluator, direct
 from evoray.training.loop import train_supernet
 from jobs.cosearch import methods
-from jobs.cosearch.composition import compose
+from jobs.cosearch.composition import Composition, compose
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.nasaic import PRESETS
 from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, WORKLOADS
+from objectives.base import Candidate, Objective
+from objectives.tasks import TaskObjective, WeightedMean
+from searchspaces.product import Product
 from tests.codesign import stub_study
 
 KINDS: dict[str, dict[str, Any]] = {"heterogeneous": {}, "homogeneous": {"same_dataflow": True}, "single": {"num_slots": 1}}
 DIGITS = "digits"
+TRAINED = (DIGITS, "w1-cpu", "w3-cpu")  # presets of the job
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -68,22 +75,58 @@ def growth(study: Study, records: Records, networks: int) -> list[float]:
     return [round(hypervolume(study, records[:end]), 4) for end in ends]
 
 
-@lru_cache(maxsize=1)
-def trained_study(seed: int) -> Study:
-    """The job's digits preset, its supernets trained in this process."""
-    config = dataclasses.replace(PRESETS["digits"](), seed=seed)
-    composition = compose(config)
+class Remembering:
+    """An objective that measures a network once, whatever it is paired with and whoever asks."""
+
+    def __init__(self, inner: Objective, known: dict[str, float]) -> None:
+        self._inner, self._known = inner, known
+
+    def __getattr__(self, name: str) -> Any:  # Any: name, unit, goal, needs and open are the inner one's
+        return getattr(self._inner, name)
+
+    def measure(self, candidate: Candidate) -> float:
+        key = candidate.architecture.key
+        if key not in self._known:
+            self._known[key] = self._inner.measure(candidate)
+        return self._known[key]
+
+
+@cache
+def trained_study(preset: str, seed: int, supernets: Path | None) -> Study:
+    """The job's preset, its supernets trained in this process or found in `supernets`, where they stay."""
+    composition = compose(dataclasses.replace(PRESETS[preset](), seed=seed))
     arrays: dict[str, Any] = {}
     for task in composition.tasks:
         with tempfile.TemporaryDirectory() as folder:
-            supernet = train_supernet(task.space, task.source, task.options.train, seed=seed, folder=Path(folder))
+            place = Path(folder) if supernets is None else supernets / f"{task.source.name}-{seed}"
+            supernet = train_supernet(task.space, task.source, task.options.train, seed=seed, folder=place)
         arrays |= {f"networks.{task.label}.{name}": array for name, array in weights_of(supernet).items()}
-    return dataclasses.replace(composition.study, evaluator=lambda problem: LocalEvaluator(direct(problem), arrays))
+    return dataclasses.replace(
+        composition.study,
+        objectives=remembering(composition),
+        evaluator=lambda problem: LocalEvaluator(direct(problem), arrays),
+    )
 
 
-def piece(workload: str, kind: str, method: str, seed: int, networks: int) -> dict[str, Any]:
+def remembering(composition: Composition) -> Callable[[Product], tuple[Objective, ...]]:
+    """The study's objectives, each of whose networks is measured once."""
+    known: dict[str, dict[str, float]] = {task.supernet: {} for task in composition.tasks}
+    inner: dict[str, Any] = {task.label: Remembering(task.objective, known[task.supernet]) for task in composition.tasks}
+    weights = {task.label: task.options.weight for task in composition.tasks}
+
+    def objectives(joint: Product) -> tuple[Objective, ...]:
+        measured = [TaskObjective(joint, task.label, inner[task.label], data=task.supernet) for task in composition.tasks]
+        return (*measured, WeightedMean({one.name: weights[task.label] for one, task in zip(measured, composition.tasks, strict=True)}))
+
+    return objectives
+
+
+def piece(workload: str, kind: str, method: str, seed: int, networks: int, supernets: Path | None = None) -> dict[str, Any]:
     """One method once."""
-    study = trained_study(seed) if workload == DIGITS else stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
+    if workload in TRAINED:
+        study = trained_study(workload, seed if workload == DIGITS else 0, supernets)
+    else:
+        study = stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
     start = time.perf_counter()
     outcome = methods.METHODS[method](study, methods.Budget(networks, seed))
     return {
@@ -95,8 +138,9 @@ def piece(workload: str, kind: str, method: str, seed: int, networks: int) -> di
         "over_spec": {
             metric: round(outcome.values[name] / getattr(study.specs, metric), 4) for name, metric in zip(COSTS, METRICS, strict=True)
         },
-        "source": "inherited" if workload == DIGITS else "accuracy@stub",
+        "source": "inherited" if workload in TRAINED else "accuracy@stub",
         "accuracy": round(outcome.values[ACCURACY], 3),
+        "tasks": {name: round(value, 3) for name, value in outcome.values.items() if "@" in name},
         "hypervolume": growth(study, outcome.records, networks),
         "networks": outcome.num_networks,
         "priced": outcome.num_priced,
@@ -136,6 +180,7 @@ def summary(pieces: list[dict[str, Any]]) -> dict[str, Any]:
             **{metric: _spread([one["over_spec"][metric] for one in group]) for metric in METRICS},
             "source": group[0]["source"],
             "accuracy": _spread([one["accuracy"] for one in group]),
+            "tasks": {name: _spread([one["tasks"][name] for one in group]) for name in group[0].get("tasks", {})},
             "hypervolume": [_spread(list(column)) for column in zip(*(one["hypervolume"] for one in group), strict=False)],
             "priced": round(statistics.mean(one["priced"] for one in group)),
             "seconds": _spread([one["seconds"] for one in group]),
@@ -163,13 +208,14 @@ def _spread(values: list[float]) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="evoray bench nasaic")
-    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=[*WORKLOADS, DIGITS])
+    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=[*WORKLOADS, *TRAINED])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--methods", nargs="*", default=list(methods.METHODS), choices=list(methods.METHODS))
     parser.add_argument("--chips", nargs="*", default=list(KINDS), choices=list(KINDS), help="kinds of chip that evolution is run on")
     parser.add_argument("--pairs", type=int, default=0, help="random network pairs that each kind of chip is asked to serve")
     parser.add_argument("--log", type=Path, default=None, help="a file of finished pieces: gets a line for each, and those in it are kept")
+    parser.add_argument("--supernets", type=Path, default=None, help="a folder in which trained supernets stay")
     options = parser.parse_args()
     work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
     work += [
@@ -177,21 +223,21 @@ def main() -> None:
         for s in options.seeds
         for w in options.workloads
         for k in options.chips
-        if k != "heterogeneous" and w != DIGITS
+        if k != "heterogeneous" and w not in TRAINED
     ]
     lines = options.log.read_text().splitlines() if options.log is not None and options.log.is_file() else []
     done = {(one["workload"], one["kind"], one["method"], one["seed"]): one for one in map(json.loads, lines)}
     for words in work:
         if words in done:
             continue
-        done[words] = piece(*words, options.networks)
+        done[words] = piece(*words, options.networks, options.supernets)
         if options.log is not None:
             with options.log.open("a") as stream:
                 stream.write(json.dumps(done[words]) + "\n")
     pieces = [done[words] for words in work]
     told: dict[str, Any] = {"benchmark": "nasaic", "networks": options.networks, "seeds": options.seeds}
     if options.pairs:
-        told |= {"pairs": options.pairs, "kinds": {w: fits(w, options.pairs) for w in options.workloads if w != DIGITS}}
+        told |= {"pairs": options.pairs, "kinds": {w: fits(w, options.pairs) for w in options.workloads if w not in TRAINED}}
     print(json.dumps({**told, "results": summary(pieces), "evolution against": reductions(pieces)}))
 
 
