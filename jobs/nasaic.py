@@ -7,6 +7,7 @@ python -m jobs.nasaic --preset w3 --search.compare "nas then asic"
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 from evoray.training.config import TrainConfig
@@ -76,6 +77,18 @@ def w1_cpu() -> CoSearch:
     )
 
 
+def w2_cpu() -> CoSearch:
+    """W2 for one core and an hour, see `w1_cpu`; STL-10's place takes any folder of photos, at its 96 pixels."""
+    return CoSearch(
+        space="nasaic:w2-narrow",
+        first=_short_cifar10(),
+        second=_short_photos(),
+        chip=_specs("W2"),
+        search=_short_search(),
+        cluster=_cluster(),
+    )
+
+
 def w3_cpu() -> CoSearch:
     """W3 for one core and an hour, see `w1_cpu`."""
     return CoSearch(
@@ -88,7 +101,7 @@ def w3_cpu() -> CoSearch:
     )
 
 
-PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3, "w1-cpu": w1_cpu, "w3-cpu": w3_cpu}
+PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3, "w1-cpu": w1_cpu, "w2-cpu": w2_cpu, "w3-cpu": w3_cpu}
 
 
 def _cifar10() -> TaskOptions:
@@ -122,6 +135,11 @@ def _short_cifar10() -> TaskOptions:
     )
     data = TaskData(name="cifar10", limit=10_000)
     return TaskOptions(data=data, train=recipe, calibration_images=128, validation_limit=500)
+
+
+def _short_photos() -> TaskOptions:
+    recipe = dataclasses.replace(_short_cifar10().train, epochs=20.0, batch_size=32, crop_padding=8)
+    return TaskOptions(data=TaskData(name="image_folder", image_size=96), train=recipe, calibration_images=64, validation_limit=250)
 
 
 def _short_nuclei() -> TaskOptions:

@@ -1,4 +1,4 @@
-"""Writes one network of a run to ONNX, torch.export or safetensors, with its weights and recalibrated batch norm."""
+"""Writes a network of a run, or all networks of one design, to ONNX, torch.export or safetensors, with its weights and recalibrated batch norm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 import jobs
+from evoray.export import Taken
 from evoray.export import export as export_network
 from evoray.run_folder import RunFolder
 from jobs.terminal.errors import user_input
@@ -25,28 +26,31 @@ def export(
     to: Literal["onnx", "pt2", "safetensors"] = "onnx",
     output: Path | None = None,
 ) -> None:
-    """Exports a network with the weights that it has in the supernet.
+    """Exports a network with the weights that it has in the supernet; of a co-search the networks of all tasks, each with what it runs on.
 
     Args:
         run: The run folder.
         pick: A key or the beginning of one, "knee", or "best:NAME" for the front's best under an objective or cost.
         to: The format.
-        output: Folder to write to; without it RUN/export/KEY.
+        output: Folder to write to, in it a folder for each of several tasks; without it RUN/export/KEY.
     """
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
-        found = pipeline.taken_away(folder, pipeline.config_of(folder), pick)
-    with user_input():
-        files = export_network(
-            found.network.eval(),
-            found.architecture,
-            found.space,
-            found.input_shape,
-            to,
-            output or folder.path / "export" / found.architecture.key,
-            names=found.names,
-            extra=found.about,
-        )
+        networks: tuple[Taken, ...] = pipeline.taken_away(folder, pipeline.config_of(folder), pick)
+    files: list[Path] = []
+    for found in networks:
+        place = (output or folder.path / "export" / (found.design or found.architecture.key)) / found.label
+        with user_input():
+            files += export_network(
+                found.network.eval(),
+                found.architecture,
+                found.space,
+                found.input_shape,
+                to,
+                place,
+                names=found.names,
+                extra=found.about,
+            )
     for file in files:
         print(file)

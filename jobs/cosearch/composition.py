@@ -43,6 +43,7 @@ class Task:
         space: Of its networks, for the data's classes and size.
         source: The data.
         options: As configured.
+        calibration: Of its networks' batch norms.
         objective: What its networks are measured by.
     """
 
@@ -51,6 +52,7 @@ class Task:
     space: SearchSpace
     source: DataSource
     options: TaskOptions
+    calibration: Calibration
     objective: Objective
 
 
@@ -163,7 +165,7 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         objective: Any = kind(source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus))
         if config.accuracy == "scratch":
             objective = TrainedAlone(objective, source, options.train, config.seed)
-        found.append(Task(label, twin.supernet if twin else label, space, source, options, objective))
+        found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective))
     return tuple(found)
 
 

@@ -27,6 +27,7 @@ from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
 from evoray.evaluator import Evaluator
+from evoray.export import Taken
 from evoray.ledger import FolderLedger, Ledger
 from evoray.loop import Search
 from evoray.problem import Problem
@@ -44,6 +45,7 @@ from jobs.cosearch import methods
 from jobs.cosearch.composition import Composition, Task, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
+from jobs.cosearch.found import networks_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.terminal.progress import phase, tailing, timed
 
@@ -78,13 +80,14 @@ def config_of(folder: RunFolder) -> CoSearch:
     return _CONFIG.validate_python(job["config"])
 
 
-def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> Any:
-    """Networks of several tasks with inputs of their own are no single network to export.
+def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
+    """The networks of the design that `pick` names, one a task.
 
     Raises:
-        ValueError: Always.
+        ValueError: It names none, or the run kept no weights.
+        FileNotFoundError: A supernet has no checkpoint.
     """
-    raise ValueError(f"run {folder.path} found networks of several tasks for one chip; export knows runs of one network")
+    return networks_of(folder, config, pick)
 
 
 def probing(folder: RunFolder, config: CoSearch, probes: int) -> Any:

@@ -90,7 +90,7 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
     finish(folder, console)
 
 
-def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> Taken:
+def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> tuple[Taken, ...]:
     """The generator that `pick` names, as `Finder.pick` does.
 
     Raises:
@@ -100,7 +100,7 @@ def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> Taken:
     found = Finder(folder, config, composition).pick(pick)
     about = {"stage": found.stage, "record": found.key, "values": dict(found.values), "source": composition.source.name}
     space = cast(SearchSpace, composition.generators)
-    return Taken(found.network, found.generator, space, (composition.generators.latent,), about, ("latents", "images"))
+    return (Taken(found.network, found.generator, space, (composition.generators.latent,), about, ("latents", "images")),)
 
 
 def probing(folder: RunFolder, config: GanSearch, probes: int) -> Probing:

@@ -87,7 +87,7 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
     return {name: tensor.numpy() for name, tensor in weights.items()}, digest
 
 
-def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> Taken:
+def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Taken, ...]:
     """The network that `pick` names, with the weights that it has in the supernet.
 
     Raises:
@@ -104,7 +104,7 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> Taken:
     network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
     composition.calibration(network, torch.device("cpu"))
     about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
-    return Taken(network, architecture, composition.space, composition.source.image_shape, about)
+    return (Taken(network, architecture, composition.space, composition.source.image_shape, about),)
 
 
 def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:

@@ -37,6 +37,8 @@ class Taken:
         input_shape: Of one input.
         about: What architecture.json says beside the architecture.
         names: Of input and output.
+        design: Key of the design that it is a part of, "" where it is all of it.
+        label: Its part of the design.
     """
 
     network: nn.Module
@@ -45,6 +47,8 @@ class Taken:
     input_shape: tuple[int, ...]
     about: Mapping[str, Any]  # Any: JSON
     names: tuple[str, str] = ("images", "logits")
+    design: str = ""
+    label: str = ""
 
 
 def export(

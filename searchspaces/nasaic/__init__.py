@@ -1,7 +1,7 @@
 """NASAIC (Yang et al. 2020, arXiv:2002.04116): networks for several tasks and the heterogeneous chip that runs them, searched together.
 
 "w1" is CIFAR-10 with nuclei segmentation, "w2" CIFAR-10 with STL-10, "w3" CIFAR-10 twice, each with a chip of two sub-accelerators;
-"cifar10", "stl10" and "nuclei" are their networks alone; "w1-narrow" and "w3-narrow" leave out the widest; "digits" is a
+"cifar10", "stl10" and "nuclei" are their networks alone; "w1-narrow", "w2-narrow" and "w3-narrow" leave out the widest; "digits" is a
 workload of a classifier, a segmenter and a chip for small images, "digit-pair" one of two classifiers.
 """
 
@@ -31,6 +31,7 @@ _DIGIT = ResNet9(name="nasaic:digit", stem_widths=(4, 8), widths=(0, 8, 16, 32),
 _STROKES = UNet(name="nasaic:strokes", heights=(1, 2), base_widths=(4, 8), image_size=16, in_channels=1)
 _CHIP = Hardware()
 _NARROW_CIFAR10 = dataclasses.replace(_CIFAR10, name="nasaic:cifar10-narrow", stem_widths=(8, 16, 32), widths=(32, 64, 128), examples=())
+_NARROW_STL10 = dataclasses.replace(_STL10, name="nasaic:stl10-narrow", stem_widths=(8, 16, 32), widths=(0, 32, 64, 128))
 _NARROW_NUCLEI = dataclasses.replace(_NUCLEI, name="nasaic:nuclei-narrow", heights=(1, 2, 3), base_widths=(4, 8, 16))
 
 PRESETS: dict[str, SearchSpace] = {
@@ -38,11 +39,13 @@ PRESETS: dict[str, SearchSpace] = {
     "w2": Product(name="nasaic:w2", labels=("cifar10", "stl10", "chip"), parts=(_CIFAR10, _STL10, _CHIP)),
     "w3": Product(name="nasaic:w3", labels=("first", "second", "chip"), parts=(_CIFAR10, _CIFAR10, _CHIP)),
     "w1-narrow": Product(name="nasaic:w1-narrow", labels=("cifar10", "nuclei", "chip"), parts=(_NARROW_CIFAR10, _NARROW_NUCLEI, _CHIP)),
+    "w2-narrow": Product(name="nasaic:w2-narrow", labels=("cifar10", "stl10", "chip"), parts=(_NARROW_CIFAR10, _NARROW_STL10, _CHIP)),
     "w3-narrow": Product(name="nasaic:w3-narrow", labels=("first", "second", "chip"), parts=(_NARROW_CIFAR10, _NARROW_CIFAR10, _CHIP)),
     "cifar10": _CIFAR10,
     "stl10": _STL10,
     "nuclei": _NUCLEI,
     "cifar10-narrow": _NARROW_CIFAR10,
+    "stl10-narrow": _NARROW_STL10,
     "nuclei-narrow": _NARROW_NUCLEI,
     "digits": Product(
         name="nasaic:digits", labels=("digit", "strokes", "chip"), parts=(_DIGIT, _STROKES, _CHIP), in_channels=1, image_size=16

@@ -3,6 +3,7 @@
     evoray bench nasaic [--workloads W1 W2 W3] [--seeds 0 1 2] [--networks 100] [--methods ...] [--chips heterogeneous ...] [--log FILE]
     evoray bench nasaic --workloads digits --networks 40        # accuracies inherited from supernets that it trains first, in this process
     evoray bench nasaic --workloads w1-cpu w3-cpu --networks 16 [--supernets DIR]     # CIFAR-10 and nuclei, from EVORAY_DATA: short training
+    evoray bench nasaic --workloads w2-cpu --networks 16 --photos DIR    # CIFAR-10 and photos at 96 pixels in STL-10's place
 
 W1 to W3 are the cost side alone: chips are priced by the cost model under the paper's specs, and accuracy is a stub (0 for a task's
 smallest network, 100 for its biggest, linear in log MACs between: `accuracy@stub`), which is no accuracy of anything trained. For each
@@ -45,7 +46,7 @@ from tests.codesign import stub_study
 
 KINDS: dict[str, dict[str, Any]] = {"heterogeneous": {}, "homogeneous": {"same_dataflow": True}, "single": {"num_slots": 1}}
 DIGITS = "digits"
-TRAINED = (DIGITS, "w1-cpu", "w3-cpu")  # presets of the job
+TRAINED = (DIGITS, "w1-cpu", "w2-cpu", "w3-cpu")  # presets of the job
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -92,9 +93,14 @@ class Remembering:
 
 
 @cache
-def trained_study(preset: str, seed: int, supernets: Path | None) -> Study:
+def trained_study(preset: str, seed: int, supernets: Path | None, photos: Path | None) -> Study:
     """The job's preset, its supernets trained in this process or found in `supernets`, where they stay."""
-    composition = compose(dataclasses.replace(PRESETS[preset](), seed=seed))
+    config = dataclasses.replace(PRESETS[preset](), seed=seed)
+    if preset == "w2-cpu":
+        config = dataclasses.replace(
+            config, second=dataclasses.replace(config.second, data=dataclasses.replace(config.second.data, root=photos))
+        )
+    composition = compose(config)
     arrays: dict[str, Any] = {}
     for task in composition.tasks:
         with tempfile.TemporaryDirectory() as folder:
@@ -121,10 +127,12 @@ def remembering(composition: Composition) -> Callable[[Product], tuple[Objective
     return objectives
 
 
-def piece(workload: str, kind: str, method: str, seed: int, networks: int, supernets: Path | None = None) -> dict[str, Any]:
+def piece(
+    workload: str, kind: str, method: str, seed: int, networks: int, supernets: Path | None = None, photos: Path | None = None
+) -> dict[str, Any]:
     """One method once."""
     if workload in TRAINED:
-        study = trained_study(workload, seed if workload == DIGITS else 0, supernets)
+        study = trained_study(workload, seed if workload == DIGITS else 0, supernets, photos)
     else:
         study = stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
     start = time.perf_counter()
@@ -216,6 +224,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=0, help="random network pairs that each kind of chip is asked to serve")
     parser.add_argument("--log", type=Path, default=None, help="a file of finished pieces: gets a line for each, and those in it are kept")
     parser.add_argument("--supernets", type=Path, default=None, help="a folder in which trained supernets stay")
+    parser.add_argument("--photos", type=Path, default=None, help="a folder of photos, the second task of w2-cpu")
     options = parser.parse_args()
     work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
     work += [
@@ -230,7 +239,7 @@ def main() -> None:
     for words in work:
         if words in done:
             continue
-        done[words] = piece(*words, options.networks, options.supernets)
+        done[words] = piece(*words, options.networks, options.supernets, options.photos)
         if options.log is not None:
             with options.log.open("a") as stream:
                 stream.write(json.dumps(done[words]) + "\n")

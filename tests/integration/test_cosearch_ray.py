@@ -12,9 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from evoray.export import load_exported
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
+from jobs.cosearch.composition import compose
+from jobs.cosearch.pipeline import config_of
+from objectives.base import BuiltCandidate
+from searchspaces.base import Architecture
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -67,4 +73,21 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
     assert after is not None
     assert after.equals(table)
     assert json.loads((run / "phases.json").read_text())["comparison"] == before["comparison"]
-    assert "runs of one network" in evoray(["export", str(run)], environment, code=2)
+    evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment)
+    check_exported(folder)
+
+
+def check_exported(folder: RunFolder) -> None:
+    """Both networks of the design stand below one key, compute what the search measured, and know where they run."""
+    (design,) = (folder.path / "export").iterdir()
+    for task in compose(config_of(folder)).tasks:
+        place = design / task.label
+        about = json.loads((place / "architecture.json").read_text())
+        architecture = Architecture(about["space"], tuple(about["choices"]), about["key"])
+        task.objective.open(torch.device("cpu"))
+        assert (
+            task.objective.measure(BuiltCandidate(task.space, architecture, load_exported(place, task.space)))
+            == about["values"][f"{task.objective.name}@{task.label}"]
+        )
+        assert about["layers"]
+        assert all(about["chip"][layer["slot"]]["pes"] for layer in about["layers"])

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,15 @@ from evoray.loop import Search
 from evoray.problem import Problem
 from evoray.records import Record, Records, Status
 from evoray.refinement import Refined
+from evoray.run_folder import RunFolder
 from evoray.schedule import Schedule
 from evoray.shard import LocalShards
 from evoray.sharing import SharingEvaluator, direct
 from jobs.cosearch import methods
 from jobs.cosearch.composition import check_specs, compose
+from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
+from jobs.cosearch.found import networks_of
 from jobs.nasaic import PRESETS
 from objectives.asic.specs import Specs
 from objectives.base import Candidate, MeasurementError
@@ -307,3 +311,8 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
     candidate = Candidate(searchspaces.load("nasaic:nuclei"), Architecture("x", (0,), "0"))
     candidate.__dict__["subnet"] = Same(maps)
     assert objective.measure(candidate) == pytest.approx(100 * 2 / 5)  # there 3, found 4, both 2
+
+
+def test_a_search_that_kept_no_weights_exports_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kept no weights"):
+        networks_of(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")

@@ -1,0 +1,66 @@
+"""A design of a finished co-search to take away: each task's network with its supernet's weights, and the chip that it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from evoray import selection
+from evoray.bench import supernet_with
+from evoray.export import Taken
+from evoray.ledger import read_ledger
+from evoray.run_folder import RunFolder
+from evoray.training import checkpoints
+from jobs.cosearch.composition import Composition, Task, compose
+from jobs.cosearch.config import CoSearch
+from jobs.cosearch.design import described
+from searchspaces.base import Architecture
+
+
+def networks_of(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
+    """The networks of the design that `pick` names, one a task, batch norm recalibrated; "about" tells the chip and what runs where.
+
+    Raises:
+        ValueError: It names none, or the run kept no weights.
+        FileNotFoundError: A supernet has no checkpoint.
+    """
+    if config.accuracy == "scratch":
+        raise ValueError(
+            f"run {folder.path} trained each network alone to measure it and kept no weights: search with --accuracy inherited to export"
+        )
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+    row = selection.pick(table, folder.job()["values"], pick)
+    composition = compose(config)
+    return tuple(_taken(folder, composition, row))
+
+
+def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> Iterator[Taken]:
+    study = composition.study
+    values = {value["name"]: row[value["name"]] for value in folder.job()["values"]}
+    design = described(study, np.array(row["choices"], dtype=np.int16), values)
+    own = study.space.architectures(Architecture(study.space.name, tuple(row["choices"]), row["key"]))
+    for task in composition.tasks:
+        about = {
+            "values": values,
+            "source": task.source.name,
+            "chip": design["chip"],
+            "layers": [layer for layer in design["layers"] if layer["task"] == task.label],
+        }
+        network, digest = _network(folder, task, own[task.label])
+        told = {**about, "weights_digest": digest}
+        yield Taken(network, own[task.label], task.space, task.source.image_shape, told, design=row["key"], label=task.label)
+
+
+def _network(folder: RunFolder, task: Task, architecture: Architecture) -> tuple[nn.Module, str]:
+    """The network and the beginning of its weights' digest."""
+    tensors, digest = checkpoints.load_weights(folder.supernet / task.supernet)
+    supernet = supernet_with(task.space, {name: tensor.numpy() for name, tensor in tensors.items()})
+    network = task.space.build_subnet(supernet, architecture)
+    task.calibration(network, torch.device("cpu"))
+    return network, digest
