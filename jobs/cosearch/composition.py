@@ -17,7 +17,7 @@ from evoray.sharing import direct
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
 from jobs.cosearch.alone import TrainedAlone
-from jobs.cosearch.config import ChipOptions, CoSearch, TaskOptions
+from jobs.cosearch.config import ChipOptions, CoSearch, TaskData, TaskOptions
 from jobs.cosearch.methods import METHODS
 from jobs.cosearch.study import Study
 from objectives import asic
@@ -132,18 +132,15 @@ def check_specs(study: Study, space: SearchSpace, seed: int) -> None:
 
 def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> tuple[Task, ...]:
     found: list[Task] = []
-    for label, options in zip(labels, (config.first, config.second), strict=True):
+    for place, label, options in zip(("first", "second"), labels, (config.first, config.second), strict=True):
         part: Any = joint.networks[label]  # Any: ResNet9 or UNet, dataclasses with the fields asked below
-        wanted = options.data
-        source = data.load(
-            wanted.name, root=wanted.root, image_size=wanted.image_size or part.image_size, limit=wanted.limit, download=wanted.download
-        )
+        source = _source(options.data, part.image_size, place)
         segments = getattr(source, "task", "classification") == "segmentation"
         if segments != hasattr(part, "out_channels"):
             kinds = ("segmentation", "classification")
             raise ValueError(
                 f"task {label!r} of space {joint.name!r} is {kinds[not hasattr(part, 'out_channels')]}, and data source "
-                f"{wanted.name!r} is for {kinds[not segments]}: choose other data"
+                f"{options.data.name!r} is for {kinds[not segments]}: choose other data"
             )
         outputs = {"out_channels" if segments else "num_classes": source.num_classes}
         space = dataclasses.replace(part, in_channels=source.image_shape[0], image_size=source.image_shape[1], **outputs)
@@ -167,6 +164,16 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
             objective = TrainedAlone(objective, source, options.train, config.seed)
         found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective))
     return tuple(found)
+
+
+def _source(wanted: TaskData, image_size: int, place: str) -> DataSource:
+    """The data of one task; errors name the options of this task."""
+    try:
+        return data.load(
+            wanted.name, root=wanted.root, image_size=wanted.image_size or image_size, limit=wanted.limit, download=wanted.download
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(str(error).replace("--data.", f"--{place}.data.")) from None
 
 
 def _fitted(joint: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Product:

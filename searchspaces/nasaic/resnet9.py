@@ -27,6 +27,9 @@ from searchspaces.nasaic.layers import Layers, Table
 # b batch, c channels, h height, w width
 
 SKIPS = (0, 1, 2)
+_LOGIT_SCALE = (
+    0.125  # cifar10-fast (github.com/davidcpage), "weight": largest features of many channels make steep logits, and training diverges
+)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class ResNet9Subnet(nn.Module):
         for block in self.blocks:
             x = block(x)
         x = x.amax((2, 3))
-        logits: Tensor = self.classifier(F.dropout(x, dropout) if dropout else x)
+        logits: Tensor = _LOGIT_SCALE * self.classifier(F.dropout(x, dropout) if dropout else x)
         return logits
 
 
@@ -204,5 +207,5 @@ class ResNet9Supernet(nn.Module):
         for block, (width, skips) in zip(self.blocks, plan.blocks, strict=False):  # blocks beyond the plan rest
             x = block(x, width, skips)
         x = torch.amax(x, (2, 3))
-        logits: Tensor = self.classifier(F.dropout(x, dropout) if dropout else x)
+        logits: Tensor = _LOGIT_SCALE * self.classifier(F.dropout(x, dropout) if dropout else x)
         return logits

@@ -21,7 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ from tests.codesign import stub_study
 KINDS: dict[str, dict[str, Any]] = {"heterogeneous": {}, "homogeneous": {"same_dataflow": True}, "single": {"num_slots": 1}}
 DIGITS = "digits"
 TRAINED = (DIGITS, "w1-cpu", "w2-cpu", "w3-cpu")  # presets of the job
+Known = dict[str, dict[str, float]]  # by supernet and network
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -92,31 +93,50 @@ class Remembering:
         return self._known[key]
 
 
-@cache
-def trained_study(preset: str, seed: int, supernets: Path | None, photos: Path | None) -> Study:
-    """The job's preset, its supernets trained in this process or found in `supernets`, where they stay."""
-    config = dataclasses.replace(PRESETS[preset](), seed=seed)
+@dataclass(frozen=True)
+class Places:
+    """Folders: where trained supernets stay, and where the photos of w2-cpu are."""
+
+    supernets: Path | None = None
+    photos: Path | None = None
+
+
+def trained_study(preset: str, kind: str, seed: int, places: Places) -> Study:
+    """The job's preset with this kind of chip, its supernets trained in this process or found where they stay."""
+    config, options = dataclasses.replace(PRESETS[preset](), seed=seed), KINDS[kind]
+    slots, same = options.get("num_slots", config.chip.slots), options.get("same_dataflow", False)
+    second = config.second
     if preset == "w2-cpu":
-        config = dataclasses.replace(
-            config, second=dataclasses.replace(config.second, data=dataclasses.replace(config.second.data, root=photos))
-        )
-    composition = compose(config)
-    arrays: dict[str, Any] = {}
-    for task in composition.tasks:
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) if supernets is None else supernets / f"{task.source.name}-{seed}"
-            supernet = train_supernet(task.space, task.source, task.options.train, seed=seed, folder=place)
-        arrays |= {f"networks.{task.label}.{name}": array for name, array in weights_of(supernet).items()}
+        second = dataclasses.replace(second, data=dataclasses.replace(second.data, root=places.photos))
+    chip = dataclasses.replace(config.chip, slots=slots, same_dataflow=same)
+    composition = compose(dataclasses.replace(config, chip=chip, second=second))
+    arrays, known = trained(preset, seed, places, composition)
     return dataclasses.replace(
         composition.study,
-        objectives=remembering(composition),
+        objectives=remembering(composition, known),
         evaluator=lambda problem: LocalEvaluator(direct(problem), arrays),
     )
 
 
-def remembering(composition: Composition) -> Callable[[Product], tuple[Objective, ...]]:
+_TRAINED: dict[tuple[str, int], tuple[dict[str, Any], Known]] = {}
+
+
+def trained(preset: str, seed: int, places: Places, composition: Composition) -> tuple[dict[str, Any], Known]:
+    """The supernets' weights, and what has been measured with them; once a process."""
+    if (preset, seed) in _TRAINED:
+        return _TRAINED[preset, seed]
+    arrays: dict[str, Any] = {}
+    for task in composition.tasks:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) if places.supernets is None else places.supernets / f"{task.source.name}-{seed}"
+            supernet = train_supernet(task.space, task.source, task.options.train, seed=seed, folder=place)
+        arrays |= {f"networks.{task.label}.{name}": array for name, array in weights_of(supernet).items()}
+    _TRAINED[preset, seed] = arrays, {task.supernet: {} for task in composition.tasks}
+    return _TRAINED[preset, seed]
+
+
+def remembering(composition: Composition, known: Known) -> Callable[[Product], tuple[Objective, ...]]:
     """The study's objectives, each of whose networks is measured once."""
-    known: dict[str, dict[str, float]] = {task.supernet: {} for task in composition.tasks}
     inner: dict[str, Any] = {task.label: Remembering(task.objective, known[task.supernet]) for task in composition.tasks}
     weights = {task.label: task.options.weight for task in composition.tasks}
 
@@ -127,12 +147,10 @@ def remembering(composition: Composition) -> Callable[[Product], tuple[Objective
     return objectives
 
 
-def piece(
-    workload: str, kind: str, method: str, seed: int, networks: int, supernets: Path | None = None, photos: Path | None = None
-) -> dict[str, Any]:
+def piece(workload: str, kind: str, method: str, seed: int, networks: int, places: Places = Places()) -> dict[str, Any]:
     """One method once."""
     if workload in TRAINED:
-        study = trained_study(workload, seed if workload == DIGITS else 0, supernets, photos)
+        study = trained_study(workload, kind, seed if workload == DIGITS else 0, places)
     else:
         study = stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
     start = time.perf_counter()
@@ -227,19 +245,13 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=None, help="a folder of photos, the second task of w2-cpu")
     options = parser.parse_args()
     work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
-    work += [
-        (w, k, "evolution", s)
-        for s in options.seeds
-        for w in options.workloads
-        for k in options.chips
-        if k != "heterogeneous" and w not in TRAINED
-    ]
+    work += [(w, k, "evolution", s) for s in options.seeds for w in options.workloads for k in options.chips if k != "heterogeneous"]
     lines = options.log.read_text().splitlines() if options.log is not None and options.log.is_file() else []
     done = {(one["workload"], one["kind"], one["method"], one["seed"]): one for one in map(json.loads, lines)}
     for words in work:
         if words in done:
             continue
-        done[words] = piece(*words, options.networks, options.supernets, options.photos)
+        done[words] = piece(*words, options.networks, Places(options.supernets, options.photos))
         if options.log is not None:
             with options.log.open("a") as stream:
                 stream.write(json.dumps(done[words]) + "\n")

@@ -316,3 +316,10 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
 def test_a_search_that_kept_no_weights_exports_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kept no weights"):
         networks_of(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")
+
+
+def test_missing_data_names_the_option_of_its_task() -> None:
+    config = PRESETS["digits"]()
+    folder = dataclasses.replace(config.second, data=dataclasses.replace(config.second.data, name="image_folder"))
+    with pytest.raises(FileNotFoundError, match=r"give --second\.data\.root DIR"):
+        compose(dataclasses.replace(config, second=folder))

@@ -66,6 +66,24 @@ def test_layers_are_those_of_the_built_networks_in_order(preset: str) -> None:
             assert costs["macs"][row] == macs(built)
 
 
+def test_a_wide_network_learns_at_a_usual_rate() -> None:
+    """The backbone's logits are scaled down; without that their slope makes the first steps diverge."""
+    space = searchspaces.load("nasaic:cifar10-narrow")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = space.build_subnet(None, biggest(space))
+        images, labels = torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    losses = []
+    for _ in range(4):
+        loss = torch.nn.functional.cross_entropy(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses == sorted(losses, reverse=True)
+
+
 def test_a_block_left_out_is_the_same_network_wherever_it_stood() -> None:
     space = searchspaces.load("nasaic:stl10")
     front = architecture_of(space, named(block1__width=64, block1__skips=2, block2__width=32))
