@@ -138,7 +138,7 @@ def _short_cifar10() -> TaskOptions:
 
 
 def _short_photos() -> TaskOptions:
-    recipe = dataclasses.replace(_short_cifar10().train, epochs=20.0, batch_size=32, crop_padding=8)
+    recipe = dataclasses.replace(_short_cifar10().train, epochs=16.0, batch_size=32, crop_padding=8)
     return TaskOptions(data=TaskData(name="image_folder", image_size=96), train=recipe, calibration_images=64, validation_limit=250)
 
 

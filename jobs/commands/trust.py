@@ -30,7 +30,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> Non
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
 
     Args:
-        run: The run folder, searched; of a GAN search its generators are probed.
+        run: The run folder, searched; of a GAN search its generators are probed, of a co-search the networks of all tasks together.
         probes: Networks to train alone, spread over the inherited values.
     """
     console = Console()

@@ -41,12 +41,14 @@ from evoray.searchers.base import Searcher
 from evoray.sharing import SharingEvaluator, direct
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
+from evoray.trust import Probing
 from jobs.cosearch import methods
 from jobs.cosearch.composition import Composition, Task, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
 from jobs.cosearch.found import networks_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
+from jobs.cosearch.trust import accuracy_probing
 from jobs.terminal.progress import phase, tailing, timed
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
@@ -90,13 +92,14 @@ def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, .
     return networks_of(folder, config, pick)
 
 
-def probing(folder: RunFolder, config: CoSearch, probes: int) -> Any:
-    """Probes would be networks of several tasks.
+def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
+    """Probes of designs, for `evoray trust`.
 
     Raises:
-        ValueError: Always.
+        ValueError: The run has not so many networks, or trained no supernets.
+        FileNotFoundError: A supernet has no checkpoint.
     """
-    raise ValueError(f"run {folder.path} trained a supernet for each of several tasks; trust knows runs of one network")
+    return accuracy_probing(folder, config, probes)
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:

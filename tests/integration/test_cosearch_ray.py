@@ -75,6 +75,12 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
     assert json.loads((run / "phases.json").read_text())["comparison"] == before["comparison"]
     evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment)
     check_exported(folder)
+    assert "over 3 networks" in evoray(["trust", str(run), "--probes", "3"], environment)
+    trust = folder.trust()
+    assert trust is not None
+    inherited = {key: round(value, 9) for key, value in zip(table["key"].to_pylist(), table["accuracy"].to_pylist(), strict=True)}
+    assert all(inherited[probe["key"]] == round(probe["inherited"], 9) for probe in trust["probes"])
+    assert "<h2>Trust in the supernet</h2>" in folder.report.read_text()
 
 
 def check_exported(folder: RunFolder) -> None:

@@ -80,7 +80,7 @@ def test_a_wide_network_learns_at_a_usual_rate() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses == sorted(losses, reverse=True)
 
 
