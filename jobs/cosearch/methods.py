@@ -186,7 +186,7 @@ def _joint(study: Study, method: str, budget: Budget, searcher: Searcher, proble
 
 
 def _search(study: Study, method: str, problem: Problem, searcher: Searcher, budget: Budget) -> tuple[Records, int]:
-    """The records, and how many network tuples they have; ends at the barrier at which these are as many as the budget has."""
+    """The records, and how many network tuples they have: at most the budget. What the last generation measured beyond it does not count."""
     evaluator = SharingEvaluator(problem, study.evaluator(problem), study.memory)
     schedule = Schedule(evaluations=_DESIGNS * budget.networks, population=budget.population)
     try:
@@ -197,7 +197,7 @@ def _search(study: Study, method: str, problem: Problem, searcher: Searcher, bud
                 return evaluator.num_subjects(records) >= budget.networks
 
             Search(problem, shards, evaluator, ledger, schedule, spent=spent).run()
-            records = ledger.take(np.arange(len(ledger)))
+            records = evaluator.within(ledger.take(np.arange(len(ledger))), budget.networks)
     finally:
         evaluator.close()
     return records, evaluator.num_subjects(records)

@@ -49,6 +49,15 @@ class SharingEvaluator:
         """What these records' values depend on."""
         return {self._subjects(Architecture(self._space, record.choices, record.key)) for record in records}
 
+    def within(self, records: Records, count: int) -> Records:
+        """The first of these records, as far as measuring `count` times on their own sufficed, had nothing been known."""
+        seen: set[Subjects] = set()
+        for row in range(len(records)):
+            seen |= self.subjects(records[row : row + 1])
+            if len(seen) > count:
+                return records[:row]
+        return records
+
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         """Raises ValueError for a share below 1: parts of a measurement are not shared."""
         if share != 1.0:

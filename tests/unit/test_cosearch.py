@@ -163,7 +163,7 @@ def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_hands_over_a_design_after_as_many_networks(method: str, study: Any) -> None:
     outcome = methods.METHODS[method](study, BUDGET)
-    assert 12 <= outcome.num_networks <= 12 + BUDGET.population
+    assert outcome.num_networks == 12
     assert outcome.method == method
     assert np.array_equal(study.space.repair(outcome.best[None])[0], outcome.best)
     costs = study.costs(outcome.best[None])
@@ -171,7 +171,7 @@ def test_every_method_hands_over_a_design_after_as_many_networks(method: str, st
     assert all(outcome.values[name] == pytest.approx(float(column[0])) for name, column in costs.items())
     if method == "nas then asic":
         assert outcome.violation > 0
-        assert outcome.values["accuracy"] > 80
+        assert outcome.values["accuracy"] == outcome.records.values["accuracy"].max()
     else:
         assert outcome.violation == 0
         assert (outcome.records.violations <= 0).all(), "networks of a chip that breaks the specs were measured"
