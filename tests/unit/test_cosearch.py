@@ -38,7 +38,7 @@ from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import Architecture, architectures, biggest, key_array
 from tests.codesign import LogMacs, stub_study
 
-BUDGET = methods.Budget(networks=12, seed=1, population=8)
+BUDGET = methods.Budget(networks=16, seed=1, population=8)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_hands_over_a_design_after_as_many_networks(method: str, study: Any) -> None:
     outcome = methods.METHODS[method](study, BUDGET)
-    assert outcome.num_networks == 12
+    assert outcome.num_networks == BUDGET.networks
     assert outcome.method == method
     assert np.array_equal(study.space.repair(outcome.best[None])[0], outcome.best)
     costs = study.costs(outcome.best[None])
