@@ -2,8 +2,8 @@
 
     evoray bench nasaic [--workloads W1 W2 W3] [--seeds 0 1 2] [--networks 100] [--methods ...] [--chips heterogeneous ...] [--log FILE]
     evoray bench nasaic --workloads digits --networks 40        # accuracies inherited from supernets that it trains first, in this process
-    evoray bench nasaic --workloads w1-cpu w3-cpu --networks 16 [--supernets DIR]     # CIFAR-10 and nuclei, from EVORAY_DATA: short training
-    evoray bench nasaic --workloads w2-cpu --networks 16 --photos DIR    # CIFAR-10 and photos at 96 pixels in STL-10's place
+    evoray bench nasaic --workloads w1-cpu w3-cpu --networks 24 --population 8 [--supernets DIR]     # CIFAR-10 and nuclei, from EVORAY_DATA: short training
+    evoray bench nasaic --workloads w2-cpu --networks 24 --population 8 --photos DIR    # CIFAR-10 and photos at 96 pixels in STL-10's place
 
 W1 to W3 are the cost side alone: chips are priced by the cost model under the paper's specs, and accuracy is a stub (0 for a task's
 smallest network, 100 for its biggest, linear in log MACs between: `accuracy@stub`), which is no accuracy of anything trained. For each
@@ -147,19 +147,19 @@ def remembering(composition: Composition, known: Known) -> Callable[[Product], t
     return objectives
 
 
-def piece(workload: str, kind: str, method: str, seed: int, networks: int, places: Places = Places()) -> dict[str, Any]:
+def piece(workload: str, kind: str, method: str, budget: methods.Budget, places: Places = Places()) -> dict[str, Any]:
     """One method once."""
     if workload in TRAINED:
-        study = trained_study(workload, kind, seed if workload == DIGITS else 0, places)
+        study = trained_study(workload, kind, budget.seed if workload == DIGITS else 0, places)
     else:
         study = stub_study(workload.lower(), WORKLOADS[workload], **KINDS[kind])
     start = time.perf_counter()
-    outcome = methods.METHODS[method](study, methods.Budget(networks, seed))
+    outcome = methods.METHODS[method](study, budget)
     return {
         "workload": workload,
         "kind": kind,
         "method": method,
-        "seed": seed,
+        "seed": budget.seed,
         "met": outcome.violation <= 0,
         "over_spec": {
             metric: round(outcome.values[name] / getattr(study.specs, metric), 4) for name, metric in zip(COSTS, METRICS, strict=True)
@@ -167,7 +167,7 @@ def piece(workload: str, kind: str, method: str, seed: int, networks: int, place
         "source": "inherited" if workload in TRAINED else "accuracy@stub",
         "accuracy": round(outcome.values[ACCURACY], 3),
         "tasks": {name: round(value, 3) for name, value in outcome.values.items() if "@" in name},
-        "hypervolume": growth(study, outcome.records, networks),
+        "hypervolume": growth(study, outcome.records, budget.networks),
         "networks": outcome.num_networks,
         "priced": outcome.num_priced,
         "skipped": outcome.num_skipped,
@@ -237,6 +237,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=[*WORKLOADS, *TRAINED])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", type=int, default=100)
+    parser.add_argument("--population", type=int, default=16, help="network tuples that a generation proposes")
     parser.add_argument("--methods", nargs="*", default=list(methods.METHODS), choices=list(methods.METHODS))
     parser.add_argument("--chips", nargs="*", default=list(KINDS), choices=list(KINDS), help="kinds of chip that evolution is run on")
     parser.add_argument("--pairs", type=int, default=0, help="random network pairs that each kind of chip is asked to serve")
@@ -251,12 +252,14 @@ def main() -> None:
     for words in work:
         if words in done:
             continue
-        done[words] = piece(*words, options.networks, Places(options.supernets, options.photos))
+        done[words] = piece(
+            *words[:3], methods.Budget(options.networks, words[3], options.population), Places(options.supernets, options.photos)
+        )
         if options.log is not None:
             with options.log.open("a") as stream:
                 stream.write(json.dumps(done[words]) + "\n")
     pieces = [done[words] for words in work]
-    told: dict[str, Any] = {"benchmark": "nasaic", "networks": options.networks, "seeds": options.seeds}
+    told: dict[str, Any] = {"benchmark": "nasaic", "networks": options.networks, "population": options.population, "seeds": options.seeds}
     if options.pairs:
         told |= {"pairs": options.pairs, "kinds": {w: fits(w, options.pairs) for w in options.workloads if w not in TRAINED}}
     print(json.dumps({**told, "results": summary(pieces), "evolution against": reductions(pieces)}))
