@@ -63,7 +63,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["run", "nasaic", "--chip.units", "33"], "needs budgets that are multiples of their steps"),
         (["run", "nasaic", "--chip.constants", "maestro"], "maestro2019"),
         (["run", "nasaic", "--second.data.name", "digits"], "task 'strokes' of space 'nasaic:digits' is segmentation, and data source"),
-        (["run", "nasaic", "--preset", "w1"], "needs a folder: give --data.root DIR"),
+        (["run", "nasaic", "--preset", "w1"], "needs a folder: give --first.data.root DIR"),
         (["run", "nasaic", "--space", "nasaic:cifar10"], "is no joint space of two networks and a chip; nasaic:digits, "),
         (["resume", "nowhere"], "nowhere is no run folder (it has no job.json)"),
         (["show", "nowhere"], "nowhere is no run folder"),
