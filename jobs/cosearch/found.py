@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from evoray import selection
-from evoray.bench import supernet_with
+from evoray.bench import Weights, supernet_with
 from evoray.export import Taken
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
@@ -21,7 +21,17 @@ from jobs.cosearch.design import described
 from searchspaces.base import Architecture
 
 
-def networks_of(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
+def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
+    """The task's trained supernet as arrays, and the beginning of its digest.
+
+    Raises:
+        FileNotFoundError: The supernet has no checkpoint.
+    """
+    tensors, digest = checkpoints.load_weights(folder.supernet / task.supernet)
+    return {name: tensor.numpy() for name, tensor in tensors.items()}, digest
+
+
+def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
     """The networks of the design that `pick` names, one a task, batch norm recalibrated; "about" tells the chip and what runs where.
 
     Raises:
@@ -59,8 +69,7 @@ def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> 
 
 def _network(folder: RunFolder, task: Task, architecture: Architecture) -> tuple[nn.Module, str]:
     """The network and the beginning of its weights' digest."""
-    tensors, digest = checkpoints.load_weights(folder.supernet / task.supernet)
-    supernet = supernet_with(task.space, {name: tensor.numpy() for name, tensor in tensors.items()})
-    network = task.space.build_subnet(supernet, architecture)
+    weights, digest = weights_of(folder, task)
+    network = task.space.build_subnet(supernet_with(task.space, weights), architecture)
     task.calibration(network, torch.device("cpu"))
     return network, digest

@@ -27,7 +27,6 @@ from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
 from evoray.evaluator import Evaluator
-from evoray.export import Taken
 from evoray.ledger import FolderLedger, Ledger
 from evoray.loop import Search
 from evoray.problem import Problem
@@ -39,16 +38,14 @@ from evoray.run_folder import RunFolder, read_metrics, write_json
 from evoray.schedule import Progress, Schedule
 from evoray.searchers.base import Searcher
 from evoray.sharing import SharingEvaluator, direct
-from evoray.training import checkpoints
 from evoray.training.loop import total_steps
-from evoray.trust import Probing
 from jobs.cosearch import methods
 from jobs.cosearch.composition import Composition, Task, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
-from jobs.cosearch.found import networks_of
+from jobs.cosearch.found import taken_away, weights_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
-from jobs.cosearch.trust import accuracy_probing
+from jobs.cosearch.trust import probing
 from jobs.terminal.progress import phase, tailing, timed
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
@@ -80,26 +77,6 @@ def config_of(folder: RunFolder) -> CoSearch:
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     return _CONFIG.validate_python(job["config"])
-
-
-def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
-    """The networks of the design that `pick` names, one a task.
-
-    Raises:
-        ValueError: It names none, or the run kept no weights.
-        FileNotFoundError: A supernet has no checkpoint.
-    """
-    return networks_of(folder, config, pick)
-
-
-def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
-    """Probes of designs, for `evoray trust`.
-
-    Raises:
-        ValueError: The run has not so many networks, or trained no supernets.
-        FileNotFoundError: A supernet has no checkpoint.
-    """
-    return accuracy_probing(folder, config, probes)
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
@@ -159,8 +136,8 @@ def _weights(folder: RunFolder, composition: Composition) -> tuple[Weights, str]
     arrays: dict[str, NDArray[Any]] = {}
     digests: dict[str, str] = {}
     for task in composition.tasks:
-        own, digest = checkpoints.load_weights(folder.supernet / task.supernet)
-        arrays |= {f"networks.{task.label}.{name}": tensor.numpy() for name, tensor in own.items()}
+        own, digest = weights_of(folder, task)
+        arrays |= {f"networks.{task.label}.{name}": array for name, array in own.items()}
         digests[task.supernet] = digest
     return arrays, "+".join(digests.values())
 

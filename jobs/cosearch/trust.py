@@ -12,16 +12,16 @@ from evoray import selection
 from evoray.bench import Weights
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
-from evoray.training import checkpoints
 from evoray.trust import Probe, Probing, choose_probes, probe
 from jobs.cosearch.composition import Composition, compose
 from jobs.cosearch.config import CoSearch
+from jobs.cosearch.found import weights_of
 from jobs.cosearch.study import ACCURACY
 from objectives.tasks import WeightedMean
 from searchspaces.base import architectures
 
 
-def accuracy_probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
+def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
     """Of `probes` designs that differ in their networks, spread over the inherited accuracy.
 
     Raises:
@@ -35,9 +35,8 @@ def accuracy_probing(folder: RunFolder, config: CoSearch, probes: int) -> Probin
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
     composition = compose(config)
     arguments = [(config, choices) for choices in choose_probes(_distinct(table, composition), probes, ACCURACY)]
-    weights = {task.supernet: checkpoints.load_weights(folder.supernet / task.supernet)[0] for task in composition.tasks}
-    arrays = {name: {key: tensor.numpy() for key, tensor in own.items()} for name, own in weights.items()}
-    return Probing(folder, ACCURACY, "%", _measure, arrays, arguments)
+    weights = {task.supernet: weights_of(folder, task)[0] for task in composition.tasks}
+    return Probing(folder, ACCURACY, "%", _measure, weights, arguments)
 
 
 def _distinct(table: pa.Table, composition: Composition) -> pa.Table:
@@ -69,4 +68,4 @@ def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, 
         )
     mean = WeightedMean({task.label: task.options.weight for task in composition.tasks})
     sides = ("inherited", "inherited_without_recalibration", "stand_alone")
-    return Probe(design.key, *(mean.combine({label: getattr(own, side) for label, own in found.items()}) for side in sides))
+    return Probe(design.key, *(mean.combine({label: getattr(one, side) for label, one in found.items()}) for side in sides))

@@ -27,9 +27,9 @@ from searchspaces.nasaic.layers import Layers, Table
 # b batch, c channels, h height, w width
 
 SKIPS = (0, 1, 2)
-_LOGIT_SCALE = (
-    0.125  # cifar10-fast (github.com/davidcpage), "weight": largest features of many channels make steep logits, and training diverges
-)
+# The "weight" of the logits in github.com/davidcpage/cifar10-fast: the features are maxima over the image, so large and positive, and without
+# it the first steps at usual learning rates diverge.
+_LOGIT_SCALE = 0.125
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from jobs.cosearch import methods
 from jobs.cosearch.composition import check_specs, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
-from jobs.cosearch.found import networks_of
+from jobs.cosearch.found import taken_away
 from jobs.nasaic import PRESETS
 from objectives.asic.specs import Specs
 from objectives.base import Candidate, MeasurementError
@@ -315,7 +315,7 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
 
 def test_a_search_that_kept_no_weights_exports_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kept no weights"):
-        networks_of(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")
+        taken_away(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")
 
 
 def test_missing_data_names_the_option_of_its_task() -> None:
