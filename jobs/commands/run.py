@@ -34,8 +34,9 @@ def run(job: str, arguments: Sequence[str]) -> None:
         about = f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a folder that does not exist yet)."
         pipeline = jobs.pipeline(job)
         config = parse(pipeline.CONFIG, default, words, prog=f"evoray run {job}", description=about)
+        path = own["--run-dir"] or _free_folder(Path("runs"), job)
+        RunFolder(path)  # a path that can be none is told before the long look at the rest
         composition = pipeline.compose(config)
-        path = Path(own["--run-dir"]) if own["--run-dir"] else _free_folder(Path("runs"), job)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
     with folder.writing():

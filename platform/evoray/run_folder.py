@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +31,56 @@ import pyarrow.parquet as pq
 
 from evoray.storage import open_storage, sync_folder
 
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
+
 
 class RunFolder:
     """Paths and small files of one run.
 
     Attributes:
-        path: The folder.
+        path: The folder, absolute: whoever changes the working folder does not scatter the run.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        """
+        Raises:
+            ValueError: It is a URI, or no path at all.
+        """
+        text = os.fspath(path)
+        if _URI.match(text):
+            raise ValueError(f"a run folder must be a local folder, got the URI {text!r}: give the path of a folder, such as runs/mine")
+        if not text or "\0" in text:
+            raise ValueError(f"a run folder needs a path, got {text!r}: give the path of a folder, such as runs/mine")
+        self.path = Path(text).absolute()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], job: dict[str, Any]) -> RunFolder:
-        """Makes the folder and writes job.json.
+        """Makes the folder and writes job.json; when that fails, nothing is left behind.
 
         Raises:
             FileExistsError: Something is there already.
+            TypeError: `job` holds something that is not plain data.
         """
         folder = cls(path)
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        if folder.is_taken():
             advice = f"resume it with `evoray resume {folder.path}` or choose another --run-dir"
             raise FileExistsError(f"run folder {folder.path} exists already and is not empty: {advice}")
-        folder.path.mkdir(parents=True, exist_ok=True)
-        write_json(folder.path / "job.json", job)
+        made = [place for place in (folder.path, *folder.path.parents) if not place.exists()]
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            write_json(folder.path / "job.json", job)
+        except BaseException:
+            for place in made:
+                with suppress(OSError):  # not made yet, or somebody else has put something into it
+                    place.rmdir()
+            raise
         return folder
+
+    def is_taken(self) -> bool:
+        """Whether something is there that a new run must not touch; what a killed `create` has left is nothing."""
+        if not self.path.is_dir():
+            return self.path.exists() or self.path.is_symlink()
+        return any(not file.name.startswith(".job.json.") for file in self.path.iterdir())
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -198,15 +224,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def write_json(file: Path, value: Any) -> None:
     """Writes durably: a reader sees the old file or the whole new one, also after a crash."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"  # before anything is touched
     temporary = file.with_name(f".{file.name}.tmp")
     try:
-        with temporary.open("w") as stream:
-            json.dump(value, stream, indent=2, allow_nan=False)
-            stream.write("\n")
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(file.parent)
