@@ -47,7 +47,7 @@ def _search(folder: Path, complaint: Path | None, *, full_after: int = 0, **opti
         search(folder, **options)
     except Exception as error:
         if complaint is not None:
-            complaint.write_text(f"{type(error).__name__}: {error}")
+            complaint.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
         sys.exit(1)
 
 

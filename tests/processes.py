@@ -17,7 +17,7 @@ def workers(title: str) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it may have ended since it was listed
             pid = int(entry.name)
-            parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[pid] = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
             titles[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return sorted(pid for pid, text in titles.items() if title in text and os.getpid() in _ancestors(pid, parents))
 
@@ -33,7 +33,7 @@ def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
 def lives(pid: int) -> bool:
     """Whether the process is there and no mere entry that waits for its parent."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

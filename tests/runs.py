@@ -38,7 +38,7 @@ def make_run(path: Path, *, seed: int = 1, targets: tuple[str, ...] = ("score", 
         }
         for i in range(1, 11)
     ]
-    (folder.supernet / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder.supernet / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     write_json(path / "phases.json", {"train": 61.0, "search": 20.5, "baseline": 18.0})
     probes = [
         {"key": f"p{i}", "inherited": 90.0 + i, "inherited_without_recalibration": 10.0 + i % 2, "stand_alone": 91.0 + i + (i == 2)}

@@ -91,7 +91,7 @@ class Score:
         if self.seconds:
             time.sleep(self.seconds)
         if self.log:
-            with open(self.log, "a") as stream:
+            with open(self.log, "a", encoding="utf-8") as stream:
                 stream.write(candidate.architecture.key + "\n")
         return score_of(candidate.architecture)
 
@@ -161,7 +161,7 @@ class Leaky(Score):
     leak_bytes: int = 40 << 20
 
     def open(self, device: torch.device) -> None:
-        with open("/proc/self/statm") as stream:
+        with open("/proc/self/statm", encoding="utf-8") as stream:
             now = int(stream.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + self.limit_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]))
 

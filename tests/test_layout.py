@@ -17,13 +17,14 @@ HOMES = {
     "evoray": ROOT / "platform" / "evoray",
     "jobs": ROOT / "jobs",
 }
+PYTHON = sorted(file for home in (*HOMES.values(), ROOT / "tests") for file in home.rglob("*.py"))
 FILES = [(layer, file) for layer, home in HOMES.items() for file in sorted(home.rglob("*.py"))]
 
 
 def imports_of(file: Path) -> set[str]:
     """Dotted names that a file imports, also under TYPE_CHECKING and inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -63,6 +64,31 @@ def test_ray_stays_in_distributed(layer: str, file: Path) -> None:
     assert not any(name.split(".")[0] == "ray" for name in imports_of(file)), f"{file} imports ray; only platform/evoray/distributed does"
 
 
+def written_in_the_locales_encoding(call: ast.Call) -> bool:
+    """Whether a call opens, reads or writes a text file without saying in which encoding."""
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    is_method = isinstance(call.func, ast.Attribute)
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if is_method and name in ("read_text", "write_text"):
+        return len(call.args) < (2 if name == "write_text" else 1)
+    if name != "open":
+        return False
+    before_mode = 0 if is_method else 1
+    modes = [*call.args[before_mode : before_mode + 1], *(k.value for k in call.keywords if k.arg == "mode")]
+    if not modes:
+        return len(call.args) == before_mode and not (is_method and call.keywords)
+    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    return any(set(text) <= set("rwax+t") for text in texts)
+
+
+@pytest.mark.parametrize("file", PYTHON, ids=[str(f.relative_to(ROOT)) for f in PYTHON])
+def test_text_files_name_their_encoding(file: Path) -> None:
+    calls = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    bare = [call.lineno for call in calls if written_in_the_locales_encoding(call)]
+    assert not bare, f'{file}, lines {bare}: say encoding="utf-8", or another locale reads and writes other bytes'
+
+
 def test_no_import_goes_in_a_circle() -> None:
     modules = {module_name(layer, file): file for layer, file in FILES}
     graph = {name: {i for i in imports_of(file) if i in modules and i != name} for name, file in modules.items()}
@@ -86,16 +112,16 @@ def test_files_have_a_docstring_and_no_standard_library_name(layer: str, file: P
     if file.parent == ROOT / "platform":
         return
     assert file.stem == "__init__" or file.stem not in sys.stdlib_module_names, f"{file} bears the name of a standard library module"
-    assert ast.get_docstring(ast.parse(file.read_text())), f"{file} does not say in its first line why it exists"
+    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} does not say in its first line why it exists"
 
 
 def test_every_package_is_in_pyproject() -> None:
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
     there = {module_name(layer, file) for layer, file in FILES if file.name == "__init__.py"}
     assert listed == there
 
 
 def test_constraints_pin_exact_versions_and_no_addresses() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     assert lines
     assert all("==" in line and "://" not in line for line in lines)

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.samplers:
         with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
             train_supernet(space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder))
-            journals[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+            journals[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     console.print(_table(journals))
     if options.output is not None:
         write_html(conflict_figure(journals), options.output, include_plotlyjs=True)

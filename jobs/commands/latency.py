@@ -95,7 +95,7 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
         "counts": taken.counts.tolist(),
         "networks": [{"file": file, "sample": row} for file, row in zip(files, taken.networks, strict=True)],
     }
-    (output / "operators.json").write_text(json.dumps(about))
+    (output / "operators.json").write_text(json.dumps(about), encoding="utf-8")
     shutil.copy(Path(time_operators.__file__), output / "time_operators.py")
     console.print(
         f"on the device: python {output.name}/time_operators.py {output.name} times.json\n"
@@ -161,7 +161,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: `evoray latency operators` and the script that it writes make it")
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError:
         raise ValueError(f"{path} is no JSON: was it copied whole?") from None
     return found if isinstance(found, dict) else {}

@@ -133,5 +133,5 @@ def found_codes(run: Path) -> list[list[int]]:
     file = RunFolder.open(run).path / PAIR
     if not file.is_file():
         raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")
-    codes: list[list[int]] = json.loads(file.read_text())["discriminator"]["codes"]
+    codes: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))["discriminator"]["codes"]
     return codes

@@ -51,7 +51,7 @@ class Found:
 def pair_of(run: RunFolder) -> dict[str, Any]:
     """pair.json, {} before it is there."""
     file = run.path / PAIR
-    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found
 
 
@@ -168,7 +168,7 @@ class Finder:
 
     def _round_keys(self) -> list[str]:
         """Of the last round's pairs in the order of their copies."""
-        found: list[str] = json.loads((self.stage("discriminators").path / "pairs.json").read_text())["keys"]
+        found: list[str] = json.loads((self.stage("discriminators").path / "pairs.json").read_text(encoding="utf-8"))["keys"]
         return found
 
     def _tensors(self, name: str) -> dict[str, torch.Tensor]:

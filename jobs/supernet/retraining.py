@@ -140,7 +140,7 @@ def _started(folder: RunFolder, composition: Composition, architecture: Architec
         raise FileNotFoundError(
             f"--weights must be fresh, supernet or the folder of a finished retraining; {weights} has no weights.safetensors"
         )
-    key = json.loads(about.read_text()).get("key")
+    key = json.loads(about.read_text(encoding="utf-8")).get("key")
     if key != architecture.key:
         raise ValueError(f"{weights} holds network {key}, not {architecture.key}: pick that one with --pick {key}")
     return load_file(file)
@@ -157,11 +157,11 @@ def _resized(space: SearchSpace, image_size: int) -> SearchSpace:
 def _check_recipe(output: Path, options: RetrainOptions, architecture: Architecture) -> None:
     wanted = {"key": architecture.key, "recipe": json.loads(json.dumps(asdict(options)))}
     file = output / "recipe.json"
-    found: Any = json.loads(file.read_text()) if file.is_file() else None
+    found: Any = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if found is not None and found != wanted:
         raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
     output.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(wanted, indent=1))
+    file.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
 
 def _accuracy(composition: Composition, architecture: Architecture, network: nn.Module, split: str) -> float:

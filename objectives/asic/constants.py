@@ -85,7 +85,7 @@ _NUMBERS = tuple(f.name for f in fields(Constants) if f.name not in ("name", "mo
 
 @cache
 def _file() -> dict[str, Any]:
-    return tomllib.loads(resources.files("objectives.asic").joinpath("constants.toml").read_text())
+    return tomllib.loads(resources.files("objectives.asic").joinpath("constants.toml").read_text(encoding="utf-8"))
 
 
 def names() -> list[str]:

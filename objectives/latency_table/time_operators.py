@@ -88,13 +88,13 @@ def main() -> None:
     if len(sys.argv) not in (3, 4):
         sys.exit("usage: python time_operators.py FOLDER times.json [THREADS]")
     folder, threads = sys.argv[1], int(sys.argv[3]) if len(sys.argv) == 4 else 1
-    with open(f"{folder}/operators.json") as stream:
+    with open(f"{folder}/operators.json", encoding="utf-8") as stream:
         wanted = json.load(stream)
     seconds = time_operators(wanted["operators"], threads)
     loaded = [torch.jit.load(f"{folder}/{network['file']}") for network in wanted["networks"]]  # type: ignore[no-untyped-call]
     networks = time_networks(loaded, torch.randn(wanted["input"]), threads)
     about = {"threads": threads, "torch": torch.__version__, "machine": platform.node()}
-    with open(sys.argv[2], "w") as stream:
+    with open(sys.argv[2], "w", encoding="utf-8") as stream:
         json.dump({"operators": seconds, "networks": networks, **about}, stream)
 
 

@@ -113,7 +113,7 @@ def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
     """
     if not (folder / "weights.safetensors").is_file():
         raise FileNotFoundError(f"{folder} holds no weights.safetensors: export with --to safetensors")
-    about = json.loads((folder / "architecture.json").read_text())
+    about = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))
     if about["space"] != space.name:
         raise ValueError(f"{folder} holds a network of space {about['space']!r}, not of {space.name!r}")
     network = space.build_subnet(None, Architecture(about["space"], tuple(about["choices"]), about["key"]))

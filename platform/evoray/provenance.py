@@ -49,7 +49,7 @@ def _version(package: str) -> str:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
             models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     except OSError:
         models = []

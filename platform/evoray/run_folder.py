@@ -218,7 +218,7 @@ class RunFolder:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The whole lines of a training's metrics.jsonl."""
     file = folder / "metrics.jsonl"
-    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+    lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
     return [json.loads(line) for line in lines]
 
 
@@ -242,7 +242,7 @@ def _read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str,
     if missing is not None and not file.is_file():
         return missing
     try:
-        value = json.loads(file.read_text())
+        value = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is not JSON ({error}): restore it, or start a new run") from None
     if not isinstance(value, dict):

@@ -117,7 +117,7 @@ class LocalStorage:
 
     def lock(self) -> Callable[[], None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        stream = (self._folder / ".lock").open("w")
+        stream = (self._folder / ".lock").open("w", encoding="utf-8")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

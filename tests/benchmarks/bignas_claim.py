@@ -93,7 +93,7 @@ def main() -> None:
         for future in futures:
             done.append(future.result())
             if log is not None:
-                with log.open("a") as stream:
+                with log.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(done[-1]) + "\n")
     names = ("smallest", "middle", "biggest")
     alone = {name: [d["accuracy"][name] for d in done if d["variant"] == name] for name in names}

@@ -153,7 +153,7 @@ def finals(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any
         if not file.is_file():
             file.parent.mkdir(exist_ok=True)
             write_json(file, train_pair(folder, name, pair, seed, options["epochs"]))
-        found[name] = json.loads(file.read_text())
+        found[name] = json.loads(file.read_text(encoding="utf-8"))
     return {"pairs": found}
 
 
@@ -300,7 +300,7 @@ def generator_of(setting: Setting, folder: Path) -> Architecture:
 def result(folder: Path, piece: str) -> dict[str, Any]:
     """What a piece has found, {} before it has."""
     file = folder / f"{piece.replace(':', '-')}.json"
-    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found
 
 

@@ -247,7 +247,7 @@ def main() -> None:
     options = parser.parse_args()
     work = [(w, "heterogeneous", m, s) for s in options.seeds for w in options.workloads for m in options.methods]
     work += [(w, k, "evolution", s) for s in options.seeds for w in options.workloads for k in options.chips if k != "heterogeneous"]
-    lines = options.log.read_text().splitlines() if options.log is not None and options.log.is_file() else []
+    lines = options.log.read_text(encoding="utf-8").splitlines() if options.log is not None and options.log.is_file() else []
     done = {(one["workload"], one["kind"], one["method"], one["seed"]): one for one in map(json.loads, lines)}
     for words in work:
         if words in done:
@@ -256,7 +256,7 @@ def main() -> None:
             *words[:3], methods.Budget(options.networks, words[3], options.population), Places(options.supernets, options.photos)
         )
         if options.log is not None:
-            with options.log.open("a") as stream:
+            with options.log.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(done[words]) + "\n")
     pieces = [done[words] for words in work]
     told: dict[str, Any] = {"benchmark": "nasaic", "networks": options.networks, "population": options.population, "seeds": options.seeds}

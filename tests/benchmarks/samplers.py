@@ -83,7 +83,7 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         supernet = train_supernet(space, source, config, seed=seed, folder=Path(folder))
-        lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     seconds = time.monotonic() - start
     calibration = Calibration(source=source, num_images=512, seed=seed, crop_padding=config.crop_padding, mirror=config.mirror)
     test, validation = (Accuracy(source, calibration, split=split, limit=options["measured_images"]) for split in ("test", "val"))
@@ -132,7 +132,7 @@ def main() -> None:
         for future in work:
             done.append(future.result())
             if log is not None:
-                with log.open("a") as stream:
+                with log.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(done[-1]) + "\n")
     line: dict[str, Any] = {"benchmark": "samplers", **options}
     for sampler in options["samplers"]:

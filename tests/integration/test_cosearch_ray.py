@@ -65,14 +65,14 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
     chip = folder.chip()
     assert chip is not None
     assert chip["values"]["accuracy"] == max(table["accuracy"].to_pylist())
-    text = folder.report.read_text()
+    text = folder.report.read_text(encoding="utf-8")
     assert "<h2>Chip</h2>" in text
-    before = json.loads((run / "phases.json").read_text())
+    before = json.loads((run / "phases.json").read_text(encoding="utf-8"))
     evoray(["resume", str(run)], environment)
     after = read_ledger(folder.ledger)
     assert after is not None
     assert after.equals(table)
-    assert json.loads((run / "phases.json").read_text())["comparison"] == before["comparison"]
+    assert json.loads((run / "phases.json").read_text(encoding="utf-8"))["comparison"] == before["comparison"]
     evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment)
     check_exported(folder)
     assert "over 3 networks" in evoray(["trust", str(run), "--probes", "3"], environment)
@@ -80,7 +80,7 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
     assert trust is not None
     inherited = {key: round(value, 9) for key, value in zip(table["key"].to_pylist(), table["accuracy"].to_pylist(), strict=True)}
     assert all(inherited[probe["key"]] == round(probe["inherited"], 9) for probe in trust["probes"])
-    assert "<h2>Trust in the supernet</h2>" in folder.report.read_text()
+    assert "<h2>Trust in the supernet</h2>" in folder.report.read_text(encoding="utf-8")
 
 
 def check_exported(folder: RunFolder) -> None:
@@ -88,7 +88,7 @@ def check_exported(folder: RunFolder) -> None:
     (design,) = (folder.path / "export").iterdir()
     for task in compose(config_of(folder)).tasks:
         place = design / task.label
-        about = json.loads((place / "architecture.json").read_text())
+        about = json.loads((place / "architecture.json").read_text(encoding="utf-8"))
         architecture = Architecture(about["space"], tuple(about["choices"]), about["key"])
         task.objective.open(torch.device("cpu"))
         assert (

@@ -43,7 +43,7 @@ def killed_many_times(folder: Path, log: Path, *, asynchronous: bool) -> pa.Tabl
     assert last.exitcode == 0
     table = read_ledger(folder / "ledger")
     assert table is not None
-    keys, measured = table["key"].to_pylist(), log.read_text().split()
+    keys, measured = table["key"].to_pylist(), log.read_text(encoding="utf-8").split()
     assert len(keys) == len(set(keys)) == 400
     assert set(keys) == set(measured)
     # Only what was not written yet when the process was killed is measured twice: a twentieth of a second of work.

@@ -75,8 +75,8 @@ def test_a_full_disk_stops_the_search_and_with_room_it_goes_on(tmp_path: Path, s
     process = drivers.start(run, complaint=complaint, **SLOW)
     process.join(60)
     assert process.exitcode == 1
-    assert "No space left on device" in complaint.read_text()
-    assert "what was written before is safe: make room there" in complaint.read_text()
+    assert "No space left on device" in complaint.read_text(encoding="utf-8")
+    assert "what was written before is safe: make room there" in complaint.read_text(encoding="utf-8")
     before = facts(run)
     assert before
     assert not list(run.rglob(".*.tmp")), "half-written files take up room"
@@ -122,7 +122,7 @@ def test_a_search_in_a_read_only_folder_says_what_to_do(tmp_path: Path, small_di
     process = drivers.start(small_disk / "run", complaint=complaint, evaluations=48)
     process.join(60)
     assert process.exitcode == 1
-    assert "cannot be opened for writing; nothing was changed: make room there or make it writable" in complaint.read_text()
+    assert "cannot be opened for writing; nothing was changed: make room there or make it writable" in complaint.read_text(encoding="utf-8")
     assert contents(small_disk / "run") == before
 
 
@@ -144,7 +144,7 @@ def test_a_second_search_in_the_same_folder_is_refused_and_the_first_ends_as_if_
     second.join(60)
     assert first.is_alive(), "the first had ended before the second was refused"
     assert second.exitcode == 1
-    assert "another process is writing to" in complaint.read_text()
+    assert "another process is writing to" in complaint.read_text(encoding="utf-8")
     first.join(60)
     assert first.exitcode == 0
     assert facts(run) == uninterrupted(tmp_path / "whole")

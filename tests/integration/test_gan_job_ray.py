@@ -55,7 +55,7 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
         assert frame["weights_digest"].nunique() == num_rounds, "both rounds were measured on the same weights"
         assert stage.picture_list()
     assert not [f for f in run.rglob("*") if f.suffix in (".pkl", ".pickle", ".pt")]
-    assert "<h2>Rounds of run/generators</h2>" in folder.report.read_text()
+    assert "<h2>Rounds of run/generators</h2>" in folder.report.read_text(encoding="utf-8")
     capsys.readouterr()
     main(["show", str(run)])
     assert "evaluations of stage discriminators of job eagan" in capsys.readouterr().out

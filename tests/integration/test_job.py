@@ -84,10 +84,10 @@ def test_a_job_killed_twice_is_resumed_to_its_end_and_its_front_can_be_used(tmp_
     assert not [f for f in run.rglob("*") if f.suffix in (".pkl", ".pickle", ".pt")]
     assert f"{len(table)} evaluations" in evoray(["show", str(run)], environment)
     files = evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment).split()
-    about = json.loads(Path(files[1]).read_text())
+    about = json.loads(Path(files[1]).read_text(encoding="utf-8"))
     assert about["values"]["accuracy"] == max(read_ledger(folder.ledger)["accuracy"].to_pylist())  # type: ignore[index]
     assert "Kendall tau" in evoray(["trust", str(run), "--probes", "3"], environment)
     trust = folder.trust()
     assert trust is not None
     assert len(trust["probes"]) == 3
-    assert "Trust in the supernet" in folder.report.read_text()
+    assert "Trust in the supernet" in folder.report.read_text(encoding="utf-8")

@@ -107,7 +107,7 @@ def test_a_time_out_ends_the_process_that_measures(local_ray: None, tmp_path: Pa
     with evaluator_of(table_problem(score=Hanging(log=str(tmp_path / "pid"))), timeout_seconds=0.5, max_attempts=1) as evaluator:
         evaluator.submit(candidates(1))
         (record,) = collected(evaluator, 1)
-        pid = int((tmp_path / "pid").read_text())
+        pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
         assert record.status is Status.FAILED
         assert "did not return within 0.5 s" in record.error
         assert eventually(lambda: not lives(pid), patience_seconds=10)
@@ -200,7 +200,7 @@ class Hanging(Score):
     """Says who it is and never returns."""
 
     def open(self, device: torch.device) -> None:
-        Path(self.log).write_text(str(os.getpid()))
+        Path(self.log).write_text(str(os.getpid()), encoding="utf-8")
 
     def measure(self, candidate: Candidate) -> float:
         time.sleep(3600)

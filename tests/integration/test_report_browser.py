@@ -92,11 +92,11 @@ def browser(tmp_path: Path) -> Iterator[Page]:
     try:
         port_file = profile / "DevToolsActivePort"
         until = time.monotonic() + 60
-        while not (port_file.is_file() and port_file.read_text().strip()):
+        while not (port_file.is_file() and port_file.read_text(encoding="utf-8").strip()):
             assert process.poll() is None, "the browser ended"
             assert time.monotonic() < until, "the browser did not start"
             time.sleep(0.1)
-        port = port_file.read_text().splitlines()[0]
+        port = port_file.read_text(encoding="utf-8").splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             targets = json.loads(answer.read())
         yield Page(next(t["webSocketDebuggerUrl"] for t in targets if t["type"] == "page"))

@@ -24,7 +24,7 @@ def test_a_winner_is_trained_alone_and_then_at_a_higher_resolution(local_ray: No
     folder = searched(tmp_path / "run", vit_resnas.digits())
     main(["retrain", str(folder.path), "--pick", "best:accuracy", *SHORT])
     (first,) = (folder.path / "retrained").iterdir()
-    about = json.loads((first / "architecture.json").read_text())
+    about = json.loads((first / "architecture.json").read_text(encoding="utf-8"))
     assert set(about["accuracies"]) == {"val", "test"}
     assert about["inherited"]["accuracy"] == 50.0
     larger = tmp_path / "larger"

@@ -129,7 +129,7 @@ def test_a_broken_measured_constraint_cancels_the_dear_objective(local_ray: None
         cancelled = {r.key for r in ledger.records if r.status is Status.CANCELLED}
         assert cancelled
         assert all("dear" not in r.values and r.violation > 0 for r in ledger.records if r.key in cancelled)
-    assert not cancelled & set(log.read_text().split())
+    assert not cancelled & set(log.read_text(encoding="utf-8").split())
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ ZIGZAG_NAMES = {"dataflow": "template", "glb_bw_words": "noc_bw_elem_per_cycle"}
 
 def read(name: str, renamed: dict[str, str] | None = None) -> Table:
     """A reference file as columns, numbers where every value is one."""
-    with open(real_data("asic_reference") / name, newline="") as file:
+    with open(real_data("asic_reference") / name, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     table: Table = {}
     for column in rows[0]:

@@ -93,7 +93,7 @@ def test_a_mistake_is_one_helpful_line_and_writes_nothing(
 
 
 def test_a_run_folder_that_exists_is_not_touched(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("mine")
+    (tmp_path / "precious.txt").write_text("mine", encoding="utf-8")
     message = complaint(["run", "quickstart", "--run-dir", str(tmp_path)], capsys)
     assert "exists already and is not empty: resume it with `evoray resume" in message
     assert [f.name for f in tmp_path.iterdir()] == ["precious.txt"]
@@ -124,7 +124,7 @@ def test_report_writes_one_file(searched: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_damaged_job_file_is_named(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (searched / "job.json").write_text("{")
+    (searched / "job.json").write_text("{", encoding="utf-8")
     assert "job.json is not JSON" in complaint(["show", str(searched)], capsys)
 
 
@@ -170,7 +170,7 @@ def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.Captur
     output = capsys.readouterr().out
     assert "uniform" in output
     assert "complexity_aware" in output
-    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text()
+    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text(encoding="utf-8")
 
 
 def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +184,7 @@ def test_submitting_shows_a_token_where_the_user_has_one(monkeypatch: pytest.Mon
     monkeypatch.setenv("HOME", str(tmp_path))
     assert not submission.has_token()
     (tmp_path / ".ray").mkdir()
-    (tmp_path / ".ray" / "auth_token").write_text("secret")
+    (tmp_path / ".ray" / "auth_token").write_text("secret", encoding="utf-8")
     assert submission.has_token()
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "elsewhere"))
     assert not submission.has_token()

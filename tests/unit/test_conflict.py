@@ -180,7 +180,7 @@ def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(name: str, 
     done = sorted((tmp_path / "run").glob("step-*"))
     assert len(done) >= 4
     if sampler == "performance_aware":  # the loop fed the losses back
-        banks = json.loads((done[-1] / "state.json").read_text())["sampler"]["banks"]
+        banks = json.loads((done[-1] / "state.json").read_text(encoding="utf-8"))["sampler"]["banks"]
         assert sum(len(bank) for bank in banks) >= 4
         assert all(score < 0 for bank in banks for _, score in bank)
     for folder in done[2:]:
@@ -203,7 +203,9 @@ def test_banks_are_scored_by_the_weights_of_the_moment(tmp_path: Path, monkeypat
     config = TrainConfig(epochs=1.5, batch_size=12, sampler="performance_aware", checkpoint_every_seconds=1e9)
     train_supernet(space, Digits(image_size=16, limit=240), config, seed=0, folder=tmp_path)
     (last,) = tmp_path.glob("step-*")
-    assert json.loads((last / "state.json").read_text())["sampler"]["refreshed"] > 0, "the loop never had the banks scored anew"
+    assert json.loads((last / "state.json").read_text(encoding="utf-8"))["sampler"]["refreshed"] > 0, (
+        "the loop never had the banks scored anew"
+    )
 
 
 def test_conflict_over_training_is_written_and_changes_nothing(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_conflict_over_training_is_written_and_changes_nothing(tmp_path: Path) -
     watched = dataclasses.replace(config, conflict_every_steps=2)
     found = train_supernet(space, source, watched, seed=0, folder=tmp_path / "watched").state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in plain.items())
-    lines = [json.loads(line) for line in (tmp_path / "watched" / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "watched" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [("conflict" in line) for line in lines] == [True, False] * (len(lines) // 2)
     assert all(-1.0 <= value <= 1.0 for value in lines[0]["conflict"].values())
     assert lines[0]["conflict"].keys() == {"within", "between"}

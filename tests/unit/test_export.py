@@ -39,7 +39,7 @@ def architecture() -> Any:
 def test_safetensors_come_back_as_the_same_network(network: nn.Module, tmp_path: Path) -> None:
     files = export.export(network, architecture(), SPACE, SHAPE, "safetensors", tmp_path, extra={"source": "digits"})
     assert sorted(f.name for f in files) == sorted(f.name for f in tmp_path.iterdir()) == ["architecture.json", "weights.safetensors"]
-    about = json.loads((tmp_path / "architecture.json").read_text())
+    about = json.loads((tmp_path / "architecture.json").read_text(encoding="utf-8"))
     assert about["key"] == architecture().key
     assert about["input_shape"] == list(SHAPE)
     assert about["source"] == "digits"
@@ -74,7 +74,7 @@ def test_an_export_that_computes_something_else_is_refused_and_leaves_nothing(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(net: nn.Module, example: torch.Tensor, file: Path) -> float:
-        file.write_text("something")
+        file.write_text("something", encoding="utf-8")
         return 0.5
 
     monkeypatch.setattr(export, "_write_safetensors", wrong)

@@ -194,7 +194,7 @@ def test_the_report_shows_pictures_rounds_and_collapses(tmp_path: Path) -> None:
     write_json(folder.pictures / "pictures.json", {"pictures": lines})
     write_json(folder.path / "collapses.json", {"collapses": [{"step": 3}]})
     write_report([folder], folder.report)
-    page = folder.report.read_text()
+    page = folder.report.read_text(encoding="utf-8")
     assert page.count("<img alt=") == 1
     assert hostile not in page
     assert "<h2>Rounds</h2>" in page
@@ -211,4 +211,4 @@ def test_a_run_of_stages_is_shown_stage_by_stage(tmp_path: Path, capsys: pytest.
     main(["show", str(top.path)])
     assert "evaluations of stage generators of job evoray.search" in capsys.readouterr().out
     main(["report", str(top.path), "--output", str(tmp_path / "r.html")])
-    assert "evoray: run/generators" in (tmp_path / "r.html").read_text()
+    assert "evoray: run/generators" in (tmp_path / "r.html").read_text(encoding="utf-8")

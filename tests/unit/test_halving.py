@@ -27,14 +27,14 @@ class PartScore(Score):
 
     def measure_part(self, candidate: Candidate, share: float) -> float:
         if self.log:
-            with open(self.log, "a") as stream:
+            with open(self.log, "a", encoding="utf-8") as stream:
                 stream.write(f"{candidate.architecture.key} {share:.4f}\n")
         return score_of(candidate.architecture) - 3.0 * (1.0 - share)
 
 
 def shares_of(log: Path) -> dict[str, list[float]]:
     shares: dict[str, list[float]] = {}
-    for line in log.read_text().splitlines():
+    for line in log.read_text(encoding="utf-8").splitlines():
         key, share = line.split()
         shares.setdefault(key, []).append(float(share))
     return shares

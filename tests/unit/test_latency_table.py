@@ -91,7 +91,7 @@ def test_times_that_do_not_fit_are_refused(taken: Sample, change: dict[str, Any]
 def test_what_is_no_table_or_of_another_space_is_refused(taken: Sample, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="evoray latency measure"):
         LatencyTable.load(tmp_path / "none.parquet")
-    (tmp_path / "text.parquet").write_text("text")
+    (tmp_path / "text.parquet").write_text("text", encoding="utf-8")
     with pytest.raises(ValueError, match="is no latency table"):
         LatencyTable.load(tmp_path / "text.parquet")
     with pytest.raises(ValueError, match="is of space 'bignas:digits', not of 'vit_resnas:digits'"):

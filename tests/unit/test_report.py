@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> RunFolder:
 def page(*folders: RunFolder) -> str:
     output = folders[0].report
     write_report(folders, output)
-    return output.read_text()
+    return output.read_text(encoding="utf-8")
 
 
 def body(text: str) -> str:
@@ -87,7 +87,7 @@ def test_all_sections_are_there(folder: RunFolder) -> None:
 def test_candidates_are_counted_by_reason(folder: RunFolder) -> None:
     text = body(page(folder))
     states = sorted(folder.shards.glob("generation-*.json"))
-    rejected = json.loads(states[-1].read_text())["statistics"]["rejected"]["macs <= 1500"]
+    rejected = json.loads(states[-1].read_text(encoding="utf-8"))["statistics"]["rejected"]["macs <= 1500"]
     assert f"<td>rejected before dispatch: macs &lt;= 1500</td><td>{rejected}</td>" in text
     assert "ZeroDivisionError: made to fail" in text
 

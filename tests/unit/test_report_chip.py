@@ -56,7 +56,7 @@ def test_a_run_with_a_chip_shows_it_and_no_text_breaks_out(design: Any, tmp_path
         outcome = {"method": bad if method == "random" else method, "violation": 0.25, "num_networks": 12, **design}
         write_json(place / "outcome.json", outcome)
     write_report([folder], folder.report)
-    text = folder.report.read_text()
+    text = folder.report.read_text(encoding="utf-8")
     body = text[text.index("<main>") : text.index("</main>")]
     for title in ("Chip", "Layers on the sub-accelerators", "Where the energy goes", "Methods at equal numbers of measured networks"):
         assert f"<h2>{title}</h2>" in body

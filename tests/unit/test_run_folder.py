@@ -39,7 +39,7 @@ def test_a_folder_that_was_there_before_stays_when_creation_fails(tmp_path: Path
 
 def test_what_a_killed_creation_has_left_does_not_block_the_next(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".job.json.tmp").write_text("{")
+    (tmp_path / "run" / ".job.json.tmp").write_text("{", encoding="utf-8")
     assert RunFolder.create(tmp_path / "run", {"seed": 3}).job() == {"seed": 3}
 
 
@@ -76,4 +76,4 @@ def test_a_json_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) ->
     with pytest.raises(ValueError):
         write_json(tmp_path / "a.json", {"a": float("nan")})
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
-    assert '"a": 1' in (tmp_path / "a.json").read_text()
+    assert '"a": 1' in (tmp_path / "a.json").read_text(encoding="utf-8")

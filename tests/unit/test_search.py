@@ -72,7 +72,7 @@ def test_a_run_resumed_from_any_part_of_its_files_ends_like_an_uninterrupted_one
 def test_damaged_states_are_set_aside_and_the_run_replays(tmp_path: Path) -> None:
     expected = facts(run(tmp_path / "run").records)
     for file in (tmp_path / "run" / "shards").glob("generation-*.json"):
-        file.write_text(file.read_text()[:100])
+        file.write_text(file.read_text(encoding="utf-8")[:100], encoding="utf-8")
     for file in sorted((tmp_path / "run" / "ledger").glob("part-*.parquet"))[-1:]:
         file.unlink()
     assert facts(run(tmp_path / "run").records) == expected
@@ -139,7 +139,7 @@ def test_shards_exchange_their_elites(tmp_path: Path) -> None:
 def test_statistics_count_every_proposal(tmp_path: Path) -> None:
     run(tmp_path / "run")
     newest = sorted(RunFolder(tmp_path / "run").shards.glob("generation-*.json"))[-1]
-    statistics = json.loads(newest.read_text())["statistics"]
+    statistics = json.loads(newest.read_text(encoding="utf-8"))["statistics"]
     rejected = statistics["rejected"]["macs <= 3000"]
     assert rejected > 0
     assert statistics["proposed"] == rejected + 80 + statistics["known"]

@@ -222,7 +222,7 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(t
         supernet_after(tmp_path / "cut", checkpoint_every_seconds=0.0)
     assert equal(supernet_after(tmp_path / "cut"), expected)
     assert calls == [0, 1, 2, 3, 3, 4]
-    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert steps == [1, 2, 3, 4, 5]
 
 
@@ -265,7 +265,7 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: P
 
     monkeypatch.setattr(Stepper, "gradients", sometimes)
     weights = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["restarts"] for line in lines] == [0, 0, 1, 1, 1]
     assert all(torch.isfinite(w).all() for w in weights.values())

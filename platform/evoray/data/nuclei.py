@@ -68,7 +68,7 @@ def _chosen(source: Nuclei, split: str) -> list[str]:
     same = np.zeros(len(names), dtype=np.int64)
     if not table.is_file():
         return [names[i] for i in train_or_val(same, split, _VAL_SHARE, source.limit)]
-    with table.open() as lines:
+    with table.open(encoding="utf-8") as lines:
         of = {row["image_id"]: row["split"] for row in csv.DictReader(lines)}
     names = [name for name in names if of.get(name) == split]
     if not names:

@@ -50,11 +50,11 @@ def write_report(folders: Sequence[RunFolder], output: Path) -> None:
     page = _Page()
     _write_sections(page, runs)
     title = f"evoray: {' and '.join(run.name for run in runs)}"
-    text = Template(_TEMPLATE.read_text()).substitute(
+    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title), plotly=get_plotlyjs(), body="\n".join(page.parts), figures=_script_json(page.figures)
     )
     temporary = output.with_name(f".{output.name}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, output)
 
 

@@ -104,7 +104,7 @@ def read_run(folder: RunFolder) -> RunView:
     statistics: Mapping[str, Any] = {}
     for state in reversed(states):
         try:
-            statistics = json.loads(state.read_text())["statistics"]
+            statistics = json.loads(state.read_text(encoding="utf-8"))["statistics"]
             break
         except (ValueError, KeyError):
             continue

@@ -41,7 +41,7 @@ class Checkpoint:
     def at(cls, folder: Path, step: int) -> Checkpoint:
         """The checkpoint of one step, verified before by `latest`."""
         place = folder / f"step-{step:08d}"
-        return cls(place, json.loads((place / "state.json").read_text()))
+        return cls(place, json.loads((place / "state.json").read_text(encoding="utf-8")))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The module's state dict."""
@@ -76,7 +76,7 @@ def latest(folder: Path) -> Checkpoint | None:
     """The newest whole checkpoint; damaged ones are named, renamed to "damaged-..." and passed over. None when there is none."""
     for candidate in sorted(folder.glob("step-*"), reverse=True):
         try:
-            state = json.loads((candidate / "state.json").read_text())
+            state = json.loads((candidate / "state.json").read_text(encoding="utf-8"))
             wrong = [name for name in _FILES if _digest(candidate / name) != state["digests"][name]]
             if wrong:
                 raise ValueError(f"{', '.join(wrong)} differs from its digest")

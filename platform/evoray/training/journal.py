@@ -48,8 +48,8 @@ class Journal:
         self._interval_steps = 0
         if self._file is None or not self._file.is_file():
             return
-        lines = [line for line in self._file.read_text().split("\n")[:-1] if json.loads(line)["step"] <= step]
-        self._file.write_text("".join(f"{line}\n" for line in lines))
+        lines = [line for line in self._file.read_text(encoding="utf-8").split("\n")[:-1] if json.loads(line)["step"] <= step]
+        self._file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self._seconds_before = json.loads(lines[-1])["seconds"] if lines else 0.0
 
     def note(self, name: str, values: dict[str, float]) -> None:
@@ -78,7 +78,7 @@ class Journal:
             **self._notes,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a") as stream:
+        with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
         self._losses.clear()
         self._notes = {}
