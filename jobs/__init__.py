@@ -10,17 +10,17 @@ discriminators, `cosearch/` what searches networks with the chip that runs them,
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from types import ModuleType
 
-from searchspaces.base import nearest
+from searchspaces.registry import Registry
 
-_NOT_JOBS = {"cli", "commands", "cosearch", "gan", "supernet", "terminal"}
+_PARTS = frozenset({"cli", "commands", "cosearch", "gan", "supernet", "terminal"})
+REGISTRY = Registry("jobs", "job", offers="PRESETS", apart=_PARTS)
 
 
 def names() -> list[str]:
     """The jobs that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_JOBS)
+    return REGISTRY.names()
 
 
 def check(name: str) -> None:
@@ -28,8 +28,7 @@ def check(name: str) -> None:
     Raises:
         ValueError: There is no such job.
     """
-    if name not in names():
-        raise ValueError(f"no job {name!r}; {nearest(name, names())}")
+    REGISTRY.check(name)
 
 
 def load(name: str) -> ModuleType:
@@ -38,8 +37,7 @@ def load(name: str) -> ModuleType:
     Raises:
         ValueError: There is no such job.
     """
-    check(name)
-    return importlib.import_module(f"jobs.{name}")
+    return REGISTRY.module(name)
 
 
 def pipeline(name: str) -> ModuleType:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
 from jobs import commands
-from jobs.terminal.errors import complain, user_input
-from searchspaces.base import nearest
+from jobs.terminal.errors import complain, skipping, user_input, warn_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(_usage())
         sys.exit(0 if words else 2)
     with user_input():
-        command = _command(words[0])
+        command = commands.load(words[0])
     try:
         command.main(words[1:])
     except (RuntimeError, OSError) as error:  # OSError: the disk is full, the cluster is gone
@@ -32,17 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _command(name: str) -> ModuleType:
-    if name not in commands.names():
-        raise ValueError(f"no command {name!r}; {nearest(name, commands.names())}")
-    return importlib.import_module(f"jobs.commands.{name}")
-
-
 def _usage() -> str:
     lines = ["usage: evoray COMMAND ... (each has --help)", ""]
+    warn_of(commands.REGISTRY)
     for name in commands.names():
-        about = (_command(name).__doc__ or "").strip().splitlines()[0]
-        lines.append(f"  {name:<9} {about}")
+        with skipping():
+            about = (commands.load(name).__doc__ or "").strip().partition("\n")[0]
+            lines.append(f"  {name:<9} {about}")
     return "\n".join(lines)
 
 

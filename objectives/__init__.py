@@ -5,26 +5,66 @@ A module offers `build(...)`, which returns an `Objective` or a `CostModel`; a j
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
-from searchspaces.base import nearest
+from objectives.base import CostModel, Goal, Objective
+from searchspaces.own import instance, is_own, locate
+from searchspaces.registry import Registry, built
 
-_NOT_OBJECTIVES = {"base", "labelled"}
+REGISTRY = Registry("objectives", "objective", apart=frozenset({"base", "labelled"}))
+
+_MEASURED, _COMPUTED = ("needs", "open", "measure"), ("evaluate",)
 
 
 def names() -> list[str]:
     """The objective modules that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_OBJECTIVES)
+    return REGISTRY.names()
 
 
 def load(name: str) -> ModuleType:
     """The module `objectives/NAME.py`.
 
     Raises:
-        ValueError: There is no such objective.
+        ValueError: There is no such objective, or its module cannot be loaded.
     """
-    if name not in names():
-        raise ValueError(f"no objective {name!r}; {nearest(name, names())}")
-    return importlib.import_module(f"objectives.{name}")
+    return REGISTRY.module(name)
+
+
+def build(name: str, offered: Mapping[str, Any]) -> Objective | CostModel:
+    """The objective or cost model of a module of this folder, or of an import path such as "package.module:object".
+
+    Args:
+        name: The module or the import path.
+        offered: What is handed over to parameters of these names: of `build`, or of the class or function at the import path.
+
+    Raises:
+        ValueError: There is none, it cannot be loaded, wants something that is not offered, or makes something else.
+    """
+    what = f"objective {name!r}"
+    if own_paths([name]):
+        file = locate(name).file
+        return _checked(instance(name, offered, what, ("measure", "evaluate")), what, file)
+    module = load(name)
+    file = Path(str(module.__file__))
+    return _checked(built(module.build, offered, what, file), what, file)
+
+
+def own_paths(texts: list[str]) -> list[str]:
+    """Those of `texts` that are import paths, not names of this folder."""
+    return [text for text in texts if is_own(text, [*REGISTRY.names(), *REGISTRY.faults()])]
+
+
+def _checked(objective: Any, what: str, file: Path) -> Objective | CostModel:
+    kind = _MEASURED if hasattr(objective, "measure") else _COMPUTED
+    missing = [member for member in ("name", "unit", "goal", *kind) if not hasattr(objective, member)]
+    if missing:
+        raise ValueError(
+            f"{what}: what {file} makes, {type(objective).__name__}, is no objective: it lacks {', '.join(missing)}; "
+            "objectives/base.py says what each is"
+        )
+    if not isinstance(objective.goal, Goal):
+        raise ValueError(f"{what}: its goal must be objectives.base.Goal.MINIMIZE or Goal.MAXIMIZE, got {objective.goal!r}")
+    return cast("Objective | CostModel", objective)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-import pkgutil
+from types import ModuleType
+
+from searchspaces.registry import Registry
+
+REGISTRY = Registry("jobs.commands", "command", offers="main")
 
 
 def names() -> list[str]:
     """The commands that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return REGISTRY.names()
+
+
+def load(name: str) -> ModuleType:
+    """The module of one command.
+
+    Raises:
+        ValueError: There is no such command, or its module cannot be loaded.
+    """
+    return REGISTRY.module(name)

@@ -9,13 +9,14 @@ from rich.console import Console
 
 import jobs
 from evoray.run_folder import RunFolder
-from jobs.terminal.errors import user_input
+from jobs.terminal.errors import user_input, warn_of
 from jobs.terminal.parsing import parse, take_options
 from searchspaces.base import nearest
 
 
 def main(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
+        warn_of(jobs.REGISTRY)
         print(f"usage: evoray run JOB [--preset P] [--run-dir D] [--any.field value]\njobs: {', '.join(jobs.names())}")
         raise SystemExit(0 if arguments else 2)
     run(arguments[0], arguments[1:])

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 import searchspaces
+from jobs.terminal.errors import skipping, warn_of
 from searchspaces.base import space_size
 
 
@@ -19,9 +20,11 @@ def main(arguments: Sequence[str]) -> None:
 def spaces() -> None:
     """Lists the search spaces: name, number of genes, number of architectures."""
     table = Table("space", "genes", "architectures", "published")
+    warn_of(searchspaces.REGISTRY)
     for name in searchspaces.names():
-        for index, preset in enumerate(searchspaces.presets(name)):
-            full = name if index == 0 else f"{name}:{preset}"
-            space = searchspaces.load(f"{name}:{preset}")
-            table.add_row(full, str(len(space.genes)), f"{space_size(space):.3g}", str(len(space.published)))
+        with skipping():
+            for index, preset in enumerate(searchspaces.presets(name) or [""]):
+                full = f"{name}:{preset}" if index else name
+                space = searchspaces.load(f"{name}:{preset}" if preset else name)
+                table.add_row(full, str(len(space.genes)), f"{space_size(space):.3g}", str(len(space.published)))
     Console().print(table)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from searchspaces.registry import Registry
+
 _MISTAKES = (ValueError, OSError)  # OSError: not there, there already, not writable, in use, cannot be reached
 
 
@@ -26,3 +28,18 @@ def user_input() -> Iterator[None]:
 def complain(error: BaseException) -> None:
     """One line on standard error."""
     print(f"evoray: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+@contextmanager
+def skipping() -> Iterator[None]:
+    """Around one line of a listing: what cannot be loaded is one line on standard error, and the listing goes on."""
+    try:
+        yield
+    except ValueError as error:
+        complain(error)
+
+
+def warn_of(registry: Registry) -> None:
+    """A line on standard error for each file of a folder of plug-ins that a listing leaves out."""
+    for name, fault in registry.faults().items():
+        complain(ValueError(f"left out {registry.kind} {name!r}: {fault}"))

@@ -5,20 +5,18 @@ A source is a small picklable object (`objectives.base.DataSource`); the worker 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from pathlib import Path
 from typing import cast
 
 from evoray.data.images import ImageSource
-from searchspaces.base import nearest
+from searchspaces.registry import Registry
 
-_NOT_SOURCES = {"images", "splitting", "torchvision_sets"}
+REGISTRY = Registry("evoray.data", "data source", apart=frozenset({"images", "splitting", "torchvision_sets"}))
 
 
 def names() -> list[str]:
     """The sources that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_SOURCES)
+    return REGISTRY.names()
 
 
 def load(
@@ -37,11 +35,9 @@ def load(
         ValueError: There is no such source, or an impossible size or limit.
         FileNotFoundError: The data is not there.
     """
-    if name not in names():
-        raise ValueError(f"no data source {name!r}; {nearest(name, names())}")
+    REGISTRY.check(name)
     if image_size is not None and not 8 <= image_size <= 1024:
         raise ValueError(f"data.image-size must be between 8 and 1024 pixels, got {image_size}")
     if limit is not None and limit < 1:
         raise ValueError(f"data.limit must be at least 1 image, got {limit}")
-    module = importlib.import_module(f"evoray.data.{name}")
-    return cast(ImageSource, module.build(root=root, image_size=image_size, limit=limit, download=download))
+    return cast(ImageSource, REGISTRY.module(name).build(root=root, image_size=image_size, limit=limit, download=download))

@@ -5,19 +5,20 @@ A file `random_search.py` is known as "random": no file may bear a standard libr
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from typing import Any, cast
 
 from evoray.problem import Problem
 from evoray.searchers.base import Searcher
 from searchspaces.base import nearest
+from searchspaces.registry import Registry
+
+REGISTRY = Registry("evoray.searchers", "searcher", apart=frozenset({"base"}))
 
 
 def names() -> list[str]:
     """The searchers that exist, sorted."""
-    return sorted(m.name.removesuffix("_search") for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    return sorted(name.removesuffix("_search") for name in REGISTRY.names())
 
 
 def default(problem: Problem) -> str:
@@ -38,12 +39,12 @@ def load(name: str, problem: Problem, *, seed: int = 0, population: int = 32, **
     Raises:
         ValueError: There is no such searcher, or it has no such option.
     """
-    if name not in names():
+    known = [*REGISTRY.names(), *REGISTRY.faults()]
+    if name not in names() and name not in known:
         raise ValueError(f"no searcher {name!r}; {nearest(name, names())}")
-    files = {m.name.removesuffix("_search"): m.name for m in pkgutil.iter_modules(__path__)}
-    build = importlib.import_module(f"evoray.searchers.{files[name]}").build
-    known = [p for p in inspect.signature(build).parameters if p not in ("problem", "seed", "population")]
+    build = REGISTRY.module(next(file for file in known if file.removesuffix("_search") == name.removesuffix("_search"))).build
+    takes = [p for p in inspect.signature(build).parameters if p not in ("problem", "seed", "population")]
     for option in options:
-        if option not in known:
-            raise ValueError(f"searcher {name!r} has no option {option!r}; {nearest(option, known)}")
+        if option not in takes:
+            raise ValueError(f"searcher {name!r} has no option {option!r}; {nearest(option, takes)}")
     return cast(Searcher, build(problem, seed=seed, population=population, **options))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from searchspaces.base import Architecture, Choices, SearchSpace, nearest
+from searchspaces.base import Architecture, Choices, SearchSpace
+from searchspaces.registry import Registry
+
+REGISTRY = Registry("evoray.training.samplers", "subnet sampler")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Scores(Protocol):
 
 def names() -> list[str]:
     """The samplers that exist, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+    return REGISTRY.names()
 
 
 class Explorer(SubnetSampler, Protocol):
@@ -98,7 +99,4 @@ def load(name: str, space: SearchSpace, *, seed: int, num_random: int, horizon: 
     Raises:
         ValueError: There is no such sampler.
     """
-    if name not in names():
-        raise ValueError(f"no subnet sampler {name!r}; {nearest(name, names())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    return cast(SubnetSampler, module.build(space, seed=seed, num_random=num_random, horizon=horizon or Horizon()))
+    return cast(SubnetSampler, REGISTRY.module(name).build(space, seed=seed, num_random=num_random, horizon=horizon or Horizon()))

@@ -1,0 +1,189 @@
+"""Files that users drop into the folders of plug-ins, and objects that they name by import path: good ones work, bad ones spoil nothing."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jobs
+import objectives
+import searchspaces
+from evoray import data
+from evoray.training import samplers
+from jobs import commands
+from jobs.cli import main
+from searchspaces import own
+from searchspaces.registry import Registry
+from tests.unit.test_readme import BLOCKS
+
+GOOD = BLOCKS["mlp.py"]
+BAD = {
+    "syntax": ("x = 1\ndef build(:\n    pass\n", "line 2: SyntaxError"),
+    "missing": ("import no_such_module\n\ndef build():\n    pass\n", "line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+    "exits": ("import sys\nsys.exit(3)\n\ndef build():\n    pass\n", "line 2: SystemExit: 3"),
+    "raises": ("\n\n1 / 0\ndef build():\n    pass\n", "line 3: ZeroDivisionError"),
+    "nobuild": ("class Space:\n    pass\n", "it offers no build"),
+    "binary": ("x = '\0'\n", "null bytes"),
+}
+REGISTRIES = [searchspaces.REGISTRY, objectives.REGISTRY, data.REGISTRY, samplers.REGISTRY, jobs.REGISTRY, commands.REGISTRY]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's current folder; what is imported from there is forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    importlib.invalidate_caches()
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def dropped(registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    """Files in a folder of plug-ins; the real one stays clean."""
+    package = importlib.import_module(registry.package)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+
+
+def test_a_space_needs_no_presets(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    dropped(searchspaces.REGISTRY, folder, monkeypatch, {"mlp": GOOD})
+    assert searchspaces.presets("mlp") == []
+    assert searchspaces.load("mlp").name == "mlp"
+    main(["describe", "mlp"])
+    main(["spaces"])
+    assert re.search(r"\bmlp\b", capsys.readouterr().out)
+    with pytest.raises(ValueError, match="space 'mlp' has no preset 'big'"):
+        searchspaces.load("mlp:big")
+
+
+def test_bad_spaces_are_a_line_each_and_the_others_are_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dropped(searchspaces.REGISTRY, folder, monkeypatch, {name: text for name, (text, _) in BAD.items()})
+    main(["spaces"])
+    said = capsys.readouterr()
+    assert "bignas" in said.out
+    assert "vit_resnas" in said.out
+    lines = said.err.strip().splitlines()
+    assert len(lines) == len(BAD)
+    for name, (_, words) in BAD.items():
+        assert any(f"{name}.py" in line and words in line for line in lines), (name, lines)
+    assert searchspaces.load("bignas:digits").name == "bignas:digits"
+    with pytest.raises(ValueError, match=r"did you mean 'bignas'\?.*left out: .*syntax\.py, line 2"):
+        searchspaces.load("bignsa")
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.package)
+def test_asking_for_a_bad_file_names_it_with_the_line(
+    registry: Registry, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, words = BAD[name]
+    dropped(registry, folder, monkeypatch, {name: text.replace("build", registry.offers)})
+    with pytest.raises(ValueError, match=rf"{re.escape(str(folder))}.*{name}\.py.*{words.replace('build', registry.offers)}.*mend"):
+        registry.module(name)
+    assert name not in registry.names() or name in ("missing", "exits", "raises")
+
+
+def test_a_bad_command_spoils_the_help_of_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dropped(commands.REGISTRY, folder, monkeypatch, {"oops": "def main(:\n", "lost": "import no_such_module\n\ndef main(words): ...\n"})
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    said = capsys.readouterr()
+    assert stopped.value.code == 0
+    assert "describe" in said.out
+    assert len(said.err.strip().splitlines()) == 2
+
+
+def test_a_build_that_fails_or_asks_for_too_much_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped(
+        searchspaces.REGISTRY,
+        folder,
+        monkeypatch,
+        {"asks": "def build(depth):\n    pass\n", "fails": "def build():\n    return [][1]\n", "other": "def build():\n    return 3\n"},
+    )
+    with pytest.raises(ValueError, match=r"asks\.py asks for 'depth'.*give it a default"):
+        searchspaces.load("asks")
+    with pytest.raises(ValueError, match=r"fails\.py, line 2: IndexError"):
+        searchspaces.load("fails")
+    with pytest.raises(ValueError, match=r"other\.py makes, int, is no search space: it lacks name, genes"):
+        searchspaces.load("other")
+
+
+@pytest.mark.parametrize("text", ["mlp:Mlp", "mlp:build", "mlp:ready", "mlp.py:Mlp", "./mlp.py:build", "{folder}/mlp.py:Mlp"])
+def test_a_space_of_the_users_own_folder_is_found_by_import_path(text: str, folder: Path) -> None:
+    (folder / "mlp.py").write_text(GOOD + "\n\nready = Mlp()\n", encoding="utf-8")
+    space = searchspaces.load(text.format(folder=folder))
+    assert space.name == "mlp"
+    assert space.costs(np.zeros((1, 4), dtype=np.int16))["macs"].tolist() == [64 * 4 + 4 * 10]
+
+
+def test_the_readmes_space_is_described_from_the_users_own_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mlp.py").write_text(GOOD, encoding="utf-8")
+    main(["describe", "mlp:Mlp"])
+    assert "layer0.width" in capsys.readouterr().out
+
+
+def test_packages_and_files_with_neighbours_import_them(folder: Path) -> None:
+    (folder / "pack").mkdir()
+    (folder / "pack" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "pack" / "tools.py").write_text("from pack.base_of_it import Mlp\n", encoding="utf-8")
+    (folder / "pack" / "base_of_it.py").write_text(GOOD, encoding="utf-8")
+    (folder / "away").mkdir()
+    (folder / "away" / "neighbour.py").write_text(GOOD, encoding="utf-8")
+    (folder / "away" / "using.py").write_text("from neighbour import Mlp\n", encoding="utf-8")
+    assert searchspaces.load("pack.tools:Mlp").name == "mlp"
+    assert searchspaces.load("away/using.py:Mlp").name == "mlp"
+    assert str(folder / "away") in str(own.folders())  # workers of a local cluster find it
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mlp:Mpl", r"mlp\.py has no 'Mpl'; it defines Mlp, build"),
+        ("nowhere.at_all:Mlp", "there is no module 'nowhere.at_all'; looked in "),
+        ("bignsa:digits", "no search space 'bignsa'; did you mean 'bignas'"),
+        ("gone.py:Mlp", "there is no file "),
+        ("mlp:number", "holds int 3 there, which is neither one nor builds one"),
+        ("mlp:other", "is no search space: it lacks "),
+        ("mlp:a b", "is no import path"),
+        ("os:getcwd", "no search space 'os'.*a module of Python itself"),
+        ("random.py:Mlp", "a module of Python itself"),
+        ("broken:Mlp", r"broken\.py, line 2: SyntaxError"),
+        ("mlp.Mlp:", "no search space 'mlp.Mlp'"),
+    ],
+)
+def test_what_no_import_path_leads_to_is_one_clear_error(text: str, message: str, folder: Path) -> None:
+    (folder / "mlp.py").write_text(GOOD + "\n\nnumber = 3\n\n\ndef other():\n    return object()\n", encoding="utf-8")
+    (folder / "random.py").write_text(GOOD, encoding="utf-8")
+    (folder / "broken.py").write_text("\ndef build(:\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        searchspaces.load(text)
+
+
+def test_objectives_are_given_what_they_ask_for_by_name(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        "from objectives.base import Goal\n\n\nclass Zeros:\n    name, unit, goal = 'zeros', '', Goal.MAXIMIZE\n\n"
+        "    def __init__(self, space, power=1):\n        self.space = space\n\n"
+        "    def evaluate(self, choices):\n        return (choices == 0).sum(axis=1).astype(float)\n",
+        encoding="utf-8",
+    )
+    space = searchspaces.load("bignas:digits")
+    zeros = objectives.build("mine:Zeros", {"space": space})
+    assert zeros.space is space  # type: ignore[union-attr]
+    assert objectives.build("complexity", {"space": space}).name == "macs"
+    with pytest.raises(ValueError, match=r"asks for 'space', and evoray hands over source"):
+        objectives.build("mine:Zeros", {"source": None})
