@@ -29,9 +29,13 @@ lint: $(STAMP)
 quick: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray and not slow"
 
-test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n auto --dist worksteal -m "not ray"
-	$(BIN)/python -m pytest -q --durations=15 -m ray
+# Every part runs, whatever became of the one before; the end tells which failed.
+test: $(STAMP)
+	@failed=""; \
+	$(MAKE) --no-print-directory lint || failed="$$failed lint"; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --durations=15 -n auto --dist worksteal -m "not ray" || failed="$$failed tests-without-ray"; \
+	$(BIN)/python -m pytest -q --durations=15 -m ray || failed="$$failed tests-with-ray"; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info platform/*.egg-info

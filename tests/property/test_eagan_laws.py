@@ -36,6 +36,11 @@ def inputs(space: Space, count: int = 3) -> Tensor:
     return torch.randn(count, *space.input_shape, generator=torch.Generator().manual_seed(1))
 
 
+def assert_same_function(actual: Tensor, expected: Tensor) -> None:
+    """The same sums up to their order: weights that lie elsewhere in memory may be added by another kernel."""
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
 def drawn(space: Space, count: int, seed: int) -> Choices:
     return space.sample(count, np.random.default_rng(seed))
 
@@ -59,11 +64,11 @@ def changed(space: Space, before: Choices, after: Choices) -> list[int]:
 
 @settings(max_examples=8, deadline=None)
 @given(SPACE, SEED)
-def test_an_extracted_network_is_the_supernets_path_to_the_bit(space: Space, seed: int) -> None:
+def test_an_extracted_network_is_the_supernets_path(space: Space, seed: int) -> None:
     supernet, x = supernet_of(space), inputs(space)
     for architecture in architectures(space, drawn(space, 3, seed)):
         with torch.no_grad():
-            assert torch.equal(supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x))
+            assert_same_function(supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x))
 
 
 @pytest.mark.parametrize("mid", [(1, 0), (0, 1)])
@@ -92,7 +97,7 @@ def test_an_identity_into_the_middle_node_leaves_the_copies_as_they_are(mid: tup
         with torch.no_grad():
             inherited = supernet(x, architecture)
             assert all(torch.equal(now, then) for now, then in copies.values())
-            assert torch.equal(inherited, space.build_subnet(supernet, architecture).train()(x))
+            assert_same_function(inherited, space.build_subnet(supernet, architecture).train()(x))
     for hook in hooks:
         hook.remove()
 
@@ -116,7 +121,7 @@ def test_what_repair_changes_in_a_valid_genotype_changes_no_output(space: Space,
     for row, (canonical,) in zip(valid[moved], ([a] for a in architectures(space, repaired[moved])), strict=True):
         raw = dataclasses.replace(canonical, choices=tuple(row.tolist()))
         with torch.no_grad():
-            assert torch.equal(supernet(x, raw), supernet(x, canonical))
+            assert_same_function(supernet(x, raw), supernet(x, canonical))
 
 
 @settings(max_examples=20, deadline=None)

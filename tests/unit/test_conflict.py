@@ -163,7 +163,7 @@ def test_images_shared_by_subnets_come_back_in_their_order(name: str) -> None:
     assert logits.shape == (7, 10)
     if name.startswith("elasticvit"):  # batch statistics are those of each subnet's own images
         for index, architecture in enumerate(chosen):
-            assert torch.equal(logits[index::2], supernet(x[index::2], architecture))
+            torch.testing.assert_close(logits[index::2], supernet(x[index::2], architecture), rtol=1e-5, atol=1e-5)
     assert forward_together(supernet, chosen * 9, {}, x).shape == (7, 10)
 
 

@@ -48,7 +48,7 @@ def test_conv_computes_with_the_first_channels_on_both_sides_and_trains_only_the
     expected = F.conv2d(x, layer.weight[[0, 1, 2, 3, 4]][:, [0, 1, 2, 3]], layer.bias[[0, 1, 2, 3, 4]], stride=2, padding=1)
     actual = layer(x, 5)
     assert actual.shape == (2, 5, 4, 4)
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
     actual.square().sum().backward()
     touched = layer.weight.grad.abs().amax((2, 3)) > 0
     assert touched[:5, :4].all()
@@ -63,7 +63,7 @@ def test_depthwise_conv_computes_with_the_centre_of_the_kernel_and_trains_only_i
     actual = layer(x, 3)
     for channel in range(4):
         expected = F.conv2d(x[:, channel : channel + 1], layer.weight[channel : channel + 1, :, 1:4, 1:4], stride=2, padding=1)
-        torch.testing.assert_close(actual[:, channel : channel + 1], expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(actual[:, channel : channel + 1], expected, rtol=1e-5, atol=1e-5)
     actual.square().sum().backward()
     touched = layer.weight.grad[:, 0] != 0
     centre = torch.zeros(6, 5, 5, dtype=torch.bool)
@@ -87,7 +87,7 @@ def test_batch_norm_uses_the_batch_in_training_and_in_evaluation_and_keeps_nothi
     reference = nn.BatchNorm2d(5)
     copy_sliced(layer, reference)
     x = 3 + 2 * torch.randn(4, 5, 6, 6)
-    torch.testing.assert_close(layer(x), reference(x), rtol=0, atol=1e-6)
+    torch.testing.assert_close(layer(x), reference(x), rtol=1e-5, atol=1e-5)
     assert torch.equal(layer.eval()(x), layer.train()(x))
     assert not list(layer.buffers())
 

@@ -45,7 +45,10 @@ def test_safetensors_come_back_as_the_same_network(network: nn.Module, tmp_path:
     assert about["source"] == "digits"
     x = torch.randn(2, *SHAPE)
     with torch.inference_mode():
-        assert torch.equal(export.load_exported(tmp_path, SPACE)(x), network(x))
+        loaded = export.load_exported(tmp_path, SPACE)
+        # Equal weights at other addresses: a kernel may add in another order.
+        torch.testing.assert_close(loaded(x), network(x), rtol=1e-5, atol=1e-5)
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in loaded.state_dict().items())
 
 
 @pytest.mark.slow

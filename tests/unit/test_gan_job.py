@@ -159,7 +159,8 @@ def test_a_walk_starts_and_ends_at_its_vectors_and_stays_on_the_sphere() -> None
     assert torch.allclose(pictures.spherical(start, end, 0.0), start, atol=1e-5)
     assert torch.allclose(pictures.spherical(start, end, 1.0), end, atol=1e-5)
     assert float(pictures.spherical(start, end, 0.5).norm()) > 0.95 * min(float(start.norm()), float(end.norm()))
-    assert torch.equal(pictures.spherical(start, start, 0.3), start)
+    # A processor's sums decide whether two equal vectors have a cosine of 1 or of a little less, and so which formula is used.
+    torch.testing.assert_close(pictures.spherical(start, start, 0.3), start, rtol=1e-5, atol=1e-6)
 
 
 def test_scores_may_be_named_without_their_extractor() -> None:

@@ -405,7 +405,8 @@ def test_inception_runs_on_a_file_of_the_published_layout(tmp_path: Path) -> Non
     assert features.features_bd.shape == (2, 2048)
     assert torch.allclose(features.logits_bk, features.features_bd @ state["fc.weight"].T, atol=1e-4)
     grey = extractor.extract(pixels[:, :1])
-    assert torch.equal(grey.features_bd, extractor.extract(pixels[:, :1].expand(-1, 3, -1, -1)).features_bd)
+    colours = extractor.extract(pixels[:, :1].expand(-1, 3, -1, -1))
+    torch.testing.assert_close(grey.features_bd, colours.features_bd, rtol=1e-4, atol=1e-5)  # other strides, other order of sums
     torch.save({**state, "extra": torch.zeros(1)}, file)
     with pytest.raises(ValueError, match="566 tensors"):
         Inception(file, sha256=digest_of(file)).open(CPU)

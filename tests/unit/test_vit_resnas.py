@@ -155,7 +155,7 @@ def test_a_reduction_without_weights_is_its_residual() -> None:
     y = reduction(x)
     assert torch.equal(y[:, 0], F.pad(x[:, 0], (0, 2)))
     pooled = F.avg_pool2d(x[:, 1:].transpose(1, 2).reshape(2, 4, 4, 4), 2).flatten(2).transpose(1, 2)
-    assert torch.equal(y[:, 1:], F.pad(pooled, (0, 2)))
+    torch.testing.assert_close(y[:, 1:], F.pad(pooled, (0, 2)))  # a mean of four, added in any order
 
 
 @pytest.mark.parametrize("kept", [5, 12])
@@ -207,7 +207,7 @@ def test_one_network_together_is_that_network(masked: bool) -> None:
     with torch.no_grad():
         alone = supernet.forward_with_patches(x, architecture)
         together = supernet.forward_together(x, [architecture], masked=masked)
-        assert torch.equal(alone[0], supernet(x, architecture))
+        torch.testing.assert_close(alone[0], supernet(x, architecture), rtol=1e-5, atol=1e-5)
     assert all((a - b).abs().max() < 1e-4 * a.abs().max() for a, b in zip(alone, together, strict=True))
 
 
@@ -282,7 +282,10 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     step()
     rewire(supernets[1], steppers[1].optimizer, averages[1].network)
     step()
-    moved = [name for name, p in supernets[0].named_parameters() if not torch.allclose(p, dict(supernets[1].named_parameters())[name])]
+    # The order of the units is the order of sums: where a gradient is rounding alone, AdamW's step has its sign, so that two equal
+    # weights may part by two steps of 1e-3; a unit that moved differs by its weights, which are spread by 0.02 and more.
+    others = dict(supernets[1].named_parameters())
+    moved = [name for name, p in supernets[0].named_parameters() if (p - others[name]).abs().max() > 2.5e-3]
     assert moved
     assert all(".blocks." in name for name in moved)
     for plain, rewired in (outputs(supernets), outputs([a.network for a in averages])):
