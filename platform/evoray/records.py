@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from searchspaces.base import Choices, Keys
@@ -37,6 +38,7 @@ class Status(Enum):
 
 
 STATUSES = tuple(Status)
+_LISTS_A_PIECE = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +268,7 @@ def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
         raise ValueError(f"these records have values that the ledger has no column for: {unknown}")
     columns: dict[str, pa.Array] = {name: pa.array(column, from_pandas=True) for name, column in numbers.items()}
     columns |= {
-        "key": pa.array(rows.keys.astype("U") if len(rows) else [], type=pa.string()),
+        "key": pa.array(rows.keys).cast(pa.string()),
         "choices": _lists(rows.choices.reshape(-1), np.full(len(rows), rows.choices.shape[1]), pa.int16()),
         "violation": pa.array(rows.violations),
         "status": pa.array([STATUSES[code].value for code in rows.status.tolist()], type=pa.string()),
@@ -274,7 +276,7 @@ def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
         "attempts": pa.array(rows.attempts),
         "shard": pa.array(rows.shards),
         "generation": pa.array(rows.generations),
-        "parents": _lists(rows.parents[rows.parents != b""].astype("U"), (rows.parents != b"").sum(axis=1), pa.string()),
+        "parents": _lists(rows.parents[rows.parents != b""], (rows.parents != b"").sum(axis=1), pa.string()),
         "operator": pa.array(rows.operators, type=pa.string()),
         "worker": pa.array(rows.workers, type=pa.string()),
         "weights_digest": pa.array(rows.digests, type=pa.string()),
@@ -284,31 +286,67 @@ def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> Records:
-    """The records that `to_table` wrote."""
+    """The records that `to_table` wrote.
+
+    Raises:
+        ValueError: It has other columns, or a status that none of them has.
+    """
     names = table.column_names
+    if not {"choices", "violation"} <= set(names):
+        raise ValueError(f"this is no table of records, it has the columns {names}: give one that a search has written")
     seconds = [n for n in names if n.endswith("_seconds")]
     values = [n for n in names[2 : names.index("violation")] if n not in seconds]
-    parents = table["parents"].to_pylist()
-    num_parents = max(map(len, parents), default=0)
-    codes = {status.value: status.code for status in Status}
+    codes = pc.index_in(table["status"], value_set=pa.array([status.value for status in Status]))
+    if codes.null_count:
+        raise ValueError(f"a record's status must be one of {[s.value for s in Status]}, got {table['status'].unique().to_pylist()}")
     return Records(
-        keys=np.array(table["key"].to_pylist(), dtype=np.bytes_),
-        choices=np.array(table["choices"].combine_chunks().flatten(), dtype=np.int16).reshape(len(table), -1 if len(table) else 0),
+        keys=_key_column(table["key"]),
+        choices=_choices_column(table["choices"]),
         values={n: table[n].to_numpy().astype(np.float64) for n in values},
         seconds={n.removesuffix("_seconds"): table[n].to_numpy().astype(np.float64) for n in seconds},
         violations=table["violation"].to_numpy().copy(),
-        status=np.array([codes[s] for s in table["status"].to_pylist()], dtype=np.int8),
+        status=codes.to_numpy().astype(np.int8),
         errors=texts(table["error"].to_pylist()),
         attempts=table["attempts"].to_numpy().copy(),
         shards=table["shard"].to_numpy().copy(),
         generations=table["generation"].to_numpy().copy(),
-        parents=np.array([[*p, *[""] * (num_parents - len(p))] for p in parents], dtype=np.bytes_).reshape(len(table), num_parents),
+        parents=_parents_column(table["parents"]),
         operators=texts(table["operator"].to_pylist()),
         workers=texts(table["worker"].to_pylist()),
         digests=texts(table["weights_digest"].to_pylist()),
     )
 
 
-def _lists(items: NDArray[Any], lengths: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(items, type=kind))
+def _key_column(column: pa.ChunkedArray) -> Keys:
+    return np.asarray(column.cast(pa.binary()).to_numpy(), dtype=np.bytes_)
+
+
+def _choices_column(column: pa.ChunkedArray) -> Choices:
+    lengths = set(pc.list_value_length(column).unique().to_pylist())
+    if len(lengths) > 1:
+        raise ValueError(f"all records must have as many choices, got {sorted(map(str, lengths))} in one table")
+    flat: Choices = pc.list_flatten(column).to_numpy().astype(np.int16)
+    return flat.reshape(len(column), -1 if len(column) else 0)
+
+
+def _parents_column(column: pa.ChunkedArray) -> Keys:
+    counts = pc.list_value_length(column).to_numpy().astype(np.int64)
+    found = _key_column(pc.list_flatten(column))
+    parents = np.zeros((len(column), counts.max(initial=0)), dtype=found.dtype)
+    parents[np.arange(parents.shape[1]) < counts[:, None]] = found
+    return parents
+
+
+def _lists(items: NDArray[Any], lengths: NDArray[np.int64], kind: pa.DataType) -> pa.ChunkedArray:
+    """(n,) lists; in pieces, for one array holds no more than 2 GiB of text."""
+    ends = np.cumsum(lengths)
+    pieces = []
+    for first in range(0, len(lengths), _LISTS_A_PIECE):
+        last = min(first + _LISTS_A_PIECE, len(lengths))
+        start = int(ends[first] - lengths[first])
+        offsets = np.concatenate([[0], ends[first:last] - start]).astype(np.int32)
+        flat = pa.array(items[start : int(ends[last - 1])]).cast(kind)
+        if isinstance(flat, pa.ChunkedArray):  # of more than 16 MiB of text
+            flat = flat.combine_chunks()
+        pieces.append(pa.ListArray.from_arrays(pa.array(offsets), flat))
+    return pa.chunked_array(pieces, type=pa.list_(kind))
