@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import searchspaces
+from evoray.replacing import replace_text
 from jobs.terminal.errors import user_input
 from jobs.terminal.progress import phase
 from objectives.latency_table import LatencyTable, Sample, Times, fit, sample, time_operators, times_here
@@ -95,7 +96,7 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
         "counts": taken.counts.tolist(),
         "networks": [{"file": file, "sample": row} for file, row in zip(files, taken.networks, strict=True)],
     }
-    (output / "operators.json").write_text(json.dumps(about), encoding="utf-8")
+    replace_text(output / "operators.json", json.dumps(about))
     shutil.copy(Path(time_operators.__file__), output / "time_operators.py")
     console.print(
         f"on the device: python {output.name}/time_operators.py {output.name} times.json\n"

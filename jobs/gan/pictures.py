@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from evoray.replacing import replacing
 from evoray.training.gan.pairings import latents
 from objectives.inception.pixels import generated_pixels
 
@@ -69,9 +70,8 @@ def grid(pixels_bchw: Tensor, columns: int) -> Image.Image:
 def write(picture: Image.Image, file: Path) -> None:
     """As PNG, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    picture.save(temporary, format="PNG", optimize=True)
-    temporary.replace(file)
+    with replacing(file) as stream:
+        picture.save(stream, format="PNG", optimize=True)
 
 
 def _made(network: nn.Module, z_bz: Tensor) -> Tensor:

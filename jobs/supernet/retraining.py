@@ -17,7 +17,7 @@ from evoray import selection
 from evoray.distributed.training import train_on_ray
 from evoray.export import export
 from evoray.ledger import read_ledger
-from evoray.run_folder import RunFolder
+from evoray.run_folder import RunFolder, write_json
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from jobs.supernet.composition import Composition, compose
@@ -161,7 +161,7 @@ def _check_recipe(output: Path, options: RetrainOptions, architecture: Architect
     if found is not None and found != wanted:
         raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
     output.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    write_json(file, wanted)
 
 
 def _accuracy(composition: Composition, architecture: Architecture, network: nn.Module, split: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -127,7 +128,8 @@ def write(network: Classifier, name: str, folder: Path) -> Path:
     content = save({n: t.contiguous() for n, t in network.state_dict().items()}, metadata={"shape": json.dumps(asdict(network.shape))})
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{sha256(content).hexdigest()[:16]}.safetensors"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with temporary.open("xb") as stream:
+        stream.write(content)
     temporary.replace(path)
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import secrets
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def reference(
             warnings.warn(f"{file} is damaged ({error}): it was set aside as {aside.name} and is computed anew", stacklevel=2)
     found = _computed(source, extractor, splits, max_rows)
     cache.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}.tmp")
     tensors = {
         "mean": found.gaussian.mean,
         "covariance": found.gaussian.covariance,

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import os
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def export(
     name, write = writers[to]
     network = network.eval().cpu()
     example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
-    temporary = folder / f"part-{name}"  # keeps its ending, which torch.export insists on
+    temporary = folder / f"part-{secrets.token_hex(8)}-{name}"  # keeps its ending, which torch.export insists on
     try:
         difference = write(network, example, temporary)
         if not difference <= _TOLERANCE:

@@ -29,7 +29,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evoray.storage import open_storage, sync_folder
+from evoray.replacing import remove_left_overs, replace_text, replacing
+from evoray.storage import open_storage
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
 
@@ -111,6 +112,7 @@ class RunFolder:
                 error.errno, f"{error.strerror}: run folder {self.path} cannot be written: make it writable, then resume the run"
             ) from None
         try:
+            remove_left_overs(self.path)
             yield
         finally:
             give_up()
@@ -210,9 +212,8 @@ class RunFolder:
         return pq.read_table(file) if file.is_file() else None
 
     def write_front(self, table: pa.Table) -> None:
-        temporary = self.path / ".front.parquet.tmp"
-        pq.write_table(table, temporary)
-        os.replace(temporary, self.path / "front.parquet")
+        with replacing(self.path / "front.parquet") as stream:
+            pq.write_table(table, stream)
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -224,18 +225,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def write_json(file: Path, value: Any) -> None:
     """Writes durably: a reader sees the old file or the whole new one, also after a crash."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"  # before anything is touched
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(file.parent)
+    replace_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:

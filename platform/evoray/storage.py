@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from evoray.replacing import beside, open_to_append, replacing
+
 _BEAT_SECONDS = 2.0  # between two signs of life of a lease's owner
 _LEASE = ".lease"
 _BEATS_AWAITED = 4  # without one, the owner counts as dead
@@ -93,18 +95,9 @@ class LocalStorage:
             return []
 
     def write(self, name: str, data: pa.Buffer) -> None:
-        temporary = self._folder / f".{name}.tmp"
         self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self._folder / name)
-            sync_folder(self._folder)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(self._folder / name) as stream:
+            stream.write(data)
 
     def read(self, name: str) -> pa.Buffer:
         return pa.py_buffer((self._folder / name).read_bytes())
@@ -117,7 +110,7 @@ class LocalStorage:
 
     def lock(self) -> Callable[[], None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        stream = (self._folder / ".lock").open("w", encoding="utf-8")
+        stream = open_to_append(self._folder / ".lock")
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -191,7 +184,7 @@ class ArrowStorage:
         if not self._is_made:
             self._fs.create_dir(self._folder, recursive=True)
             self._is_made = True
-        target = name if self._appears_whole else f".{name}.tmp"
+        target = name if self._appears_whole else beside(Path(name)).name
         with self._fs.open_output_stream(self._path(target)) as stream:
             stream.write(data)
         if target != name:
@@ -257,15 +250,6 @@ class _Lease:
                 self._beat(number)
             except OSError:
                 continue  # the next beat tries again; the ledger's own writes report a store that is gone
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _taken(location: str) -> RuntimeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -14,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from evoray import pareto, selection
 from evoray.records import Status
+from evoray.replacing import replace_text
 from evoray.report import figures
 from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_text, energy_figure, gantt_figure, methods_table
 from evoray.report.gallery import gallery
@@ -53,9 +53,7 @@ def write_report(folders: Sequence[RunFolder], output: Path) -> None:
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title), plotly=get_plotlyjs(), body="\n".join(page.parts), figures=_script_json(page.figures)
     )
-    temporary = output.with_name(f".{output.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, output)
+    replace_text(output, text)
 
 
 class _Page:

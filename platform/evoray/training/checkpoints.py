@@ -18,8 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from evoray.replacing import beside, sync_folder
 from evoray.run_folder import write_json
-from evoray.storage import sync_folder
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")
@@ -56,20 +56,20 @@ def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, to
     """Writes folder/step-XXXXXXXX durably and removes all but the newest `keep`."""
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{state['step']:08d}"
-    temporary = folder / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for left_over in folder.glob(".step-*.tmp"):
+        _remove(left_over)
+    temporary = beside(final)
     temporary.mkdir()
     for name, tensors in zip(_FILES, (weights, optimizer), strict=True):
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary / name)
         with (temporary / name).open("rb") as stream:
             os.fsync(stream.fileno())
     write_json(temporary / "state.json", {**state, "digests": {name: _digest(temporary / name) for name in _FILES}})
-    if final.exists():
-        shutil.rmtree(final)
+    _remove(final)
     temporary.rename(final)
     sync_folder(folder)
     for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
 
 
 def latest(folder: Path) -> Checkpoint | None:
@@ -124,6 +124,14 @@ def restore_optimizer(
         owner = parameters[parameter]
         place = tensor if tensor.ndim == 0 and key == "step" else tensor.to(owner.device)
         optimizer.state.setdefault(owner, {})[key] = place.clone()
+
+
+def _remove(place: Path) -> None:
+    """A folder with what is in it; of a link the link alone."""
+    if place.is_symlink() or place.is_file():
+        place.unlink()
+    elif place.exists():
+        shutil.rmtree(place)
 
 
 def _digest(file: Path) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from evoray.replacing import open_to_append, replace_text
+
 
 class Intervals(Protocol):
     """When to write."""
@@ -49,7 +51,7 @@ class Journal:
         if self._file is None or not self._file.is_file():
             return
         lines = [line for line in self._file.read_text(encoding="utf-8").split("\n")[:-1] if json.loads(line)["step"] <= step]
-        self._file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        replace_text(self._file, "".join(f"{line}\n" for line in lines))
         self._seconds_before = json.loads(lines[-1])["seconds"] if lines else 0.0
 
     def note(self, name: str, values: dict[str, float]) -> None:
@@ -78,8 +80,8 @@ class Journal:
             **self._notes,
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        with open_to_append(self._file) as stream:
+            stream.write(f"{json.dumps(line)}\n".encode())
         self._losses.clear()
         self._notes = {}
         self._interval_steps = 0
