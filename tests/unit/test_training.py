@@ -273,9 +273,85 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: P
 
 def test_training_that_always_diverges_stops_and_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stepper, "gradients", lambda self, passes, *rest, **options: [math.inf] * len(passes))
-    with pytest.raises(RuntimeError, match=r"diverged: the loss was not finite at step 1.* lower train.learning-rate"):
+    with pytest.raises(RuntimeError, match=r"diverged: the loss or its gradient was not finite at step 1.* lower train.learning-rate"):
         supernet_after(tmp_path)
     assert not list(tmp_path.glob("step-*"))
+
+
+class Spoiling(torch.autograd.Function):
+    """Passes values on, and a gradient that is infinite."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient * math.inf
+
+
+class Summing:
+    """Rank 0 of two; the other one's gradients and losses are zeros but for one infinite value."""
+
+    rank, world_size = 0, 2
+
+    def add_up(self, tensor: torch.Tensor) -> None:
+        tensor[-1] += math.inf
+
+
+@pytest.mark.parametrize("clip", [{"clip_norm": 0.0}, {"clip_norm": 5.0}, {"adaptive_clip": 0.01}])
+@pytest.mark.parametrize("group", [Alone(), Summing()])
+def test_a_gradient_that_is_not_finite_changes_no_weight_though_the_loss_is(clip: dict[str, float], group: Any) -> None:
+    network = nn.Linear(4, 3)
+    before = copy.deepcopy(network.state_dict())
+    forward = network if isinstance(group, Summing) else nn.Sequential(network, _Spoilt())
+    stepper = Stepper(network, dataclasses.replace(CONFIG, **clip), group, torch.device("cpu"))
+    losses = stepper.gradients([Pass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
+    assert all(map(math.isfinite, losses))
+    assert not stepper.step(0.1)
+    assert equal(network.state_dict(), before)
+    assert not stepper.optimizer.state
+
+
+class _Spoilt(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spoilt: torch.Tensor = Spoiling.apply(x)  # type: ignore[no-untyped-call]
+        return spoilt
+
+
+def test_a_gradient_that_is_not_finite_restarts_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Stepper.gradients, []
+
+    def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
+        losses = real(self, *args, **options)
+        calls.append(1)
+        if len(calls) == 3:
+            self._parameters[0].grad = torch.full_like(self._parameters[0], math.nan)
+        return losses
+
+    monkeypatch.setattr(Stepper, "gradients", sometimes)
+    weights = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
+    assert all(bool(torch.isfinite(w).all()) for w in weights.values())
+    last = checkpoints.latest(tmp_path)
+    assert last is not None
+    assert last.state["rng"]["restarts"] == 1
+
+
+def test_a_restart_that_fails_again_goes_back_one_checkpoint_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, begun, bad = loop.Training._train_step, [], []
+
+    def failing(self: loop.Training, step: int) -> Any:
+        begun.append(step)
+        if step == 3 and len(bad) < 2:
+            bad.append(step)
+            return None
+        return real(self, step)
+
+    monkeypatch.setattr(loop.Training, "_train_step", failing)
+    supernet_after(tmp_path, checkpoint_every_seconds=0.0, keep_checkpoints=3)
+    assert begun == [0, 1, 2, 3, 3, 2, 3, 4]
+    assert (tmp_path / "diverged-step-00000003").is_dir()
+    assert [place.name for place in sorted(tmp_path.glob("step-*"))][-1] == "step-00000005"
 
 
 def test_the_global_generator_is_left_as_it_was(tmp_path: Path) -> None:

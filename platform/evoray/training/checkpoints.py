@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from evoray.run_folder import write_json
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")
+# Recalibration computes these anew, and one forward pass of images that overflow spoils them without a step.
+_RUNNING_STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,17 @@ class Checkpoint:
 
 
 def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor], state: dict[str, Any], *, keep: int) -> None:
-    """Writes folder/step-XXXXXXXX durably and removes all but the newest `keep`."""
+    """Writes folder/step-XXXXXXXX durably and removes all but the newest `keep`.
+
+    Raises:
+        RuntimeError: Something is not finite: nothing was written, for every later start would load it.
+    """
+    spoilt = _not_finite(weights) or _not_finite(optimizer)
+    if spoilt:
+        raise RuntimeError(
+            f"training diverged: {spoilt!r} is not finite after step {state['step']}, and no checkpoint of it was "
+            f"written to {folder}: lower the learning rate or the clipping norm, then go on from the one before"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{state['step']:08d}"
     for left_over in folder.glob(".step-*.tmp"):
@@ -73,23 +87,62 @@ def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, to
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint; damaged ones are named, renamed to "damaged-..." and passed over. None when there is none."""
+    """The newest whole checkpoint; damaged ones are named and passed over. None when there is none. Nothing on disk changes."""
+    return _newest(folder, set_aside=False)
+
+
+def latest_to_go_on(folder: Path) -> Checkpoint | None:
+    """As `latest`, for the one who trains on: damaged ones are renamed to "damaged-...", so that they do not count among those kept."""
+    return _newest(folder, set_aside=True)
+
+
+def give_up(folder: Path, step: int) -> None:
+    """Renames the checkpoint of a step from which training has failed again to "diverged-..."; the one before is then the newest."""
+    _move_aside(folder / f"step-{step:08d}", "diverged")
+
+
+def _newest(folder: Path, *, set_aside: bool) -> Checkpoint | None:
     for candidate in sorted(folder.glob("step-*"), reverse=True):
         try:
-            state = json.loads((candidate / "state.json").read_text(encoding="utf-8"))
-            wrong = [name for name in _FILES if _digest(candidate / name) != state["digests"][name]]
-            if wrong:
-                raise ValueError(f"{', '.join(wrong)} differs from its digest")
-            for name in _FILES:
-                load_file(candidate / name)
+            return _checked(candidate)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            aside = candidate.with_name(f"damaged-{candidate.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            candidate.rename(aside)
-            _log.warning("checkpoint %s is damaged (%s): it was set aside as %s, an older one is used", candidate, error, aside.name)
-            continue
-        return Checkpoint(candidate, state)
+            done = "passed over"
+            if set_aside:
+                done = f"set aside as {_move_aside(candidate, 'damaged').name}"
+            _log.warning("checkpoint %s is damaged (%s): it was %s, an older one is used", candidate, error, done)
     return None
+
+
+def _checked(candidate: Path) -> Checkpoint:
+    """The checkpoint, whose files are what their digests say, hold finite values, and belong to the step of their folder."""
+    for name in (*_FILES, "state.json"):
+        if not (candidate / name).is_file():  # a pipe would be waited for
+            raise ValueError(f"{name} is no file")
+    state = json.loads((candidate / "state.json").read_text(encoding="utf-8"))
+    if type(state["step"]) is not int or f"step-{state['step']:08d}" != candidate.name:
+        raise ValueError(f"state.json is of step {state['step']!r}")
+    for name in _FILES:
+        if _digest(candidate / name) != state["digests"][name]:
+            raise ValueError(f"{name} differs from its digest")
+        spoilt = _not_finite(load_file(candidate / name))
+        if spoilt:
+            raise ValueError(f"{spoilt!r} in {name} is not finite")
+    return Checkpoint(candidate, state)
+
+
+def _move_aside(checkpoint: Path, why: str) -> Path:
+    aside = checkpoint.with_name(f"{why}-{checkpoint.name}")
+    with suppress(FileNotFoundError):  # another of the workers that share a stage was faster
+        checkpoint.lstat()
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoint.rename(aside)
+    return aside
+
+
+def _not_finite(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Name of the first tensor with a value that is not finite, "" where there is none."""
+    trained = ((name, t) for name, t in tensors.items() if t.is_floating_point() and not name.endswith(_RUNNING_STATISTICS))
+    return next((name for name, tensor in trained if not bool(torch.isfinite(tensor).all())), "")
 
 
 def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], str]:
@@ -100,7 +153,7 @@ def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], str]:
     """
     found = latest(folder)
     if found is None:
-        raise FileNotFoundError(f"no checkpoint in {folder}: train first, with `evoray resume RUN`")
+        raise FileNotFoundError(f"no whole checkpoint in {folder}: train first, with `evoray resume RUN`")
     return found.weights(), str(found.state["digests"][_FILES[0]])[:16]
 
 

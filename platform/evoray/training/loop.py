@@ -34,7 +34,7 @@ from objectives.base import DataSource, Split
 from searchspaces.base import Architecture, SearchSpace, biggest, smallest
 
 _TRAINED = "trained"  # beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
-_MAX_RESTARTS = 3  # after a loss that is not finite
+_MAX_RESTARTS = 3  # after a loss or gradient that is not finite
 
 PassesOf = Callable[[int], Sequence[Pass]]
 Watch = Callable[[int, torch.Tensor, torch.Tensor], dict[str, float]]  # of step, images, labels
@@ -67,7 +67,7 @@ def train_supernet(
     labels of the subnets that no other subnet teaches: their ensemble's instead of the hard ones, or with one teacher both in equal parts.
 
     Raises:
-        RuntimeError: The loss was not finite again and again.
+        RuntimeError: The loss or its gradient was not finite again and again.
         ValueError: The checkpoint in `folder` belongs to another training.
         FileNotFoundError: A teacher is not there.
     """
@@ -184,6 +184,7 @@ class Training:
         self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self._next_step = 0
         self._restarts = 0
+        self._restarted_from = 0  # step of the checkpoint that the last restart has loaded
         self._order: tuple[int, torch.Tensor] = (-1, torch.zeros(0))
 
     def run(self) -> None:
@@ -192,7 +193,7 @@ class Training:
         while self._next_step < self._steps:
             step = self._next_step
             losses = self._train_step(step)
-            if not all(math.isfinite(loss) for _, loss in losses):
+            if losses is None:
                 self._restart(step)
                 continue
             self._next_step = step + 1
@@ -204,7 +205,8 @@ class Training:
         if self._average is not None:
             self._module.load_state_dict(self._average.network.state_dict())
 
-    def _train_step(self, step: int) -> list[tuple[str, float]]:
+    def _train_step(self, step: int) -> list[tuple[str, float]] | None:
+        """The loss of each pass by its name; None, and no weight changed, where a loss or the gradient is not finite."""
         words = (step, self._group.rank, self._restarts)
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
         batch = self._batch(step, seed_for(self._seed, "augmentation", *words))
@@ -220,13 +222,14 @@ class Training:
         losses = self._stepper.gradients(
             passes, batch.x_bchw, batch.labels, outside_bk, hard_share=hard_share, patches_bnk=batch.patches_bnk
         )
-        if all(math.isfinite(loss) for loss in losses):
-            self._stepper.step(learning_rate_at(step, self._config, self._steps_per_epoch))
-            if self._average is not None:
-                self._average.update(self._module)
-            if self._sampler is not None:
-                known = [(one.architecture, loss) for one, loss in zip(passes, losses, strict=True) if one.architecture is not None]
-                self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
+        learning_rate = learning_rate_at(step, self._config, self._steps_per_epoch)
+        if not (all(map(math.isfinite, losses)) and self._stepper.step(learning_rate)):
+            return None
+        if self._average is not None:
+            self._average.update(self._module)
+        if self._sampler is not None:
+            known = [(one.architecture, loss) for one, loss in zip(passes, losses, strict=True) if one.architecture is not None]
+            self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
         return [(one.name, loss) for one, loss in zip(passes, losses, strict=True)]
 
     def _batch(self, step: int, augmentation_seed: int) -> Batch:
@@ -259,15 +262,19 @@ class Training:
         )
 
     def _restart(self, step: int) -> None:
-        """Goes back to the last checkpoint, or the beginning, and on with other images."""
+        """Goes back to the last checkpoint, or the beginning, and on with other images.
+
+        A checkpoint from which it has failed once more is given up, and the one before it taken.
+        """
         self._restarts += 1
         if self._restarts > _MAX_RESTARTS:
             raise RuntimeError(
-                f"training diverged: the loss was not finite at step {step + 1}, after {_MAX_RESTARTS} restarts; "
+                f"training diverged: the loss or its gradient was not finite at step {step + 1}, after {_MAX_RESTARTS} restarts; "
                 f"lower train.learning-rate (now {self._config.learning_rate:g}) or train.clip-norm (now {self._config.clip_norm:g})"
             )
         restarts = self._restarts
-        self._resume()
+        self._resume(given_up=self._restarted_from)
+        self._restarted_from = self._next_step
         self._restarts = restarts
         self._order = (-1, torch.zeros(0))
 
@@ -277,8 +284,8 @@ class Training:
         self._group.add_up(value)
         return int(value.item())
 
-    def _resume(self) -> None:
-        """Rank 0 finds the newest whole checkpoint, then all read that one."""
+    def _resume(self, given_up: int = 0) -> None:
+        """Rank 0 finds the newest whole checkpoint but the one of step `given_up`, then all read that one."""
         self._next_step = 0
         self._module.load_state_dict(self._initial)
         if self._average is not None:
@@ -289,7 +296,9 @@ class Training:
         if self._folder is None:
             return
         if self._group.rank == 0:
-            found = checkpoints.latest(self._folder)
+            if given_up:
+                checkpoints.give_up(self._folder, given_up)
+            found = checkpoints.latest_to_go_on(self._folder)
             self._next_step = found.state["step"] if found else 0
         step = self._meet()
         if step:
@@ -330,3 +339,4 @@ class Training:
             weights = self._average.network.state_dict()
             tensors |= {f"{name}/{_TRAINED}": tensor for name, tensor in trained.items()}
         checkpoints.save(self._folder, weights, tensors, state, keep=self._config.keep_checkpoints)
+        self._restarted_from = 0  # the next restart takes this checkpoint first

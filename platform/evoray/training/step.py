@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -99,15 +100,20 @@ class Stepper:
             losses.append(loss.detach())
         return self._reduce(torch.stack(losses))
 
-    def step(self, learning_rate: float) -> None:
-        """Changes the weights once by the gradients that are there."""
+    def step(self, learning_rate: float) -> bool:
+        """Changes the weights once by the gradients that are there; False, and nothing changed, where their norm is not finite.
+
+        A loss can be finite where a gradient is not. All ranks have the same summed gradients, so they decide alike.
+        """
         if self._config.adaptive_clip:
             clip_adaptively(self._parameters, self._config.adaptive_clip)
-        if self._config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._config.clip_norm or math.inf)
+        if not math.isfinite(float(norm)):
+            return False
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()
+        return True
 
     def _reduce(self, losses: torch.Tensor) -> list[float]:
         """Averages gradients and losses over the ranks in one message; the losses travel along so that every rank sees a NaN."""

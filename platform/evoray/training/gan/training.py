@@ -126,7 +126,7 @@ class StageTraining:
         return member, members[member]
 
     def _resume(self) -> None:
-        found = checkpoints.latest(self._folder) if self._group.rank == 0 else None
+        found = checkpoints.latest_to_go_on(self._folder) if self._group.rank == 0 else None
         step = torch.tensor([float(found.state["step"] if found else 0)], device=self._device)
         self._group.add_up(step)
         self.step = int(step.item())
