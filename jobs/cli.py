@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 
 from jobs import commands
+from jobs.terminal.console import set_up_streams
 from jobs.terminal.errors import complain, skipping, user_input, warn_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command; exits with 0, with 2 for bad input, with 1 when a run could not go on, with 130 when interrupted."""
-    logging.basicConfig(level=logging.WARNING, format="evoray: %(message)s")
+    set_up_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         print(_usage())

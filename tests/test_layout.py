@@ -90,6 +90,11 @@ def test_text_files_name_their_encoding(file: Path) -> None:
     assert not bare, f'{file}, lines {bare}: say encoding="utf-8", or another locale reads and writes other bytes'
 
 
+def test_one_file_opens_the_terminal() -> None:
+    opened = {file.relative_to(ROOT).as_posix() for _, file in FILES if "rich.console" in imports_of(file)}
+    assert opened == {"jobs/terminal/console.py"}, "print to a Terminal: a plain rich console takes names from outside for markup"
+
+
 def test_no_import_goes_in_a_circle() -> None:
     modules = {module_name(layer, file): file for layer, file in FILES}
     graph = {name: {i for i in imports_of(file) if i in modules and i != name} for name, file in modules.items()}

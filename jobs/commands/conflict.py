@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tyro
 from plotly.io import write_html
-from rich.console import Console
 from rich.table import Table
 
 import searchspaces
@@ -23,6 +22,7 @@ from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
 from jobs.supernet.composition import fitted
 from jobs.supernet.config import DataOptions
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 _MEASUREMENTS = 40  # over a training
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         if options.output is not None and not options.output.resolve().parent.is_dir():
             raise FileNotFoundError(f"{options.output} cannot be written: its folder does not exist")
     journals: dict[str, list[dict[str, Any]]] = {}
-    console = Console()
+    console = Terminal()
     for name in options.samplers:
         with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
             train_supernet(space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder))
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> None:
     console.print(_table(journals))
     if options.output is not None:
         write_html(conflict_figure(journals), options.output, include_plotlyjs=True)
-        console.print(f"curves: {options.output}", highlight=False, soft_wrap=True)
+        console.print(f"curves: {options.output}")
 
 
 def _table(journals: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:

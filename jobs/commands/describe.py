@@ -7,13 +7,13 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 import searchspaces
 from evoray import variation
 from evoray.seeds import generator_for
 from evoray.training.levels import describe_levels, levels_of
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from searchspaces.base import SearchSpace, biggest, smallest, space_size
 
@@ -35,8 +35,8 @@ def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = F
     with user_input():
         described = searchspaces.load(space)
         of_levels = _levels(described) if levels else None
-    console = Console()
-    console.print(f"[bold]{described.name}[/]: {space_size(described):.4g} architectures, {len(described.genes)} genes")
+    console = Terminal()
+    console.print(f"{described.name}: {space_size(described):.4g} architectures, {len(described.genes)} genes")
     genes = Table("gene", "options")
     for gene in described.genes:
         genes.add_row(gene.name, " ".join(map(str, gene.options)))

@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 import tyro
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from jobs.terminal.console import Terminal
 
 _NEEDED = (
     "torch",
@@ -63,8 +65,8 @@ def doctor(ray_start: bool = True) -> None:
     for name, check in checks.items():
         good, finding = check()
         healthy &= good
-        table.add_row("[green]ok[/]" if good else "[red]no[/]", name, finding)
-    Console().print(table)
+        table.add_row(Text("ok", style="green") if good else Text("no", style="red"), name, finding)
+    Terminal().print(table)
     sys.exit(0 if healthy else 1)
 
 

@@ -12,6 +12,7 @@ import jobs
 from evoray.export import Taken
 from evoray.export import export as export_network
 from evoray.run_folder import RunFolder
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 
@@ -53,4 +54,4 @@ def export(
                 extra=found.about,
             )
     for file in files:
-        print(file)
+        Terminal().print(str(file))

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 import searchspaces
 from evoray.replacing import replace_text
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.progress import phase
 from objectives.latency_table import LatencyTable, Sample, Times, fit, sample, time_operators, times_here
@@ -54,7 +54,7 @@ def measure(
         threads: Of one forward pass.
         seed: Of the subnets.
     """
-    console = Console()
+    console = Terminal()
     with user_input():
         chosen, taken = _sampled(space, image_size, samples, networks, seed, output, console)
         with console.status(f"timing {len(taken.operators)} operators and {networks} networks"):
@@ -73,7 +73,7 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
         networks: Of them, to be measured whole.
         seed: Of the subnets.
     """
-    console = Console()
+    console = Terminal()
     with user_input():
         if output.exists():
             raise FileExistsError(f"{output} exists already: name a folder that does not")
@@ -98,12 +98,8 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
     }
     replace_text(output / "operators.json", json.dumps(about))
     shutil.copy(Path(time_operators.__file__), output / "time_operators.py")
-    console.print(
-        f"on the device: python {output.name}/time_operators.py {output.name} times.json\n"
-        f"here again:    evoray latency fit {output} times.json --label DEVICE --output table.parquet",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"on the device: python {output.name}/time_operators.py {output.name} times.json")
+    console.print(f"here again:    evoray latency fit {output} times.json --label DEVICE --output table.parquet")
 
 
 def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path) -> None:
@@ -128,7 +124,7 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path) -> None:
             found = Times(**{name: measured[name] for name in ("operators", "networks", "threads", "torch", "machine")})
         except KeyError as missing:
             raise ValueError(f"{folder} and {times} are not what `evoray latency operators` and its script write: no {missing}") from None
-        _write(fit(searchspaces.load(about["space"]), taken, found, label), output, Console())
+        _write(fit(searchspaces.load(about["space"]), taken, found, label), output, Terminal())
 
 
 def show(table: _HERE, /) -> None:
@@ -138,11 +134,11 @@ def show(table: _HERE, /) -> None:
         table: A latency table.
     """
     with user_input():
-        _print(LatencyTable.load(table), Console())
+        _print(LatencyTable.load(table), Terminal())
 
 
 def _sampled(
-    name: str, image_size: int, samples: int, networks: int, seed: int, output: Path, console: Console
+    name: str, image_size: int, samples: int, networks: int, seed: int, output: Path, console: Terminal
 ) -> tuple[SearchSpace, Sample]:
     space: Any = searchspaces.load(name)  # Any: not every space says how many channels its images have
     if not output.resolve().parent.is_dir():
@@ -168,24 +164,21 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(table: LatencyTable, output: Path, console: Console) -> None:
+def _write(table: LatencyTable, output: Path, console: Terminal) -> None:
     table.save(output)
     _print(table, console)
     console.print(
         f"in a search: --measure.latency-tables {output} --search.constraints 'predicted_latency@{table.label}<=MS'",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
-def _print(table: LatencyTable, console: Console) -> None:
+def _print(table: LatencyTable, console: Terminal) -> None:
     about = ", ".join(f"{name} {value}" for name, value in table.about.items())
-    console.print(f"{len(table.seconds)} operators of {table.space} on {table.label} ({about})", highlight=False)
+    console.print(f"{len(table.seconds)} operators of {table.space} on {table.label} ({about})")
     held = table.held_out
     console.print(
         f"on {held['networks']:.0f} networks that it was not fitted to: Kendall tau {held['kendall_tau']:.3f}, "
         f"RMSE {held['rmse_ms']:.4g} ms ({held['rmse_percent']:.1f} %), {held['within_10_percent']:.0f} % within 10 %",
-        highlight=False,
     )
     dearest = Table("operator", "microseconds", "inputs")
     for text in sorted(table.seconds, key=table.seconds.__getitem__, reverse=True)[:8]:

@@ -10,6 +10,7 @@ import tyro
 
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 
@@ -30,4 +31,4 @@ def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: P
         folders = [RunFolder.open(run) for run in runs]
         file = output or folders[0].report
         write_report([stage for folder in folders for stage in folder.stages()], file)
-    print(file)
+    Terminal().print(str(file))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 import jobs
 from evoray.run_folder import RunFolder
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 
@@ -32,4 +32,4 @@ def resume(run: Annotated[Path, tyro.conf.Positional], /) -> None:
             config = pipeline.config_of(folder)
             pipeline.compose(config)
             stack.enter_context(folder.writing())
-        pipeline.carry_out(folder, config, Console())
+        pipeline.carry_out(folder, config, Terminal())

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from evoray.distributed.cluster import cluster
 from evoray.run_folder import RunFolder
 from jobs.supernet import pipeline
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse, take_options
 
@@ -19,7 +18,7 @@ _ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --outp
 
 
 def main(arguments: Sequence[str]) -> None:
-    console = Console()
+    console = Terminal()
     with user_input():
         words, own = take_options(arguments, ("--pick", "--output"))
         run = Path(words[0]) if words and not words[0].startswith("-") else None
@@ -41,6 +40,6 @@ def main(arguments: Sequence[str]) -> None:
     shown = ", ".join(f"{value:.2f} % on {split}" for split, value in accuracies.items())
     inherited = work.values.get("accuracy")
     compared = f"; {inherited:.2f} % with the supernet's weights" if inherited is not None else ""
-    console.print(f"{key} alone: {shown}{compared}", highlight=False)
+    console.print(f"{key} alone: {shown}{compared}")
     for file in files:
-        console.print(str(file), highlight=False, soft_wrap=True)
+        console.print(str(file))

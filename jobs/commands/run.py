@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 import jobs
 from evoray.run_folder import RunFolder
+from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
 from jobs.terminal.parsing import parse, take_options
 from searchspaces.base import nearest
@@ -24,7 +23,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def run(job: str, arguments: Sequence[str]) -> None:
     """Runs one job with the rest of the command line; `python -m jobs.JOB` calls this too."""
-    console = Console()
+    set_up_streams()
+    console = Terminal()
     with user_input():
         presets = jobs.load(job).PRESETS
         words, own = take_options(arguments, ("--preset", "--run-dir"))
@@ -39,7 +39,7 @@ def run(job: str, arguments: Sequence[str]) -> None:
         RunFolder(path)  # a path that can be none is told before the long look at the rest
         composition = pipeline.compose(config)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
-    console.print(f"run folder: {folder.path}", highlight=False, soft_wrap=True)
+    console.print(f"run folder: {folder.path}")
     with folder.writing():
         pipeline.carry_out(folder, config, console)
 

@@ -13,6 +13,7 @@ from evoray.run_folder import RunFolder
 from jobs.gan import pictures, pipeline
 from jobs.gan.composition import compose
 from jobs.gan.found import FINAL, Finder, pair_of
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 _MOST = 10_000  # images in one picture
@@ -62,4 +63,4 @@ def sample(
     file = output or folder.path / "samples" / f"{found.stage}-{found.key}.png"
     with user_input():
         pictures.write(pictures.grid(made, columns), file)
-    print(file)
+    Terminal().print(str(file))

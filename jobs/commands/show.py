@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from evoray import selection
 from evoray.ledger import read_ledger
-from evoray.report.tables import front_table
+from evoray.report.tables import front_rows, front_table
 from evoray.run_folder import RunFolder
+from evoray.visible_text import visible
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
 
@@ -20,29 +25,64 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(show, args=arguments, prog="evoray show")
 
 
-def show(run: Annotated[Path, tyro.conf.Positional], /) -> None:
-    """Prints the front.
+def show(run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv: bool = False) -> None:
+    """Prints the front: a table in a terminal, every row and digit without a frame in a pipe or file.
 
     Args:
         run: The run folder.
+        json: Print one JSON object instead, with every value in full.
+        csv: Print comma-separated values instead, with every value in full.
     """
-    console = Console()
     with user_input():
-        stages = RunFolder.open(run).stages()
-        jobs = [stage.job() for stage in stages]
+        if json and csv:
+            raise ValueError("--json and --csv exclude each other: give one of them")
+        stages = [(folder, folder.job()) for folder in RunFolder.open(run).stages()]
+    if json:
+        _print_json(stages)
+    elif csv:
+        _print_csv(stages)
+    else:
+        _print_tables(stages, Terminal())
+
+
+_Stages = Sequence[tuple[RunFolder, dict[str, Any]]]  # Any: job.json
+
+
+def _print_tables(stages: _Stages, console: Terminal) -> None:
     if not stages:
         console.print("no stage of the run has begun yet")
-    for stage, job in zip(stages, jobs, strict=True):
-        _show(stage, job, console)
+    for folder, job in stages:
+        table = read_ledger(folder.ledger)
+        name = f"stage {job['stage']} of job {job['job']}" if "stage" in job else f"job {job['job']}"
+        if table is None:
+            steps = folder.metrics()
+            trained = f"trained for {steps[-1]['step']} of {steps[-1]['steps']} steps" if steps else "not trained yet"
+            console.print(f"no evaluations of {name} yet; the supernet is {trained}")
+            continue
+        console.print(f"{len(table)} evaluations of {name} in space {job['space']}")
+        front = selection.front(table, job["values"])
+        console.print(front_table(job, front, whole=not console.is_terminal))
 
 
-def _show(folder: RunFolder, job: dict[str, Any], console: Console) -> None:  # Any: JSON
-    table = read_ledger(folder.ledger)
-    name = f"stage {job['stage']} of job {job['job']}" if "stage" in job else f"job {job['job']}"
-    if table is None:
-        steps = folder.metrics()
-        trained = f"trained for {steps[-1]['step']} of {steps[-1]['steps']} steps" if steps else "not trained yet"
-        console.print(f"no evaluations of {name} yet; the supernet is {trained}", highlight=False)
-        return
-    console.print(f"{len(table)} evaluations of {name} in space {job['space']}", highlight=False)
-    console.print(front_table(job, selection.front(table, job["values"])))
+def _print_json(stages: _Stages) -> None:
+    found = []
+    for folder, job in stages:
+        table = read_ledger(folder.ledger)
+        front = [] if table is None else front_rows(job, selection.front(table, job["values"]))
+        about = {"job": job["job"], "stage": job.get("stage"), "space": job["space"], "evaluations": 0 if table is None else len(table)}
+        found.append({**about, "values": job["values"], "front": front})
+    print(json.dumps({"fronts": found}, indent=2))
+
+
+def _print_csv(stages: _Stages) -> None:
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    for folder, job in stages:
+        names = [value["name"] for value in job["values"]]
+        stage = [job["stage"]] if "stage" in job else []
+        writer.writerow([*(["stage"] if stage else []), "key", "knee", *names])
+        table = read_ledger(folder.ledger)
+        for row in [] if table is None else front_rows(job, selection.front(table, job["values"])):
+            writer.writerow([*stage, row["key"], int(row["knee"]), *(row["values"][name] for name in names)])
+    text = lines.getvalue()
+    print(visible(text, keep="\n") if sys.stdout.isatty() else text, end="")

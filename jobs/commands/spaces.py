@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 import searchspaces
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import skipping, warn_of
 from searchspaces.base import space_size
 
@@ -27,4 +27,4 @@ def spaces() -> None:
                 full = f"{name}:{preset}" if index else name
                 space = searchspaces.load(f"{name}:{preset}" if preset else name)
                 table.add_row(full, str(len(space.genes)), f"{space_size(space):.3g}", str(len(space.published)))
-    Console().print(table)
+    Terminal().print(table)

@@ -10,7 +10,6 @@ from typing import Annotated
 import numpy as np
 import ray
 import tyro
-from rich.console import Console
 
 import jobs
 from evoray.distributed.cluster import cluster
@@ -18,6 +17,7 @@ from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, summary
+from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.progress import phase
 
@@ -33,7 +33,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> Non
         run: The run folder, searched; of a GAN search its generators are probed, of a co-search the networks of all tasks together.
         probes: Networks to train alone, spread over the inherited values.
     """
-    console = Console()
+    console = Terminal()
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
@@ -53,7 +53,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> Non
     write_report(folder.stages(), folder.report)
     for side, name in (("recalibrated", "with batch-norm recalibration"), ("without", "without")):
         tau, rho = outcome["kendall"][side], outcome["spearman"][side]
-        console.print(f"{name:<30} Kendall tau {tau:+.3f}   Spearman rho {rho:+.3f}", highlight=False)
+        console.print(f"{name:<30} Kendall tau {tau:+.3f}   Spearman rho {rho:+.3f}")
     gap = np.mean([p.inherited - p.stand_alone for p in found])
     what = f"inherited minus stand-alone {probing.objective}: {gap:+.2f}{probing.unit and ' points'} on average"
-    console.print(f"{what} over {len(found)} networks", highlight=False)
+    console.print(f"{what} over {len(found)} networks")

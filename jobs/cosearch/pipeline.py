@@ -15,7 +15,6 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from rich.console import Console
 from rich.table import Table
 
 from evoray import provenance, searchers, selection
@@ -46,6 +45,7 @@ from jobs.cosearch.design import described
 from jobs.cosearch.found import taken_away, weights_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.cosearch.trust import probing
+from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
@@ -79,7 +79,7 @@ def config_of(folder: RunFolder) -> CoSearch:
     return _CONFIG.validate_python(job["config"])
 
 
-def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
+def carry_out(folder: RunFolder, config: CoSearch, console: Terminal) -> None:
     """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but the report.
 
     Raises:
@@ -87,7 +87,7 @@ def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
     """
     with cluster(config.cluster.address) as dashboard:
         if dashboard:
-            console.print(f"Ray dashboard: {dashboard}", highlight=False)
+            console.print(f"Ray dashboard: {dashboard}")
         gpus = config.cluster.train_gpus
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
         composition = compose(config, gpus=1.0 if use_gpu else 0.0)
@@ -100,7 +100,7 @@ def carry_out(folder: RunFolder, config: CoSearch, console: Console) -> None:
     finish(folder, console)
 
 
-def finish(folder: RunFolder, console: Console) -> None:
+def finish(folder: RunFolder, console: Terminal) -> None:
     """Prints the front and the methods beside each other, writes the report."""
     job, front = folder.job(), folder.front()
     if front is not None:
@@ -110,10 +110,11 @@ def finish(folder: RunFolder, console: Console) -> None:
         console.print(_methods_table(outcomes))
     write_report([folder], folder.report)
     phases = "  ".join(f"{name} {seconds:.0f} s" for name, seconds in folder.phases().items())
-    console.print(f"{phases}\nreport: {folder.report}", highlight=False, soft_wrap=True)
+    console.print(phases)
+    console.print(f"report: {folder.report}")
 
 
-def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, console: Console) -> None:
+def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, console: Terminal) -> None:
     options, place = config.cluster, folder.supernet / task.supernet
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
     recipe = task.options.train
@@ -160,7 +161,7 @@ def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) ->
     return dataclasses.replace(composition.study, evaluator=evaluator, ledger=ledger)
 
 
-def _search(folder: RunFolder, config: CoSearch, composition: Composition, study: Study, console: Console) -> Records:
+def _search(folder: RunFolder, config: CoSearch, composition: Composition, study: Study, console: Terminal) -> Records:
     search, problem = config.search, study.problem(composition.space)
     columns = schema(problem.value_names, problem.measured_names)
     searcher = _searcher(study, problem, config)
@@ -200,7 +201,7 @@ def values_of(records: Records, row: int) -> dict[str, float]:
     return {name: float(column[row]) for name, column in records.values.items() if np.isfinite(column[row])}
 
 
-def _compare(folder: RunFolder, config: CoSearch, study: Study, known: Records, console: Console) -> None:
+def _compare(folder: RunFolder, config: CoSearch, study: Study, known: Records, console: Terminal) -> None:
     """Gives every other method as many network tuples as the search has measured."""
     problem = study.problem()
     counter = SharingEvaluator(problem, _Nothing())

@@ -9,7 +9,6 @@ from typing import Any, cast
 import ray
 import torch
 from pydantic import TypeAdapter
-from rich.console import Console
 
 from evoray import provenance, selection
 from evoray.distributed.cluster import cluster
@@ -32,6 +31,7 @@ from jobs.gan.found import FINAL, STAGES, Finder, Found, architecture_of_row, co
 from jobs.gan.scoring import score_on_ray, trained_classifier
 from jobs.gan.stages import DiscriminatorRun, GeneratorRun, Setting, carry_out_stage, stage_folder
 from jobs.gan.trust import fid_probing
+from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
 from searchspaces.base import SearchSpace
@@ -69,7 +69,7 @@ def config_of(folder: RunFolder) -> GanSearch:
     return _CONFIG.validate_python(job["config"])
 
 
-def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
+def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:
     """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but pictures and report.
 
     Raises:
@@ -78,7 +78,7 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Console) -> None:
     composition = compose(config)
     with cluster(config.cluster.address) as dashboard:
         if dashboard:
-            console.print(f"Ray dashboard: {dashboard}", highlight=False)
+            console.print(f"Ray dashboard: {dashboard}")
         takes = _share(config, ray.cluster_resources())
         extractor = composition.extractor or trained_classifier(folder, config, composition.source, takes, console)
         setting = Setting(config, composition, extractor, folder.path / "reference", takes)
@@ -125,7 +125,7 @@ def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:
     return Needs(cpus=each(resources.get("CPU", 1.0)), gpus=each(gpus) if (gpus > 0 if options.gpus is None else options.gpus) else 0.0)
 
 
-def finish(folder: RunFolder, console: Console) -> None:
+def finish(folder: RunFolder, console: Terminal) -> None:
     """Writes the report; prints the fronts and the pair."""
     for stage in folder.stages():
         table = read_ledger(stage.ledger)
@@ -134,21 +134,22 @@ def finish(folder: RunFolder, console: Console) -> None:
     write_report(folder.stages(), folder.report)
     pair = pair_of(folder)
     for name in ("generator", "discriminator"):
-        console.print(f"{name}: {pair[name]['codes']}  {_spoken(pair[name]['values'])}", highlight=False, soft_wrap=True)
+        console.print(f"{name}: {pair[name]['codes']}  {_spoken(pair[name]['values'])}")
     if FINAL in pair:
-        console.print(f"trained alone: {_spoken(pair[FINAL])}", highlight=False, soft_wrap=True)
+        console.print(f"trained alone: {_spoken(pair[FINAL])}")
     seconds = [f"{stage.path.name} {sum(stage.phases().values()):.0f} s" for stage in folder.stages()]
     seconds += [f"{name} {spent:.0f} s" for name, spent in folder.phases().items()]
-    console.print(f"{'  '.join(seconds)}\nreport: {folder.report}", highlight=False, soft_wrap=True)
+    console.print("  ".join(seconds))
+    console.print(f"report: {folder.report}")
 
 
-def search(folder: RunFolder, setting: Setting, finder: Finder, console: Console) -> None:
+def search(folder: RunFolder, setting: Setting, finder: Finder, console: Terminal) -> None:
     """Both stages; pair.json says what they found."""
     _first_stage(folder, setting, console)
     _second_stage(folder, setting, finder, console)
 
 
-def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:
+def _first_stage(folder: RunFolder, setting: Setting, console: Terminal) -> None:
     run = GeneratorRun(setting)
     stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     carry_out_stage(stage, run, setting, console)
@@ -156,7 +157,7 @@ def _first_stage(folder: RunFolder, setting: Setting, console: Console) -> None:
     _write_pair(folder, {"generator": _described(setting, "generators", row, stage)})
 
 
-def _second_stage(folder: RunFolder, setting: Setting, finder: Finder, console: Console) -> None:
+def _second_stage(folder: RunFolder, setting: Setting, finder: Finder, console: Terminal) -> None:
     chosen = pair_of(folder)["generator"]
     generators = cast(SearchSpace, setting.composition.generators)
     run = DiscriminatorRun(setting, architecture_of_row(generators, chosen["choices"]), finder.generator(chosen))
@@ -177,7 +178,7 @@ def _write_pair(folder: RunFolder, found: Mapping[str, Any]) -> None:
     write_json(folder.path / PAIR, {**pair_of(folder), **found})
 
 
-def _final(folder: RunFolder, setting: Setting, console: Console) -> None:
+def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
     """Trains the found pair from fresh weights, and scores it."""
     stage, members = final_stage(setting, pair_of(folder))
     place = folder.path / FINAL

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from rich.console import Console
 
 from evoray.data.images import ImageSource
 from evoray.distributed.tasks import run_tasks
 from evoray.run_folder import RunFolder
 from jobs.gan.config import GanSearch
 from jobs.gan.found import Found
+from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, timed
 from objectives.base import Needs
 from objectives.inception import TrainedClassifier, classifier
@@ -25,7 +25,7 @@ from objectives.inception.extractors import Extractor
 from objectives.inception.scorer import Part, Scorer
 
 
-def trained_classifier(folder: RunFolder, config: GanSearch, source: ImageSource, takes: Needs, console: Console) -> Extractor:
+def trained_classifier(folder: RunFolder, config: GanSearch, source: ImageSource, takes: Needs, console: Terminal) -> Extractor:
     """The one that was trained before, or a fresh one; always of the same seed, so that equal data means equal scores."""
     place = folder.path / "classifier"
     name = f"{source.name}-cnn"

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from rich.console import Console
-
 from evoray import provenance, searchers, selection
 from evoray.bench import Weights
 from evoray.distributed.evaluator import RayEvaluator
@@ -36,6 +34,7 @@ from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
 from evoray.training.gan.training import part_of, train_rounds
 from jobs.gan.composition import Composition
 from jobs.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
+from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from objectives import complexity
 from objectives.base import CostModel, Needs, Objective
@@ -207,7 +206,7 @@ class DiscriminatorRun:
         return {name: tensor.numpy() for name, tensor in copies_state(copies).items()}
 
 
-def carry_out_stage(folder: RunFolder, run: StageRun, setting: Setting, console: Console) -> Population:
+def carry_out_stage(folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> Population:
     """Trains and measures every round; the last population, whose records are the stage's ledger and front.
 
     Raises:
@@ -257,7 +256,7 @@ def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> 
 class Scoring:
     """Measures a stage's rounds, on actors that stay from round to round where training leaves them their place."""
 
-    def __init__(self, folder: RunFolder, run: StageRun, setting: Setting, console: Console) -> None:
+    def __init__(self, folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> None:
         self._folder, self._run, self._setting, self._console = folder, run, setting, console
         self._evaluator: RayEvaluator | None = None  # None too where all happens in this process
 

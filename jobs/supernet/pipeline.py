@@ -7,7 +7,6 @@ from typing import Any
 import ray
 import torch
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
 
 from evoray import provenance, selection
 from evoray.bench import Weights, supernet_with
@@ -36,6 +35,7 @@ from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.trust import accuracy_probing
+from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.base import Architecture
 
@@ -117,7 +117,7 @@ def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
     return accuracy_probing(folder, config, supernet_weights(folder)[0], probes)
 
 
-def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> None:
+def carry_out(folder: RunFolder, config: SupernetSearch, console: Terminal) -> None:
     """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but the report.
 
     Raises:
@@ -125,7 +125,7 @@ def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> No
     """
     with cluster(config.cluster.address) as dashboard:
         if dashboard:
-            console.print(f"Ray dashboard: {dashboard}", highlight=False)
+            console.print(f"Ray dashboard: {dashboard}")
         gpus = config.cluster.train_gpus
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
         composition = compose(config, gpus=1.0 if use_gpu else 0.0)
@@ -134,17 +134,18 @@ def carry_out(folder: RunFolder, config: SupernetSearch, console: Console) -> No
     finish(folder, console)
 
 
-def finish(folder: RunFolder, console: Console) -> None:
+def finish(folder: RunFolder, console: Terminal) -> None:
     """Writes the report and prints the front."""
     job, table = folder.job(), read_ledger(folder.ledger)
     if table is not None:
         console.print(front_table(job, selection.front(table, job["values"])))
     write_report([folder], folder.report)
     phases = "  ".join(f"{name} {seconds:.0f} s" for name, seconds in folder.phases().items())
-    console.print(f"{phases}\nreport: {folder.report}", highlight=False, soft_wrap=True)
+    console.print(phases)
+    console.print(f"report: {folder.report}")
 
 
-def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Console) -> None:
+def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Terminal) -> None:
     options = config.cluster
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
     with (
@@ -164,7 +165,7 @@ def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, 
         )
 
 
-def _search(folder: RunFolder, config: SupernetSearch, composition: Composition, console: Console) -> None:
+def _search(folder: RunFolder, config: SupernetSearch, composition: Composition, console: Terminal) -> None:
     problem, options = composition.problem, config.cluster
     arrays, digest = supernet_weights(folder)
     pool = PoolOptions(
@@ -183,7 +184,7 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
 
 
 def _evolve(
-    folder: RunFolder, config: SupernetSearch, composition: Composition, evaluator: RayEvaluator, ledger: FolderLedger, console: Console
+    folder: RunFolder, config: SupernetSearch, composition: Composition, evaluator: RayEvaluator, ledger: FolderLedger, console: Terminal
 ) -> None:
     problem, search = composition.problem, config.search
     searchers = searchers_for(
@@ -223,7 +224,7 @@ def _compare(
     composition: Composition,
     evaluator: RayEvaluator,
     known: Records,
-    console: Console,
+    console: Terminal,
 ) -> None:
     """Random search with as many evaluations; what the search has measured already is taken from it."""
     problem, search = composition.problem, config.search

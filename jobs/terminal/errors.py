@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from evoray.visible_text import visible
 from searchspaces.registry import Registry
 
 _MISTAKES = (ValueError, OSError)  # OSError: not there, there already, not writable, in use, cannot be reached
@@ -27,7 +28,7 @@ def user_input() -> Iterator[None]:
 
 def complain(error: BaseException) -> None:
     """One line on standard error."""
-    print(f"evoray: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"evoray: {visible(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from evoray.run_folder import RunFolder
+from evoray.visible_text import visible
+from jobs.terminal.console import Terminal
 
 _LINE_SECONDS = 10.0
 _POLL_SECONDS = 0.5
@@ -20,32 +21,32 @@ _POLL_SECONDS = 0.5
 class PhaseProgress:
     """One phase: so many of a total, with a word on how it goes. `console` is where it is shown."""
 
-    def __init__(self, console: Console, bars: Progress, name: str, total: int) -> None:
+    def __init__(self, console: Terminal, bars: Progress, name: str, total: int) -> None:
         self._console = console
         self._bars = bars
         self._name = name
         self._total = total
-        self._task = bars.add_task(name, total=total, note="")
+        self._task = bars.add_task(visible(name), total=total, note="")
         self._last_line = time.monotonic()
 
     def update(self, completed: int, note: str) -> None:
         """Shows where the phase is."""
-        self._bars.update(self._task, completed=completed, note=note)
+        self._bars.update(self._task, completed=completed, note=visible(note))
         if not self._console.is_terminal and time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"{self._name}: {completed} of {self._total}  {note}", highlight=False, soft_wrap=True)
+            self._console.print(f"{self._name}: {completed} of {self._total}  {note}")
 
 
 @contextmanager
-def phase(console: Console, name: str, total: int) -> Iterator[PhaseProgress]:
+def phase(console: Terminal, name: str, total: int) -> Iterator[PhaseProgress]:
     """Shows a bar for the time of the block."""
     columns = (
-        TextColumn("[bold]{task.description:<9}"),
+        TextColumn("{task.description:<9}", style="bold", markup=False),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         yield PhaseProgress(console, bars, name, total)

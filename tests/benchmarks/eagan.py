@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from scipy.stats import kendalltau
 
 from evoray import searchers
@@ -48,6 +47,7 @@ from jobs.gan.found import Finder, pair_of
 from jobs.gan.scoring import score_on_ray
 from jobs.gan.stages import DiscriminatorRun, Setting
 from jobs.gan.trust import alone_stage
+from jobs.terminal.console import Terminal
 from objectives.base import Candidate
 from objectives.inception import TrainedClassifier, classifier
 from searchspaces.base import Architecture, architectures
@@ -93,7 +93,7 @@ def searched(place: Path, setting: Setting) -> dict[str, Any]:
     if not (place / "job.json").is_file():
         RunFolder.create(place, pipeline.job_of("eagan", "digits", setting.config, setting.composition))
     folder = RunFolder(place)
-    pipeline.search(folder, setting, Finder(folder, setting.config, setting.composition), Console(quiet=True))
+    pipeline.search(folder, setting, Finder(folder, setting.config, setting.composition), Terminal(quiet=True))
     return {**pair_of(folder), "seconds": time.monotonic() - start}
 
 

@@ -86,9 +86,7 @@ def test_bad_spaces_are_a_line_each_and_the_others_are_listed(
 
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.package)
-def test_asking_for_a_bad_file_names_it_with_the_line(
-    registry: Registry, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_asking_for_a_bad_file_names_it_with_the_line(registry: Registry, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, words = BAD[name]
     dropped(registry, folder, monkeypatch, {name: text.replace("build", registry.offers)})
     with pytest.raises(ValueError, match=rf"{re.escape(str(folder))}.*{name}\.py.*{words.replace('build', registry.offers)}.*mend"):

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from evoray import pareto, selection
+from evoray import pareto
 from evoray.records import Status
 from evoray.report import figures
 from evoray.report.genealogy import ancestors, genealogy_figure
 from evoray.report.page import write_report
 from evoray.report.reading import feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
-from evoray.report.tables import front_table
 from evoray.run_folder import RunFolder
 from tests.runs import hostile, make_run
 
@@ -176,16 +174,3 @@ def test_the_page_asks_no_network(folder: RunFolder) -> None:
     written = page(folder)
     outside = written[: written.index("<script>")] + written[written.index("</head>") :]
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", outside)
-
-
-def test_the_terminal_table_marks_the_knee_and_says_when_there_is_none(folder: RunFolder) -> None:
-    run = read_run(folder)
-    front = run.front()
-    assert front is not None
-    console = Console(width=160, record=True)
-    console.print(front_table(run.job, front))
-    text = console.export_text()
-    assert text.count("knee") == 1
-    assert selection.pick(front, run.values, "knee")["key"] in text
-    console.print(front_table(run.job, front.slice(0, 0)))
-    assert "no feasible network yet" in console.export_text()

@@ -1,4 +1,4 @@
-"""A run's front as a terminal table."""
+"""A run's front as a table of texts and as plain data."""
 
 from __future__ import annotations
 
@@ -8,36 +8,63 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from rich.table import Table
+from rich.text import Text
 
 from evoray import pareto, selection
+from evoray.visible_text import visible
 
 _MANY = 30  # rows that a terminal still shows well
+_SHORTEST_KEY = 24  # columns of a terminal that a key keeps; the rest of it goes on below
+_ARROWS = {"maximize": " ↑", "minimize": " ↓"}
 
 
-def front_table(job: Mapping[str, Any], front: pa.Table) -> Table:  # Any: job.json
-    """The front, one row a network: the best of each target is bold, the knee is marked; at most 30 rows, evenly chosen."""
+def front_table(job: Mapping[str, Any], front: pa.Table, *, whole: bool = False) -> Table:  # Any: job.json
+    """The front, one row a network: the best of each target is bold, the knee is marked.
+
+    Values are never cut, keys fold where there is little room. A terminal gets at most 30 rows, evenly chosen, and four digits;
+    a `whole` table has every row and digit, for a pipe or file.
+    """
     values = job["values"]
-    names = [v["name"] for v in values]
     title = f"Pareto front: {len(front)} networks" if len(front) else "no feasible network yet"
-    table = Table("", title=title, title_justify="left")
-    table.add_column("key", no_wrap=True, overflow="fold", min_width=max((len(k) for k in front["key"].to_pylist()), default=3))
-    for value in values:
-        unit = f" ({value['unit']})" if value["unit"] and value["unit"].lower() != value["name"] else ""
-        arrow = {"maximize": " ↑", "minimize": " ↓"}[value["goal"]] if value["target"] else ""
-        table.add_column(f"{value['name']}{unit}{arrow}", justify="right")
-    if len(front) == 0:
-        return table
     rows = front.to_pylist()
     losses = selection.losses(front, values)
-    knee = pareto.knee(losses)
-    best = dict(zip(selection.targets(values), losses.argmin(axis=0), strict=True))
-    shown = sorted({knee, *best.values(), *np.linspace(0, len(rows) - 1, min(_MANY, len(rows))).round().astype(int).tolist()})
-    for index in shown:
-        cells = [f"[bold]{_number(rows[index][n])}[/]" if best.get(n) == index else _number(rows[index][n]) for n in names]
+    knee = pareto.knee(losses) if rows else -1
+    best = dict(zip(selection.targets(values), losses.argmin(axis=0), strict=True)) if rows else {}
+    shown = range(len(rows)) if whole else _chosen(len(rows), [knee, *best.values()])
+    table = Table("", title=title, title_justify="left")
+    longest = max((len(visible(row["key"])) for row in rows), default=3)
+    table.add_column("key", overflow="fold", min_width=min(longest, _SHORTEST_KEY), no_wrap=whole)
+    columns = []
+    for value in values:
+        name = value["name"]
+        cells = [f"{rows[i][name]:.12g}" if whole else _number(rows[i][name]) for i in shown]
+        columns.append([Text(cell, style="bold" if best.get(name) == i else "") for cell, i in zip(cells, shown, strict=True)])
+        widest = max(map(len, cells), default=0)
+        table.add_column(_head(value), justify="right", overflow="fold", min_width=widest, no_wrap=whole)
+    for index, *cells in zip(shown, *columns, strict=True):
         table.add_row("knee" if index == knee else "", rows[index]["key"], *cells)
     if len(shown) < len(rows):
-        table.caption = f"{len(rows) - len(shown)} more are in front.parquet"
+        table.caption = f"{len(rows) - len(shown)} more: evoray show RUN --json, --csv, or into a pipe"
     return table
+
+
+def front_rows(job: Mapping[str, Any], front: pa.Table) -> list[dict[str, Any]]:  # Any: job.json, values and marks
+    """The front as plain data: key, every value by name, and whether it is the knee."""
+    names = [value["name"] for value in job["values"]]
+    knee = pareto.knee(selection.losses(front, job["values"])) if len(front) else -1
+    return [
+        {"key": row["key"], "knee": index == knee, "values": {name: row[name] for name in names}}
+        for index, row in enumerate(front.to_pylist())
+    ]
+
+
+def _chosen(count: int, always: list[int]) -> list[int]:
+    return sorted({*always, *np.linspace(0, count - 1, min(_MANY, count)).round().astype(int).tolist()}) if count else []
+
+
+def _head(value: Mapping[str, Any]) -> str:  # Any: JSON
+    unit = f" ({value['unit']})" if value["unit"] and value["unit"].lower() != value["name"] else ""
+    return f"{value['name']}{unit}{_ARROWS[value['goal']] if value['target'] else ''}"
 
 
 def _number(value: float) -> str:
