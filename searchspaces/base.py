@@ -7,8 +7,10 @@ array of option indices ("choices"); an `Architecture` exists only where one net
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import nn
 
 Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an index into its gene's options
 Keys = NDArray[np.bytes_]  # (n,): text ids as ASCII bytes
-Option = int | float | str | bool
+Option = int | float | str | bool  # tuples of them too, such as (3, 3) for a kernel
 
 _DIGITS = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 
@@ -28,15 +30,33 @@ class Gene:
 
     Attributes:
         name: Unique within its space, dotted from the outside in: "stage2.width".
-        options: What may be chosen, smallest first where there is an order.
+        options: What may be chosen, smallest first where there is an order; numpy's scalars become Python's, lists tuples.
     """
 
     name: str
     options: tuple[Option, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
+            raise ValueError(f"gene {self.name!r} needs a tuple of options, got {self.options!r}")
+        object.__setattr__(self, "options", tuple(_plain_option(option, self.name) for option in self.options))
         if not self.options or len(set(self.options)) != len(self.options):
             raise ValueError(f"gene {self.name!r} needs distinct options and at least one, got {self.options}")
+
+
+def _plain_option(option: Any, gene: str) -> Any:  # Any: whatever a user offers
+    if isinstance(option, np.ndarray):
+        option = option.tolist()
+    if isinstance(option, list | tuple):
+        return tuple(_plain_option(item, gene) for item in option)
+    plain = option.item() if isinstance(option, np.generic) else option
+    if isinstance(plain, Enum):
+        return plain
+    if plain is not None and not isinstance(plain, int | float | str | bool):
+        raise ValueError(f"gene {gene!r} needs numbers, texts or tuples of them as options, got {type(plain).__qualname__} {plain!r:.80}")
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise ValueError(f"gene {gene!r} needs finite numbers as options, got {plain}")
+    return plain
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,12 +15,15 @@ from torch import nn
 
 from evoray import pareto, provenance, searchers, selection
 from evoray.bench import weights_of
+from evoray.contracts import check_evaluator, check_objective, check_searcher, check_space
 from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.feasibility import check_feasible
 from evoray.halving import Halving, HalvingEvaluator
+from evoray.identity import differences, identity
 from evoray.ledger import FolderLedger, MemoryLedger
 from evoray.loop import Search
 from evoray.migration import Migration
+from evoray.plain import plain, whole
 from evoray.problem import Constraint, Problem
 from evoray.records import schema, to_table
 from evoray.run_folder import RunFolder
@@ -115,14 +117,20 @@ def search(
         ValueError: Impossible configuration, or constraints that nothing satisfies; nothing has been written.
         RuntimeError: Every candidate failed, or an objective was never measured.
     """
+    evaluations, population, num_shards, seed = _sizes(evaluations, population, num_shards, seed)
+    _check_arguments(space, objectives, constraints, evaluator)
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
     costs = tuple(o for o in objectives if not hasattr(o, "measure"))
-    names = tuple(o.name for o in objectives) if targets is None else tuple(targets)
+    names = tuple(o.name for o in objectives) if targets is None else _names(targets, "targets")
     problem = Problem(space, measured, costs, names, tuple(constraints))
     if searcher is None or isinstance(searcher, str):
         kinds: Sequence[str] = [searcher or searchers.default(problem)]
     else:
-        kinds = [] if hasattr(searcher, "ask") else list(searcher)
+        kinds = [] if hasattr(searcher, "ask") else _names(searcher, "searcher")
+    if not kinds:
+        check_searcher(searcher)
+    if num_shards > evaluations:
+        raise ValueError(f"num_shards must be at most evaluations, {evaluations}, or a shard has nothing to do; got {num_shards}")
     size = population if population is not None else searchers.default_population(kinds[0] if kinds else "")
     schedule = Schedule(evaluations=evaluations, population=size, migration=migration or Migration())
     shard_searchers: list[Searcher] = (
@@ -137,24 +145,33 @@ def search(
     steady = asynchronous if asynchronous is not None else all(getattr(s, "asynchronous", False) for s in shard_searchers)
     if halving is not None and steady:
         raise ValueError("successive halving compares the candidates of a generation, and an asynchronous search has none: choose one")
+    config = {
+        "searcher": list(kinds) if kinds else type(searcher).__name__,
+        "searcher_options": {name: identity(option) for name, option in (searcher_options or {}).items()},
+        "num_shards": num_shards,
+        "population": size,
+        "migration": plain(schedule.migration, "migration"),
+        "asynchronous": bool(steady),
+        "halving": None if halving is None else plain(halving, "halving"),
+        "warm_start": [os.path.abspath(run) for run in warm_start],
+    }
+    job = {"job": "evoray.search", "preset": "", "seed": seed, **described, "config": config}
+    job["objects"] = {"space": identity(space), **{o.name: identity(o) for o in objectives}}
+    if evaluator is not None and not type(evaluator).__module__.startswith("evoray."):
+        job["objects"]["evaluator"] = identity(evaluator)
+    folder = None if run_dir is None else RunFolder(run_dir)
+    is_new = folder is not None and not (folder.path / "job.json").is_file()
+    if folder is not None:
+        _check_folder(folder, job)
     with ExitStack() as stack:
-        config = {
-            "searcher": list(kinds) if kinds else type(searcher).__name__,
-            "searcher_options": dict(searcher_options or {}),
-            "num_shards": num_shards,
-            "population": size,
-            "migration": dataclasses.asdict(schedule.migration),
-            "asynchronous": steady,
-            "halving": None if halving is None else dataclasses.asdict(halving),
-            "warm_start": [str(run) for run in warm_start],
-        }
-        folder = None if run_dir is None else _folder(run_dir, described, config, seed)
-        ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
-        if folder is not None:
-            ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
         if halving is not None:
             used = HalvingEvaluator(problem, used, halving)
+        ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
+        if folder is not None:
+            if is_new:
+                RunFolder.create(folder.path, {**job, **provenance.surroundings()})
+            ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         snapshots = None if folder is None else folder.shards
         shards = LocalShards(problem, shard_searchers)
         search_class = SteadySearch if steady else Search
@@ -167,13 +184,55 @@ def search(
     return result
 
 
-def _folder(run_dir: str | os.PathLike[str], described: dict[str, Any], config: dict[str, Any], seed: int) -> RunFolder:
-    job = {"job": "evoray.search", "preset": "", "seed": seed, **described, "config": config}
-    folder = RunFolder(run_dir)
+def _sizes(evaluations: int, population: int | None, num_shards: int, seed: int) -> tuple[int, int | None, int, int]:
+    """The numbers of a search as Python's, whoever wrote them."""
+    least = 1
+    return (
+        whole(evaluations, "evaluations", least),
+        None if population is None else whole(population, "population", least),
+        whole(num_shards, "num_shards", least),
+        whole(seed, "seed"),
+    )
+
+
+def _check_arguments(space: Any, objectives: Any, constraints: Any, evaluator: Any) -> None:  # Any: whatever a user hands in
+    check_space(space)
+    for name, value, kind in (("objectives", objectives, "objectives and cost models"), ("constraints", constraints, "evoray.Constraint")):
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ValueError(f"{name} must be a list of {kind}, got {type(value).__qualname__}: write [...] around a single one")
+    for objective in objectives:
+        check_objective(objective)
+    for constraint in constraints:
+        if not isinstance(constraint, Constraint):
+            raise ValueError(f'constraints must be evoray.Constraint, such as Constraint("macs", at_most=2e6), got {constraint!r}')
+    if evaluator is not None:
+        check_evaluator(evaluator)
+
+
+def _names(value: Any, argument: str) -> tuple[str, ...]:  # Any: whatever a user hands in
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"{argument} must be a list of names, got {value!r:.200}")
+    return tuple(value)
+
+
+def _check_folder(folder: RunFolder, job: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        ValueError: It holds another search; names what differs.
+        FileExistsError: It holds something else.
+    """
     if not (folder.path / "job.json").is_file():
-        return RunFolder.create(run_dir, {**job, **provenance.surroundings()})
+        folder.check_free()
+        return
     before = folder.job()
-    changed = [name for name in job if before.get(name) != job[name]]
+    changed = [name for name in job if name != "objects" and before.get(name) != job[name]]
     if changed:
         raise ValueError(f"run folder {folder.path} holds another search (other {', '.join(changed)}): choose another run_dir")
-    return folder
+    if "objects" not in before:  # of a version that did not write them
+        return
+    found = differences(before["objects"], job["objects"])
+    if found:
+        raise ValueError(
+            f"run folder {folder.path} holds values of other objects ({'; '.join(found[:3])}), which must not be mixed: "
+            "choose another run_dir, or hand in what it was started with"
+        )

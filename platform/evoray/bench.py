@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import platform
 import time
+import traceback
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from evoray.records import recordable
 from objectives.base import Candidate, MeasurementError, Objective, PartlyMeasurable
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
+
+_log = logging.getLogger(__name__)
 
 Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
 
@@ -27,6 +33,7 @@ class Bench:
     def __init__(self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu") -> None:
         """`weights` are used in place, never copied or written to."""
         self._objective = objective
+        self._has_told = False
         torch.set_num_threads(max(1, round(objective.needs.cpus)))
         self._device = torch.device(device)
         self.renew(space, weights)
@@ -49,6 +56,7 @@ class Bench:
         """
         start = time.perf_counter()
         value, error = math.nan, ""
+        of = (self._objective.name, architecture.key)
         try:
             candidate = Candidate(self._space, architecture, self._supernet)
             if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
@@ -58,9 +66,13 @@ class Bench:
             if not math.isfinite(value):
                 value, error = math.nan, f"{self._objective.name} is {value}"
         except MeasurementError as failure:
-            error = str(failure) or "MeasurementError without a message"
-        except Exception as failure:  # promise 5: a candidate that fails is a record; a search whose candidates all fail is stopped
-            error = f"{type(failure).__name__}: {failure}"
+            error = recordable(failure) or "MeasurementError without a message"
+        except (Exception, SystemExit) as failure:  # promise 5: a candidate that fails is a record; where all fail the search stops
+            error = f"{type(failure).__name__}: {recordable(failure)}{_place(failure)}"
+            if not self._has_told:
+                self._has_told = True
+                told = recordable("".join(traceback.format_exception(failure)))
+                _log.warning("%s failed on %s, which is recorded; this failure in full, the next ones in one line:\n%s", *of, told)
         return value, time.perf_counter() - start, error
 
     def measure_rows(self, rows: bytes, shares: bytes | None = None) -> bytes | tuple[bytes, dict[int, str]]:
@@ -83,6 +95,12 @@ class Bench:
             if error:
                 errors[i] = error
         return (found.tobytes(), errors) if errors else found.tobytes()
+
+
+def _place(failure: BaseException) -> str:
+    """Where it was raised, " (mine.py:12 in measure)": the last lines of the way there, without our own."""
+    own = [frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename != __file__]
+    return f" ({', '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in own[-3:])})" if own else ""
 
 
 def weights_of(supernet: nn.Module) -> dict[str, NDArray[Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from evoray import pareto
 from evoray.ledger import Ledger
 from evoray.problem import Losses, Problem
-from evoray.records import Records
+from evoray.records import Records, recordable_texts
 from evoray.shard import Proposals
 from searchspaces.base import Keys
 
@@ -160,6 +160,8 @@ class Intake:
         own = {
             name: getattr(measured, name) for name in ("keys", "choices", "seconds", "status", "errors", "attempts", "workers", "digests")
         }
+        for name in ("errors", "workers"):
+            own[name] = recordable_texts(own[name])
         records = Records(
             **own,
             values=values,

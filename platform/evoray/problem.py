@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.records import Record, Records, Status
+from evoray.records import Record, Records, Status, check_value_names
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Choices, SearchSpace, nearest
 
@@ -34,10 +34,11 @@ class Constraint:
     at_least: float | None = None
 
     def __post_init__(self) -> None:
-        bounds = [b for b in (self.at_most, self.at_least) if b is not None]
-        if not bounds or not all(math.isfinite(b) for b in bounds):
-            raise ValueError(f"constraint on {self.name!r} needs a finite at_most or at_least, got {self.at_most} and {self.at_least}")
-        if len(bounds) == 2 and self.at_least > self.at_most:  # type: ignore[operator]
+        for side in ("at_most", "at_least"):
+            object.__setattr__(self, side, _bound(self.name, side, getattr(self, side)))
+        if self.at_most is None and self.at_least is None:
+            raise ValueError(f"constraint on {self.name!r} needs a finite at_most or at_least, got neither")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
             raise ValueError(f"constraint on {self.name!r}: at_least {self.at_least} is above at_most {self.at_most}")
 
     def __str__(self) -> str:
@@ -54,7 +55,19 @@ class Constraint:
         return excess
 
 
-_BOUND = re.compile(r"\s*([\w@.]+)\s*(<=|>=)\s*([-+0-9.eE]+)\s*")
+def _bound(name: str, side: str, value: object) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float("nan") if isinstance(value, bool | str) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"constraint on {name!r} needs a finite number as {side}, got {value!r}")
+    return number
+
+
+_BOUND = re.compile(r"\s*([^<>=]*[^<>=\s])\s*(<=|>=)\s*([-+0-9.eE]+)\s*")
 
 
 def parse_constraint(text: str) -> Constraint:
@@ -95,12 +108,26 @@ class Problem:
         names = self.value_names
         if len(set(names)) != len(names):
             raise ValueError(f"objectives and costs need distinct names, got {list(names)}")
+        check_value_names(names, self.measured_names)
         if not self.targets:
             raise ValueError(f"a search needs at least one target; {nearest('', names)}")
         for kind, wanted in (("target", self.targets), ("constraint", [c.name for c in self.constraints])):
             for name in wanted:
                 if name not in names:
-                    raise ValueError(f"{kind} {name!r} is neither an objective nor a cost of this search; {nearest(name, names)}")
+                    raise ValueError(f"{kind} {name!r} is neither an objective nor a cost of this search; {nearest(str(name), names)}")
+        twice = [name for index, name in enumerate(self.targets) if name in self.targets[:index]]
+        if twice:
+            raise ValueError(f"target {twice[0]!r} is given twice: name each target once, got {', '.join(self.targets)}")
+        self._check_windows()
+
+    def _check_windows(self) -> None:
+        for name in dict.fromkeys(c.name for c in self.constraints):
+            least = max((c.at_least for c in self.constraints if c.name == name and c.at_least is not None), default=-math.inf)
+            most = min((c.at_most for c in self.constraints if c.name == name and c.at_most is not None), default=math.inf)
+            if least > most:
+                raise ValueError(
+                    f"the constraints on {name!r} contradict each other: nothing is at least {least:g} and at most {most:g}; loosen one"
+                )
 
     @property
     def value_names(self) -> tuple[str, ...]:
@@ -123,7 +150,7 @@ class Problem:
 
     def goal(self, name: str) -> Goal:
         """Which way `name` is better."""
-        return self._described(name).goal
+        return Goal(self._described(name).goal)
 
     def unit(self, name: str) -> str:
         """In what `name` is counted."""

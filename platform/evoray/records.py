@@ -197,6 +197,44 @@ class Records(Sequence[Record]):
 _PLAIN_COLUMNS = tuple(f.name for f in fields(Records) if f.name not in ("values", "seconds"))
 
 
+_FIXED_COLUMNS = (
+    ("key", pa.string()),
+    ("choices", pa.list_(pa.int16())),
+    ("violation", pa.float64()),
+    ("status", pa.string()),
+    ("error", pa.string()),
+    ("attempts", pa.int32()),
+    ("shard", pa.int32()),
+    ("generation", pa.int32()),
+    ("parents", pa.list_(pa.string())),
+    ("operator", pa.string()),
+    ("worker", pa.string()),
+    ("weights_digest", pa.string()),
+)
+_LONGEST_TEXT = 2000  # characters of one recorded text; of a longer one the middle is left out
+
+
+def recordable(text: object) -> str:
+    """`text` as every file and terminal can hold it, whatever an objective or a file name has put into it.
+
+    What is no Unicode (a lone surrogate, from a file name in another encoding) and NUL are written as escapes.
+    """
+    try:
+        said = str(text)
+    except Exception as failure:  # an exception's own __str__ may be as wrong as its objective
+        said = f"{type(text).__qualname__} whose text cannot be made ({type(failure).__qualname__})"
+    said = said.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    if len(said) <= _LONGEST_TEXT:
+        return said
+    half = _LONGEST_TEXT // 2
+    return f"{said[:half]} ... ({len(said) - 2 * half} characters left out) ... {said[-half:]}"
+
+
+def recordable_texts(column: Texts) -> Texts:
+    """The same of a column."""
+    return texts([recordable(text) if text else "" for text in column.tolist()])
+
+
 def texts(values: Sequence[str]) -> Texts:
     """(n,) texts as a column."""
     column = np.empty(len(values), dtype=object)
@@ -233,26 +271,28 @@ def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
     Raises:
         ValueError: A name is also the name of a fixed column.
     """
-    fixed = [
-        ("key", pa.string()),
-        ("choices", pa.list_(pa.int16())),
-        ("violation", pa.float64()),
-        ("status", pa.string()),
-        ("error", pa.string()),
-        ("attempts", pa.int32()),
-        ("shard", pa.int32()),
-        ("generation", pa.int32()),
-        ("parents", pa.list_(pa.string())),
-        ("operator", pa.string()),
-        ("worker", pa.string()),
-        ("weights_digest", pa.string()),
-    ]
-    taken = {name for name, _ in fixed}
+    check_value_names(value_names, measured)
     columns = [(name, pa.float64()) for name in value_names] + [(f"{name}_seconds", pa.float64()) for name in measured]
-    clash = [name for name, _ in columns if name in taken]
-    if clash or len({name for name, _ in columns}) != len(columns):
-        raise ValueError(f"names of objectives and costs must be distinct and none of {sorted(taken)}, got {list(value_names)}")
-    return pa.schema([*fixed[:2], *columns, *fixed[2:]])
+    return pa.schema([*_FIXED_COLUMNS[:2], *columns, *_FIXED_COLUMNS[2:]])
+
+
+def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> None:
+    """Are these fit to be columns of the ledger and names in a constraint?
+
+    Raises:
+        ValueError: One is the name of another column, or holds a sign of comparison.
+    """
+    taken = {name for name, _ in _FIXED_COLUMNS}
+    seconds = {f"{name}_seconds": name for name in measured}
+    for name in value_names:
+        if name in taken:
+            raise ValueError(f"no objective or cost may be called {name!r}, which is a column of the ledger: rename it, for example {name}_value")
+        if name in seconds:
+            raise ValueError(f"no objective or cost may be called {name!r}, the column of how long {seconds[name]!r} took: rename one of them")
+        if any(sign in name for sign in "<>="):
+            raise ValueError(f"the name of an objective or cost must be without <, > and =, which constraints are written with, got {name!r}")
+    if len(set(value_names)) != len(value_names):
+        raise ValueError(f"objectives and costs need distinct names, got {list(value_names)}")
 
 
 def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
@@ -294,8 +334,9 @@ def from_table(table: pa.Table) -> Records:
     names = table.column_names
     if not {"choices", "violation"} <= set(names):
         raise ValueError(f"this is no table of records, it has the columns {names}: give one that a search has written")
-    seconds = [n for n in names if n.endswith("_seconds")]
-    values = [n for n in names[2 : names.index("violation")] if n not in seconds]
+    named = names[2 : names.index("violation")]
+    seconds = [n for n in named if n.endswith("_seconds") and n.removesuffix("_seconds") in named]
+    values = [n for n in named if n not in seconds]
     codes = pc.index_in(table["status"], value_set=pa.array([status.value for status in Status]))
     if codes.null_count:
         raise ValueError(f"a record's status must be one of {[s.value for s in Status]}, got {table['status'].unique().to_pylist()}")

@@ -61,8 +61,9 @@ def restrict(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
     pinned = []
     names = [gene.name for gene in space.genes]
     for setting in settings:
-        name, equals, option = setting.partition("=")
-        if not equals:
+        splits = [(setting[:i], setting[i + 1 :]) for i, sign in enumerate(setting) if sign == "="]
+        name, option = next((split for split in splits if split[0] in names), splits[0] if splits else ("", ""))
+        if not splits:
             raise ValueError(f"cannot read {setting!r}: write GENE=OPTION, such as 'resolution=32'")
         if name not in names:
             raise ValueError(f"space {space.name!r} has no gene {name!r}; {nearest(name, names)}")
@@ -70,4 +71,6 @@ def restrict(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
         if option not in options:
             raise ValueError(f"gene {name!r} of space {space.name!r} has no option {option!r}; it has {', '.join(options)}")
         pinned.append((names.index(name), options.index(option)))
+        if len({index for gene, index in pinned if gene == names.index(name)}) > 1:
+            raise ValueError(f"gene {name!r} is fixed twice, to different options: fix it once, got {', '.join(settings)}")
     return RestrictedSpace(space, tuple(pinned)) if pinned else space

@@ -63,9 +63,7 @@ class RunFolder:
             TypeError: `job` holds something that is not plain data.
         """
         folder = cls(path)
-        if folder.is_taken():
-            advice = f"resume it with `evoray resume {folder.path}` or choose another --run-dir"
-            raise FileExistsError(f"run folder {folder.path} exists already and is not empty: {advice}")
+        folder.check_free()
         made = [place for place in (folder.path, *folder.path.parents) if not place.exists()]
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
@@ -77,11 +75,18 @@ class RunFolder:
             raise
         return folder
 
-    def is_taken(self) -> bool:
-        """Whether something is there that a new run must not touch; what a killed `create` has left is nothing."""
-        if not self.path.is_dir():
-            return self.path.exists() or self.path.is_symlink()
-        return any(not file.name.startswith(".job.json.") for file in self.path.iterdir())
+    def check_free(self) -> None:
+        """
+        Raises:
+            FileExistsError: Something is there that a new run must not touch; what a killed `create` has left is nothing.
+        """
+        if self.path.is_dir():
+            taken = any(not file.name.startswith(".job.json.") for file in self.path.iterdir())
+        else:
+            taken = self.path.exists() or self.path.is_symlink()
+        if taken:
+            advice = f"resume it with `evoray resume {self.path}` or choose another --run-dir"
+            raise FileExistsError(f"run folder {self.path} exists already and is not empty: {advice}")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoray import pareto, searchers
 from evoray.archive import Archive
+from evoray.contracts import check_choices, option_counts
 from evoray.problem import Problem
 from evoray.records import Record, Records
 from evoray.searchers.base import Lineage, Searcher, TracesCandidates
@@ -74,6 +75,8 @@ class Shard:
         """`sends`: whether it remembers candidates for other shards."""
         self._problem = problem
         self._searcher = searcher
+        self._counts = option_counts(problem.space)
+        self._source = f"repair of space {problem.space.name!r}, or searcher {type(searcher).__module__}, when asked for candidates,"
         self._index = index
         self._sends = sends
         self._residents = Archive(problem)
@@ -139,6 +142,7 @@ class Shard:
         traced = isinstance(self._searcher, TracesCandidates) and len(choices) > 0
         lineage = self._searcher.lineage() if traced else Lineage.same("asked", len(choices))  # type: ignore[attr-defined]
         self._num_proposed += len(choices)
+        check_choices(self._problem.space, self._counts, choices, self._source)
         costs = self._problem.cost_values(choices)
         every = Proposals(
             choices, key_array(self._problem.space, choices), costs, lineage, np.full(len(choices), self._index, dtype=np.int32)

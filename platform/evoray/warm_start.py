@@ -11,6 +11,7 @@ import numpy as np
 
 from evoray import pareto
 from evoray.ledger import read_ledger
+from evoray.plain import plain
 from evoray.problem import Problem
 from evoray.records import Record, Records, Status, from_table
 from evoray.run_folder import RunFolder
@@ -37,7 +38,7 @@ def read_prior(problem: Problem, runs: Sequence[str | os.PathLike[str]]) -> list
         ValueError: One searched another space, or its networks are not this space's.
     """
     priors = []
-    own = [[gene.name, [str(option) for option in gene.options]] for gene in problem.space.genes]
+    own = [[gene.name, [str(plain(option, gene.name)) for option in gene.options]] for gene in problem.space.genes]
     for run in runs:
         folder = RunFolder.open(run)
         job = folder.job()
