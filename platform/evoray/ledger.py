@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
-import re
+import secrets
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from evoray.ledger_parts import FAN_IN, Listing, Manifest, Part, Tables, gaps, read_part, told, write_part
 from evoray.records import Record, Records, from_table, to_table
-from evoray.storage import Location, Storage, open_storage
+from evoray.sealing import sealed_table
+from evoray.storage import Location, open_storage
 from searchspaces.base import Keys
 
 _log = logging.getLogger(__name__)
-_PART = re.compile(r"part-(\d+)(?:-(\d+))?\.parquet")
-_FAN_IN = 32  # so many parts of one size are merged into one
+_SHARE = 0.05  # of the appending time that may go into the manifest
 _READ_ATTEMPTS = 5  # of listing the parts again when compaction has replaced some of them under the reader
 
 
@@ -92,7 +93,8 @@ class MemoryLedger:
 class FolderLedger:
     """The one writer of a ledger folder. Use it as a context manager, or call `close()`.
 
-    Small parts are merged in the background: the merged file stands before the merged ones go, so a crash loses nothing.
+    Small parts are merged in the background: the merged file stands before the merged ones go, so a crash loses nothing. Every part carries
+    a digest of its bytes; the manifest, written now and then and at the end, says how many records the parts must hold.
     """
 
     def __init__(self, location: Location, table_schema: pa.Schema) -> None:
@@ -105,6 +107,7 @@ class FolderLedger:
         self._storage = open_storage(location)
         self._schema = table_schema
         self._memory = MemoryLedger()
+        self._manifest_written: Manifest | None = None
         self._merging: Future[None] | None = None
         self._merger = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         try:
@@ -120,10 +123,10 @@ class FolderLedger:
     def _load(self) -> None:
         for left_over in self._storage.names(".part-"):
             self._storage.delete(left_over)
-        listing = _Listing.of(self._storage)
-        tables = _Tables(self._storage, set_aside=True)
+        before = Manifest.read(self._storage, set_aside=True)
+        listing = Listing.of(self._storage)
+        tables = Tables(self._storage, before, set_aside=True)
         self._parts = tables.add(listing.parts)
-        self._next = listing.next
         table = tables.together(self._parts)
         if table is not None and table.schema.names != self._schema.names:
             raise ValueError(
@@ -132,6 +135,13 @@ class FolderLedger:
         for part in listing.parts:
             if part not in self._parts and part not in tables.damaged:
                 self._storage.delete(part.name)  # a crash came between merging and deleting
+        missing = listing.missing(before)
+        if missing:
+            _log.warning("ledger %s lacks %s: their evaluations will be repeated", self._storage.location, told(missing))
+        self._manifest = _manifest_of(before, tables, self._parts, listing.end(before))
+        # What writing imports, pandas among it, is imported here: nothing slow may come between a measurement and its durability.
+        sealed_table(to_table([], self._schema))
+        self._write_manifest()
         if table is not None:
             records = from_table(table)
             first = np.unique(records.keys, return_index=True)[1]
@@ -145,15 +155,17 @@ class FolderLedger:
         """
         if len(records) == 0:
             return
-        part = _Part(self._next, self._next)
+        part = Part(self._manifest.appends, self._manifest.appends)
         try:
-            self._storage.write(part.name, _serialized(to_table(records, self._schema)))
+            write_part(self._storage, part, to_table(records, self._schema), self._manifest.ledger)
         except OSError as error:
             what = f"{len(records)} finished evaluations could not be written to the ledger {self._storage.location}"
             raise _unwritable(error, what, "what was written before is safe") from None
-        self._next += 1
+        self._manifest = self._manifest.with_append(len(records))
         self._parts.append(part)
         self._memory.append(records)
+        if time.monotonic() >= self._manifest_free_at:
+            self._write_manifest()
         self._compact()
 
     def rows(self, keys: Keys) -> NDArray[np.int64]:
@@ -173,6 +185,8 @@ class FolderLedger:
     def close(self) -> None:
         """Waits for the merging that is under way and lets another process write."""
         self._merger.shutdown(wait=True)
+        if self._manifest != self._manifest_written:
+            self._write_manifest()
         self._unlock()
 
     def __enter__(self) -> FolderLedger:
@@ -180,6 +194,15 @@ class FolderLedger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _write_manifest(self) -> None:
+        start = time.monotonic()
+        try:
+            self._manifest.write(self._storage)
+            self._manifest_written = self._manifest
+        except (OSError, RuntimeError) as error:  # the parts are there and whole
+            _log.warning("the manifest of ledger %s could not be written: %s", self._storage.location, error)
+        self._manifest_free_at = time.monotonic() + (time.monotonic() - start) / _SHARE
 
     def _compact(self) -> None:
         """Starts merging when enough parts of one size stand beside each other, unless a merging is under way."""
@@ -190,62 +213,44 @@ class FolderLedger:
         start = _first_run([p.level for p in self._parts])
         if start is None:
             return
-        small = self._parts[start : start + _FAN_IN]
-        merged = _Part(small[0].first, small[-1].last)
-        self._parts[start : start + _FAN_IN] = [merged]
+        small = self._parts[start : start + FAN_IN]
+        merged = Part(small[0].first, small[-1].last)
+        self._parts[start : start + FAN_IN] = [merged]
         self._merging = self._merger.submit(self._merge, small, merged)
 
-    def _merge(self, parts: Sequence[_Part], merged: _Part) -> None:
+    def _merge(self, parts: Sequence[Part], merged: Part) -> None:
         try:
-            tables = [pq.read_table(pa.BufferReader(self._storage.read(p.name))) for p in parts]
-            self._storage.write(merged.name, _serialized(pa.concat_tables(tables)))
+            tables = [read_part(self._storage, part, self._manifest).table for part in parts]
+            write_part(self._storage, merged, pa.concat_tables(tables), self._manifest.ledger)
             for part in parts:
                 self._storage.delete(part.name)
-        except (OSError, pa.ArrowException) as error:  # the small parts are still there and whole
+        except (OSError, ValueError) as error:  # the small parts are still there and whole
             _log.warning("ledger %s could not be compacted, it stays as it is: %s", self._storage.location, error)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One file of the ledger: what was written by the appends `first` to `last`."""
-
-    first: int
-    last: int
-
-    @property
-    def name(self) -> str:
-        return f"part-{self.first:08d}.parquet" if self.first == self.last else f"part-{self.first:08d}-{self.last:08d}.parquet"
-
-    @property
-    def level(self) -> int:
-        """How often it was merged."""
-        size, level = self.last - self.first + 1, 0
-        while size >= _FAN_IN:
-            size, level = size // _FAN_IN, level + 1
-        return level
-
-    @staticmethod
-    def of(name: str) -> _Part | None:
-        match = _PART.fullmatch(name)
-        return _Part(int(match[1]), int(match[2] or match[1])) if match else None
 
 
 def read_ledger(location: Location) -> pa.Table | None:
     """Every readable part in the order of completion, also while a run goes on; None when there is none.
 
-    A damaged part is named in a warning and left out.
+    A damaged or missing part is named in a warning and left out; nothing is changed.
     """
     storage = open_storage(location)
-    tables = _Tables(storage, set_aside=False)
-    before: _Listing | None = None
+    manifest = Manifest.read(storage, set_aside=False)
+    tables = Tables(storage, manifest, set_aside=False)
+    before: Listing | None = None
     for _ in range(_READ_ATTEMPTS):
-        listing = _Listing.of(storage)
+        listing = Listing.of(storage)
+        missing = listing.missing(manifest)
         # A folder that changes while it is listed can show neither some small parts nor the merged one that replaces them.
-        if listing.is_complete or listing == before:
+        if not missing or listing == before:
             try:
-                return tables.together(tables.add(listing.parts))
+                table = tables.together(tables.add(listing.parts))
             except FileNotFoundError:
                 continue
+            if missing:
+                _log.warning("%s", _incomplete(storage.location, told(missing), 0 if table is None else len(table), manifest))
+            elif manifest is None and tables.ids() and Manifest.read(storage, set_aside=False) is None:
+                _log.warning("ledger %s lacks its manifest: how many records there must be is not known", storage.location)
+            return table
         before = listing
     raise RuntimeError(f"the ledger {storage.location} changes faster than it can be read: try again")
 
@@ -255,102 +260,28 @@ def num_parts(location: Location) -> int:
     return len(open_storage(location).names("part-"))
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """The parts that were there at one moment, also those inside of merged ones, and what was set aside as damaged."""
-
-    parts: tuple[_Part, ...]
-    set_aside: tuple[_Part, ...]
-
-    @staticmethod
-    def of(storage: Storage) -> _Listing:
-        parts = map(_Part.of, storage.names("part-"))
-        damaged = (_Part.of(name.removeprefix("_damaged-")) for name in storage.names("_damaged-part-"))
-        return _Listing(tuple(p for p in parts if p), tuple(p for p in damaged if p))
-
-    @property
-    def next(self) -> int:
-        """The number of the next append."""
-        return max((p.last for p in self.parts + self.set_aside), default=-1) + 1
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every append since the first is accounted for."""
-        expected = 0
-        for part in _uncovered(self.parts + self.set_aside):
-            if part.first > expected:
-                return False
-            expected = max(expected, part.last + 1)
-        return True
-
-
-class _Tables:
-    """Parts that were read; they never change, so each is read once.
-
-    Attributes:
-        damaged: Those that could not be read.
-    """
-
-    def __init__(self, storage: Storage, *, set_aside: bool) -> None:
-        self._storage = storage
-        self._set_aside = set_aside
-        self._tables: dict[_Part, pa.Table] = {}
-        self.damaged: set[_Part] = set()
-
-    def add(self, parts: Sequence[_Part]) -> list[_Part]:
-        """Reads the parts; returns those that hold everything once. In the place of a damaged merged one the small ones are taken.
-
-        Raises:
-            FileNotFoundError: One is not there any more.
-        """
-        while True:
-            chosen = _uncovered([p for p in parts if p not in self.damaged])
-            missing = next((p for p in chosen if p not in self._tables), None)
-            if missing is None:
-                return chosen
-            self._read(missing)
-
-    def together(self, parts: Sequence[_Part]) -> pa.Table | None:
-        """Their rows one after the other; None for no parts."""
-        return pa.concat_tables([self._tables[p] for p in parts]) if parts else None
-
-    def _read(self, part: _Part) -> None:
-        try:
-            self._tables[part] = pq.read_table(pa.BufferReader(self._storage.read(part.name)))
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, OSError) as error:
-            self.damaged.add(part)
-            if self._set_aside:
-                self._storage.rename(part.name, f"_damaged-{part.name}")
-            action = "it was set aside; its evaluations will be repeated" if self._set_aside else "its evaluations are left out"
-            _log.warning("ledger part %s/%s is damaged (%s): %s", self._storage.location, part.name, str(error).splitlines()[0], action)
-
-
-def _uncovered(parts: Sequence[_Part]) -> list[_Part]:
-    """Without those that are inside of a merged one; in the order of writing."""
-    kept: list[_Part] = []
-    for part in sorted(parts, key=lambda p: (p.first, -p.last)):
-        if not kept or part.last > kept[-1].last:
-            kept.append(part)
-    return kept
-
-
 def _first_run(levels: Sequence[int]) -> int | None:
-    """Where `_FAN_IN` equal levels begin."""
+    """Where `FAN_IN` equal levels begin."""
     length = 0
     for index, level in enumerate(levels):
         length = length + 1 if index and level == levels[index - 1] else 1
-        if length == _FAN_IN:
-            return index - _FAN_IN + 1
+        if length == FAN_IN:
+            return index - FAN_IN + 1
     return None
+
+
+def _manifest_of(before: Manifest | None, tables: Tables, parts: Sequence[Part], appends: int) -> Manifest:
+    """What there must be from now on: what is there. Appends that no part holds are lost."""
+    table, usual = tables.together(parts), tables.ids().most_common(1)
+    whole = before or Manifest(usual[0][0] if usual else secrets.token_hex(8), unsealed=tables.unsealed(parts))
+    lost = gaps([part.span for part in parts], appends)
+    return replace(whole, appends=appends, records=0 if table is None else len(table), lost=tuple(lost))
+
+
+def _incomplete(location: str, missing: str, records: int, manifest: Manifest | None) -> str:
+    must = "" if manifest is None else f" (it must hold {manifest.records} records, {records} are there)"
+    return f"ledger {location} lacks {missing}{must}: restore it from a copy, or repeat its evaluations with `evoray resume`"
 
 
 def _unwritable(error: OSError, what: str, safe: str) -> OSError:
     return OSError(error.errno, f"{error.strerror or error}: {what}; {safe}: make room there or make it writable, then resume the run")
-
-
-def _serialized(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return sink.getvalue()

@@ -90,7 +90,7 @@ class LocalStorage:
 
     def names(self, prefix: str) -> list[str]:
         try:
-            return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix))
+            return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix) and entry.is_file())
         except FileNotFoundError:
             return []
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from evoray.ledger import FolderLedger, read_ledger
 from evoray.records import Record, Status, from_table, schema, to_table
+from evoray.storage import LocalStorage
 
 SCHEMA = schema(["score", "macs"], ["score"])
 
@@ -76,11 +76,11 @@ def test_a_part_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, mon
 
     with FolderLedger(tmp_path, SCHEMA) as ledger:
         ledger.append([record("x")])
-        monkeypatch.setattr(pq, "write_table", full)
+        monkeypatch.setattr(LocalStorage, "write", full)
         with pytest.raises(OSError, match="No space left"):
             ledger.append([record("y")])
         assert [r.key for r in ledger.records] == ["x"]
-    assert [f.name for f in tmp_path.iterdir() if f.name != ".lock"] == ["part-00000000.parquet"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == [".lock", "_manifest.json", "part-00000000.parquet"]
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
