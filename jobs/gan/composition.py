@@ -112,7 +112,7 @@ def _opponent(config: GanSearch, space: Discriminator) -> nn.Module:
             if space.image_size < 32:
                 raise ValueError(f"generators.opponent 'plain' needs images of 32 pixels and more, got {space.image_size}: take 'autogan'")
             return PlainDiscriminator(space.image_channels, space.channels)
-        codes = autogan_codes() if name == "autogan" else found_codes(Path(name))
+        codes = found_codes(name) if isinstance(name, Path) else autogan_codes()
         return space.build_subnet(None, space.architecture(codes))
 
 
@@ -129,7 +129,7 @@ def found_codes(run: Path) -> list[list[int]]:
         ValueError: `run` is neither a known discriminator nor a finished run.
     """
     if not run.is_dir():
-        raise ValueError(f"generators.opponent {str(run)!r} is neither autogan nor plain, nor the folder of a finished eagan run")
+        raise ValueError(f"generators.opponent {run} is neither autogan nor plain, nor the folder of a finished eagan run")
     file = RunFolder.open(run).path / PAIR
     if not file.is_file():
         raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")

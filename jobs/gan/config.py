@@ -33,7 +33,7 @@ class GeneratorOptions:
     """A space of generators."""
     channels: int | None = None
     """Of their cells; none for the space's own."""
-    opponent: str = "autogan"
+    opponent: Literal["autogan", "plain"] | Path = "autogan"
     """The fixed discriminator: autogan (AdversarialNAS's), plain (the released code's, variant GD2; 32 pixels and more), or the folder of an
     earlier run, whose discriminator it becomes (variant GD3)."""
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_one()))

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import ray
 import torch
@@ -37,7 +37,7 @@ class RetrainOptions:
     """Training workers, data-parallel; from two on they are Ray Train's."""
     seed: int = 0
     """Of all randomness."""
-    weights: str = "fresh"
+    weights: Literal["fresh", "supernet"] | Path = "fresh"
     """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
     image_size: int | None = None
     """Side in pixels to train at, where the space's networks can change theirs (vit_resnas); positions are interpolated."""
@@ -116,7 +116,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     network = _network(composition, architecture)
     network.load_state_dict(fitted_weights(weights, network))
     accuracies = {split: _accuracy(composition, architecture, network, split) for split in ("val", "test")}
-    about = {"accuracies": accuracies, "inherited": work.values, "recipe": asdict(options)}
+    about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
     shape = composition.source.image_shape
     return accuracies, export(network, architecture, composition.space, shape, "safetensors", work.output, extra=about)
 
@@ -126,7 +126,7 @@ def _network(composition: Composition, architecture: Architecture) -> nn.Module:
         return composition.space.build_subnet(None, architecture)
 
 
-def _started(folder: RunFolder, composition: Composition, architecture: Architecture, weights: str) -> dict[str, Tensor] | None:
+def _started(folder: RunFolder, composition: Composition, architecture: Architecture, weights: str | Path) -> dict[str, Tensor] | None:
     if weights == "fresh":
         return None
     if weights == "supernet":
@@ -154,8 +154,14 @@ def _resized(space: SearchSpace, image_size: int) -> SearchSpace:
     return cast(SearchSpace, replace(cast(Any, space), image_size=image_size))
 
 
+def _recipe(options: RetrainOptions) -> dict[str, Any]:
+    """The options as JSON."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
+    return found
+
+
 def _check_recipe(output: Path, options: RetrainOptions, architecture: Architecture) -> None:
-    wanted = {"key": architecture.key, "recipe": json.loads(json.dumps(asdict(options)))}
+    wanted = {"key": architecture.key, "recipe": _recipe(options)}
     file = output / "recipe.json"
     found: Any = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     if found is not None and found != wanted:

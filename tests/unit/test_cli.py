@@ -77,7 +77,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
         (["submit", "quickstart"], "needs --address"),
-        (["run", "elasticvit", "--train.teachers", "nobody.pt2"], "there is no teacher 'nobody.pt2'"),
+        (["run", "elasticvit", "--train.teachers", "nobody.pt2"], "nobody.pt2: export one"),
         (["run", "elasticvit", "--search.options", "bins"], "search.options takes NAME=VALUE"),
         (["run", "elasticvit", "--search.options", "bin=4"], "has no option 'bin'; did you mean 'bins'?"),
     ],

@@ -56,12 +56,12 @@ def stl10_files(folder: Path, count: int = 60) -> Path:
         ),
         (["--measure.num-images", "50"], "50 generated images are too few for FID on 64 features"),
         (["--data.limit", "10", "--generators.train.gan.discriminator-batch", "500"], "too few for one batch of 500"),
-        (["--inception", "nowhere.pth"], "there is no file nowhere.pth"),
+        (["--inception", "nowhere.pth"], "nowhere.pth"),
         (["--inception", __file__], "expected 6726825d...: it is not the Inception network of the published scores"),
         (["--generators.opponent", "plain"], "'plain' needs images of 32 pixels and more, got 16"),
         (
             ["--generators.opponent", "nowhere"],
-            "generators.opponent 'nowhere' is neither autogan nor plain, nor the folder of a finished eagan",
+            "nowhere is neither autogan nor plain, nor the folder of a finished eagan",
         ),
         (["--generators.space", "eagan:discriminator"], "'eagan:discriminator' is no space of generators; there is eagan:generator"),
         (["--generators.population", "1"], "generators.population must be at least 2, got 1"),
@@ -122,7 +122,7 @@ def test_the_fixed_discriminator_may_come_from_a_run(tmp_path: Path) -> None:
         found_codes(folder.path)
     write_json(folder.path / "pair.json", {"discriminator": {"codes": autogan_codes()}})
     default = eagan.digits()
-    seeded = dataclasses.replace(default, generators=dataclasses.replace(default.generators, opponent=str(folder.path)))
+    seeded = dataclasses.replace(default, generators=dataclasses.replace(default.generators, opponent=folder.path))
     one, other = compose(default).opponent, compose(seeded).opponent
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
 

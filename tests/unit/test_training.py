@@ -414,10 +414,10 @@ def test_an_exported_network_teaches(tmp_path: Path) -> None:
     x, _ = batch()
     with torch.no_grad():
         assert torch.allclose(load_teacher(str(files[0]))(x), teacher(x), atol=1e-5)
-    plain, taught = supernet_after(tmp_path / "plain"), supernet_after(tmp_path / "taught", teachers=(str(files[0]),))
+    plain, taught = supernet_after(tmp_path / "plain"), supernet_after(tmp_path / "taught", teachers=(files[0],))
     assert not equal(plain, taught)
     with pytest.raises(FileNotFoundError, match=r"there is no teacher 'nobody\.pt2'"):
-        supernet_after(tmp_path / "none", teachers=("nobody.pt2",))
+        supernet_after(tmp_path / "none", teachers=(Path("nobody.pt2"),))
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])

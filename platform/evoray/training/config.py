@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from evoray.training.mixing import Mixing
@@ -24,7 +25,7 @@ class TrainConfig:
     """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
     divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
     """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
-    teachers: tuple[str, ...] = ()
+    teachers: tuple[Path, ...] = ()
     """Networks from outside (`evoray export --to pt2`) whose mean soft labels take the place of hard ones; with one, half and half."""
     teacher_temperature: float = 0.2
     """What the teachers' logits are divided by; below 1 their labels are sharpened."""

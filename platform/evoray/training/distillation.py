@@ -81,20 +81,20 @@ class _Loaded(nn.Module):
         return self
 
 
-def load_teacher(path: str) -> nn.Module:
+def load_teacher(path: Path) -> nn.Module:
     """A network that `evoray export --to pt2` wrote, or any other torch.export program from images to logits.
 
     Raises:
         FileNotFoundError: It is not there.
     """
     check_teacher(path)
-    return _Loaded(Path(path))
+    return _Loaded(path)
 
 
-def check_teacher(path: str) -> None:
+def check_teacher(path: Path) -> None:
     """
     Raises:
         FileNotFoundError: There is no such file.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no teacher {path!r}: export one with `evoray export RUN --pick best:accuracy --to pt2`")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no teacher {path}: export one with `evoray export RUN --pick best:accuracy --to pt2`")
