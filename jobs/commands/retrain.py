@@ -35,8 +35,11 @@ def main(arguments: Sequence[str]) -> None:
         assert run is not None  # --help has ended the program
         work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
     key = work.architecture.key
-    with cluster(config.cluster.address), console.status(f"training {key} alone"):
-        accuracies, files = retrain(work, options)
+    with cluster(config.cluster.address) as told:
+        if told:
+            console.print(told)
+        with console.status(f"training {key} alone"):
+            accuracies, files = retrain(work, options)
     shown = ", ".join(f"{value:.2f} % on {split}" for split, value in accuracies.items())
     inherited = work.values.get("accuracy")
     compared = f"; {inherited:.2f} % with the supernet's weights" if inherited is not None else ""

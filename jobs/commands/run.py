@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jobs
+from evoray.distributed.cluster import check_cluster
 from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
@@ -38,6 +39,7 @@ def run(job: str, arguments: Sequence[str]) -> None:
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
         RunFolder(path)  # a path that can be none is told before the long look at the rest
         composition = pipeline.compose(config)
+        check_cluster(config.cluster.address)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}")
     with folder.writing():

@@ -41,12 +41,15 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> Non
         probing = pipeline.probing(folder, config, probes)
     start = time.monotonic()
     found: list[Probe] = []
-    with cluster(config.cluster.address), phase(console, "probes", probes) as bar:
+    with cluster(config.cluster.address) as told:
+        if told:
+            console.print(told)
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
         arguments = [(*own, gpus) for own in probing.arguments]
-        for result in run_tasks(probing.measure, arguments, shared=probing.shared, num_gpus=gpus):
-            found.append(result)
-            bar.update(len(found), f"{result.key}: inherited {result.inherited:.1f}, alone {result.stand_alone:.1f}")
+        with phase(console, "probes", probes) as bar:
+            for result in run_tasks(probing.measure, arguments, shared=probing.shared, num_gpus=gpus):
+                found.append(result)
+                bar.update(len(found), f"{result.key}: inherited {result.inherited:.1f}, alone {result.stand_alone:.1f}")
     found.sort(key=lambda p: p.key)
     outcome = summary(found, time.monotonic() - start, probing.objective, probing.unit)
     probing.folder.write_trust(outcome)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from evoray.distributed.address import check_address
 from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
 from jobs.supernet.config import DataOptions
@@ -139,7 +140,8 @@ class GanCluster:
     """What is run where."""
 
     address: str = ""
-    """A Ray cluster to join; without it the one this program was submitted to, or else a local one."""
+    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this machine. Without it the one that this
+    program was submitted to, or else, as by local, one of its own."""
     train_workers: int = 1
     """Workers of stage 1; from two on they are Ray Train's and share each step's images."""
     gpus: bool | None = None
@@ -154,6 +156,7 @@ class GanCluster:
     """How often a measurement is started before its candidate counts as failed."""
 
     def __post_init__(self) -> None:
+        check_address(self.address, "cluster.address")
         for name, least in (("train_workers", 1), ("score_workers", 1), ("max_failures", 0), ("max_attempts", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"cluster.{name} must be at least {least}, got {getattr(self, name)}")

@@ -76,9 +76,9 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:
         RuntimeError: Training or measuring cannot go on; what is done stays.
     """
     composition = compose(config)
-    with cluster(config.cluster.address) as dashboard:
-        if dashboard:
-            console.print(f"Ray dashboard: {dashboard}")
+    with cluster(config.cluster.address) as told:
+        if told:
+            console.print(told)
         takes = _share(config, ray.cluster_resources())
         extractor = composition.extractor or trained_classifier(folder, config, composition.source, takes, console)
         setting = Setting(config, composition, extractor, folder.path / "reference", takes)

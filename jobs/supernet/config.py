@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from evoray.distributed.address import check_address
 from evoray.migration import Migration
 from evoray.training.config import TrainConfig
 
@@ -136,7 +137,8 @@ class ClusterOptions:
     """What is run where."""
 
     address: str = ""
-    """A Ray cluster to join; without it the one this program was submitted to, or else a local one."""
+    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this machine. Without it the one that this
+    program was submitted to, or else, as by local, one of its own."""
     train_workers: int = 2
     """Training workers, data-parallel; from two on they are Ray Train's."""
     min_train_workers: int = 0
@@ -153,6 +155,7 @@ class ClusterOptions:
     """How often a measurement is started before its candidate counts as failed."""
 
     def __post_init__(self) -> None:
+        check_address(self.address, "cluster.address")
         for name, least in (("train_workers", 1), ("max_failures", 0), ("accuracy_workers", 1), ("max_attempts", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"cluster.{name} must be at least {least}, got {getattr(self, name)}")

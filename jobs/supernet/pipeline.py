@@ -123,9 +123,9 @@ def carry_out(folder: RunFolder, config: SupernetSearch, console: Terminal) -> N
     Raises:
         RuntimeError: Training or search cannot go on; what is done stays.
     """
-    with cluster(config.cluster.address) as dashboard:
-        if dashboard:
-            console.print(f"Ray dashboard: {dashboard}")
+    with cluster(config.cluster.address) as told:
+        if told:
+            console.print(told)
         gpus = config.cluster.train_gpus
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
         composition = compose(config, gpus=1.0 if use_gpu else 0.0)

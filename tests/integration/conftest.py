@@ -35,6 +35,6 @@ def local_ray(cluster_environment: str) -> Iterator[None]:
     """Connects this process to a fresh cluster."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, _temp_dir=cluster_environment, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, _temp_dir=cluster_environment, log_to_driver=False)
     yield
     ray.shutdown()

@@ -1,0 +1,91 @@
+"""What a local Ray cluster is made of, processes and a session folder, so that nothing of it stays behind. Imports no Ray.
+
+Ray ends its own processes in its own time, and not those of a start that was interrupted. Reads Linux's /proc; elsewhere Ray's
+way has to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATIENCE_SECONDS = 2.0
+
+Process = tuple[int, str]  # pid and start time: a pid alone may be another's by now
+
+
+@dataclass(frozen=True)
+class Session:
+    """The clusters that this process has started.
+
+    Attributes:
+        folders: Of the sessions.
+        processes: The heads and everything below them.
+    """
+
+    folders: frozenset[Path]
+    processes: frozenset[Process]
+
+    def end(self, *, keep_folders: bool = False) -> None:
+        """Kills what still lives; removes the folders, and the link that Ray sets to the newest."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while (alive := _living(self.processes)) and time.monotonic() < until:
+            for pid in alive:
+                with contextlib.suppress(OSError):  # it ended in this moment
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        for folder in () if keep_folders else self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            newest = folder.parent / "session_latest"
+            with contextlib.suppress(OSError):
+                if newest.is_symlink() and os.readlink(newest) == str(folder):
+                    newest.unlink()
+
+
+def own_session() -> Session:
+    """What there is now; to be asked before Ray ends it, for what has lost its parent cannot be found any more."""
+    table = {entry.name: stat for entry in Path("/proc").glob("[0-9]*") if (stat := _stat(entry.name))}
+    children: dict[str, list[str]] = {}
+    for pid, fields in table.items():
+        children.setdefault(fields[1], []).append(pid)
+    mine = str(os.getpid())
+    # Ray names a session after the process that started it, and hands its folder to every process of the head.
+    named = re.compile(rf"--[\w-]+=(/.*?/session_[\d_-]+_{mine})(?:/|$)")
+    folders: set[Path] = set()
+    below: list[str] = []
+    for pid in children.get(mine, []):
+        found = {Path(match[1]) for word in _words(pid) if (match := named.match(word))}
+        folders |= {path for path in found if path.is_dir()}  # a worker's command line, as one word, begins like a path too
+        below += [pid] if found else []
+    processes: set[Process] = set()
+    while below:
+        pid = below.pop()
+        processes.add((int(pid), table[pid][19]))
+        below += children.get(pid, [])
+    return Session(frozenset(folders), frozenset(processes))
+
+
+def _living(processes: frozenset[Process]) -> list[int]:
+    """Without those that only wait for their parent to notice."""
+    return [pid for pid, started in processes if (stat := _stat(str(pid))) and stat[19] == started and stat[0] != "Z"]
+
+
+def _stat(pid: str) -> list[str]:
+    """State, parent, ..., start time (the twentieth), as proc(5) counts them from the third; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _words(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")
+    except OSError:
+        return []
