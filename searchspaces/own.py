@@ -132,7 +132,7 @@ def recorded(texts: Sequence[str]) -> dict[str, dict[str, str]]:
     return {one.text: {"file": str(one.file), "sha256": digest(one.file)} for one in found}
 
 
-def admitted(texts: Sequence[str], known: Mapping[str, Any], given: Sequence[str], run: Path) -> dict[str, str]:
+def admitted(texts: Sequence[str], known: Any, given: Sequence[str], run: Path) -> dict[str, str]:
     """For each text of a run's job.json the import path that is followed.
 
     A run folder may be somebody else's. Its names are followed into the current folder and those of PYTHONPATH only, never into the
@@ -140,7 +140,7 @@ def admitted(texts: Sequence[str], known: Mapping[str, Any], given: Sequence[str
 
     Args:
         texts: The import paths in its configuration.
-        known: `recorded` of the time when the run was started.
+        known: `recorded` of the time when the run was started, as job.json has it.
         given: Import paths from the command line; one stands for the text with the same module name and object.
         run: The run folder.
 
@@ -152,7 +152,7 @@ def admitted(texts: Sequence[str], known: Mapping[str, Any], given: Sequence[str
     for text in texts:
         again = next((path for path in given if _stem(path) == _stem(text)), None)
         if again is None:
-            found[text] = _unchanged(text, known.get(text), run)
+            found[text] = _unchanged(text, known.get(text) if isinstance(known, dict) else None, run)
         else:
             found[text] = locate(again).absolute
             unused = [path for path in unused if path != again]

@@ -34,7 +34,7 @@ class _Options:
     """Prints mean cosine similarities of gradients by quarters of the training: within a step, and between a step and the next."""
 
     space: tyro.conf.Positional[str]
-    """NAME or NAME:PRESET, as `evoray spaces` lists them."""
+    """NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object."""
     samplers: tuple[str, ...] = ("uniform", "complexity_aware")
     """Files of evoray.training.samplers."""
     data: DataOptions = field(default_factory=DataOptions)

@@ -28,7 +28,7 @@ def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = F
     """Describes a search space.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
         published: List the published networks with their costs.
         levels: List the complexity levels of conflict-aware training: the authors', or those derived from the space's costs.
     """

@@ -26,6 +26,7 @@ def export(
     pick: str = "knee",
     to: Literal["onnx", "pt2", "safetensors"] = "onnx",
     output: Path | None = None,
+    own: tuple[str, ...] = (),
 ) -> None:
     """Exports a network with the weights that it has in the supernet; of a co-search the networks of all tasks, each with what it runs on.
 
@@ -34,11 +35,12 @@ def export(
         pick: A key or the beginning of one, "knee", or "best:NAME" for the front's best under an objective or cost.
         to: The format.
         output: Folder to write to, in it a folder for each of several tasks; without it RUN/export/KEY.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
     """
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
-        networks: tuple[Taken, ...] = pipeline.taken_away(folder, pipeline.config_of(folder), pick)
+        networks: tuple[Taken, ...] = pipeline.taken_away(folder, pipeline.config_of(folder, own), pick)
     files: list[Path] = []
     for found in networks:
         place = (output or folder.path / "export" / (found.design or found.architecture.key)) / found.label

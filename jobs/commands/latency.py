@@ -45,7 +45,7 @@ def measure(
     """Times a space's operators on this machine and fits a predictor.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
         output: The table, a Parquet file.
         image_size: Side of the input in pixels.
         label: Of this device: the cost will be "predicted_latency@LABEL".
@@ -66,7 +66,7 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
     """Writes a folder for a device that has torch and nothing else: operators, exported networks, and the script that times them.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
         output: A folder that does not exist yet.
         image_size: Side of the input in pixels.
         samples: Subnets whose operators are collected.
@@ -89,7 +89,7 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
             traced.save(str(output / files[number]))
             bar.update(number + 1, architecture.key)
     about = {
-        "space": chosen.name,
+        "space": space,
         "input": taken.input_shape,
         "operators": [json.loads(text) for text in taken.operators],
         "choices": taken.choices.tolist(),
@@ -98,11 +98,12 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
     }
     replace_text(output / "operators.json", json.dumps(about))
     shutil.copy(Path(time_operators.__file__), output / "time_operators.py")
+    again = f" --space {space}" if searchspaces.own_paths([space]) else ""
     console.print(f"on the device: python {output.name}/time_operators.py {output.name} times.json")
-    console.print(f"here again:    evoray latency fit {output} times.json --label DEVICE --output table.parquet")
+    console.print(f"here again:    evoray latency fit {output} times.json --label DEVICE --output table.parquet{again}")
 
 
-def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path) -> None:
+def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path, space: str = "") -> None:
     """Makes a table from what the script of `evoray latency operators` measured.
 
     Args:
@@ -110,6 +111,7 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path) -> None:
         times: What the script wrote on the device.
         label: Of the device: the cost will be "predicted_latency@LABEL".
         output: The table, a Parquet file.
+        space: The import path of a space of your own, named again; other spaces are known from the folder.
     """
     with user_input():
         about, measured = (_read_json(path) for path in (folder / "operators.json", times))
@@ -124,7 +126,7 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path) -> None:
             found = Times(**{name: measured[name] for name in ("operators", "networks", "threads", "torch", "machine")})
         except KeyError as missing:
             raise ValueError(f"{folder} and {times} are not what `evoray latency operators` and its script write: no {missing}") from None
-        _write(fit(searchspaces.load(about["space"]), taken, found, label), output, Terminal())
+        _write(fit(searchspaces.load(space or _named(about)), taken, found, label), output, Terminal())
 
 
 def show(table: _HERE, /) -> None:
@@ -152,6 +154,18 @@ def _sampled(
             space, shape, num_samples=samples, num_networks=networks, seed=seed, on_progress=lambda number: bar.update(number, note)
         )
     return space, taken
+
+
+def _named(about: dict[str, Any]) -> str:
+    """The space of `evoray latency operators`; a file that may come from elsewhere does not say what is imported.
+
+    Raises:
+        ValueError: It is an import path.
+    """
+    name = str(about.get("space"))
+    if searchspaces.own_paths([name]):
+        raise ValueError(f"the operators are of space {name!r}, which is no space of evoray: if you trust that code, add --space {name}")
+    return name
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -19,17 +19,18 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(resume, args=arguments, prog="evoray resume")
 
 
-def resume(run: Annotated[Path, tyro.conf.Positional], /) -> None:
+def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = ()) -> None:
     """Repeats only what was running when the run was stopped.
 
     Args:
         run: The run folder.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
     """
     with ExitStack() as stack:
         with user_input():
             folder = RunFolder.open(run)
             pipeline = jobs.pipeline(folder.job()["job"])
-            config = pipeline.config_of(folder)
+            config = pipeline.config_of(folder, own)
             pipeline.compose(config)
             stack.enter_context(folder.writing())
         pipeline.carry_out(folder, config, Terminal())

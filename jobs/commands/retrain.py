@@ -14,17 +14,18 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse, take_options
 
-_ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY."
+_ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
+_ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed."
 
 
 def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
-        words, own = take_options(arguments, ("--pick", "--output"))
+        words, own = take_options(arguments, ("--pick", "--output", "--own"))
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
-        config = pipeline.config_of(RunFolder.open(run)) if run is not None else SupernetSearch()
+        config = pipeline.config_of(RunFolder.open(run), own["--own"].split()) if run is not None else SupernetSearch()
         options = parse(
             RetrainOptions,
             RetrainOptions(train=alone(config.train), seed=config.seed),

@@ -31,6 +31,7 @@ def sample(
     seed: int = 0,
     walk: bool = False,
     output: Path | None = None,
+    own: tuple[str, ...] = (),
 ) -> None:
     """Writes a grid of images.
 
@@ -42,6 +43,7 @@ def sample(
         seed: Of the latent vectors.
         walk: Whether each row goes from one latent vector to another.
         output: The file; without it RUN/samples/STAGE-KEY.png.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
     """
     with user_input():
         if not 1 <= count <= _MOST:
@@ -50,7 +52,7 @@ def sample(
         job = folder.job()["job"]
         if jobs.pipeline(job) is not pipeline:
             raise ValueError(f"run {run} is of job {job!r}, which finds no generators: take a run of eagan")
-        config = pipeline.config_of(folder)
+        config = pipeline.config_of(folder, own)
         composition = compose(config)
         chosen = pick or (FINAL if FINAL in pair_of(folder) else pair_of(folder).get("discriminator", {}).get("key", "knee"))
         found = Finder(folder, config, composition).pick(chosen)

@@ -26,18 +26,19 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(trust, args=arguments, prog="evoray trust")
 
 
-def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> None:
+def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: tuple[str, ...] = ()) -> None:
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
 
     Args:
         run: The run folder, searched; of a GAN search its generators are probed, of a co-search the networks of all tasks together.
         probes: Networks to train alone, spread over the inherited values.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
     """
     console = Terminal()
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
-        config = pipeline.config_of(folder)
+        config = pipeline.config_of(folder, own)
         probing = pipeline.probing(folder, config, probes)
     start = time.monotonic()
     found: list[Probe] = []
@@ -45,7 +46,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8) -> Non
         if told:
             console.print(told)
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
-        arguments = [(*own, gpus) for own in probing.arguments]
+        arguments = [(*one, gpus) for one in probing.arguments]
         with phase(console, "probes", probes) as bar:
             for result in run_tasks(probing.measure, arguments, shared=probing.shared, num_gpus=gpus):
                 found.append(result)

@@ -101,7 +101,7 @@ class CoSearch:
     """Trains a supernet for each task, then searches the networks of both tasks and the chip that runs them, within its specs."""
 
     space: str = "nasaic:digits"
-    """A joint search space of two networks and a chip, NAME or NAME:PRESET."""
+    """A joint search space of two networks and a chip: NAME, NAME:PRESET, package.module:object or path/to/file.py:object."""
     first: TaskOptions = field(default_factory=TaskOptions)
     second: TaskOptions = field(default_factory=TaskOptions)
     chip: ChipOptions = field(default_factory=ChipOptions)

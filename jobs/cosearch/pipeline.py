@@ -7,7 +7,7 @@ for each method, and chip.json, the design that is handed over.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from rich.table import Table
 
+import searchspaces
 from evoray import provenance, searchers, selection
 from evoray.bench import Weights
 from evoray.distributed.cluster import cluster
@@ -47,6 +48,7 @@ from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.cosearch.trust import probing
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
+from searchspaces.own import admitted, recorded, replaced
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
 
@@ -62,21 +64,23 @@ def job_of(name: str, preset: str, config: CoSearch, composition: Composition) -
         "preset": preset,
         "seed": config.seed,
         **provenance.describe(composition.study.problem(composition.space)),
+        "own": recorded(searchspaces.own_paths([config.space])),
         "config": _CONFIG.dump_python(config, mode="json"),
         **provenance.surroundings(),
     }
 
 
-def config_of(folder: RunFolder) -> CoSearch:
-    """The configuration that a run was started with.
+def config_of(folder: RunFolder, given: Sequence[str] = ()) -> CoSearch:
+    """The configuration that a run was started with; `given` are import paths that the user names again.
 
     Raises:
-        ValueError: job.json does not hold one.
+        ValueError: job.json does not hold one, or names an object of the user's own that is not followed.
     """
     job = folder.job()
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
-    return _CONFIG.validate_python(job["config"])
+    texts = searchspaces.own_paths([_CONFIG.validate_python(job["config"]).space])
+    return _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Terminal) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import ray
 import torch
 from pydantic import TypeAdapter
 
+import searchspaces
 from evoray import provenance, selection
 from evoray.distributed.cluster import cluster
 from evoray.distributed.gan import calendar_of, train_stage_on_ray
@@ -35,6 +36,7 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
 from searchspaces.base import SearchSpace
+from searchspaces.own import admitted, recorded, replaced
 
 __all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
 
@@ -52,21 +54,27 @@ def job_of(name: str, preset: str, config: GanSearch, composition: Composition) 
         "seed": config.seed,
         "space": f"{composition.generators.name} and {composition.discriminators.name}",
         "stages": list(STAGES),
+        "own": recorded(_own_paths(config)),
         "config": _CONFIG.dump_python(config, mode="json"),
         **provenance.surroundings(),
     }
 
 
-def config_of(folder: RunFolder) -> GanSearch:
-    """The configuration that a run was started with.
+def config_of(folder: RunFolder, given: Sequence[str] = ()) -> GanSearch:
+    """The configuration that a run was started with; `given` are import paths that the user names again.
 
     Raises:
-        ValueError: job.json does not hold one.
+        ValueError: job.json does not hold one, or names an object of the user's own that is not followed.
     """
     job = folder.job()
     if "config" not in job or "stages" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration of a GAN search: restore it, or start a new run")
-    return _CONFIG.validate_python(job["config"])
+    texts = _own_paths(_CONFIG.validate_python(job["config"]))
+    return _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+
+
+def _own_paths(config: GanSearch) -> list[str]:
+    return searchspaces.own_paths([config.generators.space, config.discriminators.space])
 
 
 def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:

@@ -39,7 +39,8 @@ class SearchOptions:
     options: tuple[str, ...] = ()
     """The algorithm's own options, such as "bins=8"."""
     targets: tuple[str, ...] = ("accuracy", "latency")
-    """What is optimised: measured objectives (accuracy, latency) and costs (macs, params, predicted_latency@LABEL)."""
+    """What is optimised: measured objectives (accuracy, latency), costs (macs, params, predicted_latency@LABEL), and your own: a file's
+    name in objectives/, package.module:object, or path/to/file.py:object."""
     constraints: tuple[str, ...] = ()
     """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
     fixed: tuple[str, ...] = ()
@@ -123,6 +124,8 @@ class MeasureOptions:
     """Images in one timed forward pass."""
     latency_threads: int = 1
     """Threads of one timed forward pass."""
+    objectives: tuple[str, ...] = ()
+    """Objectives and cost models of your own that are recorded and may be constrained without being targets, named as there."""
     latency_tables: tuple[Path, ...] = ()
     """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
 
@@ -170,7 +173,7 @@ class SupernetSearch:
     """Trains a supernet on a data set and searches it."""
 
     space: str = "bignas:digits"
-    """A search space, NAME or NAME:PRESET."""
+    """A search space: NAME, NAME:PRESET, package.module:object or path/to/file.py:object."""
     data: DataOptions = field(default_factory=DataOptions)
     train: TrainConfig = field(default_factory=TrainConfig)
     search: SearchOptions = field(default_factory=SearchOptions)

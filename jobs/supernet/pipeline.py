@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -32,12 +33,13 @@ from evoray.training import checkpoints
 from evoray.training.loop import total_steps
 from evoray.trust import Probing
 from evoray.warm_start import warm_started
-from jobs.supernet.composition import Composition, compose
+from jobs.supernet.composition import Composition, compose, own_paths
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.base import Architecture
+from searchspaces.own import admitted, recorded, replaced
 
 CONFIG = SupernetSearch
 _CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
@@ -50,16 +52,17 @@ def job_of(name: str, preset: str, config: SupernetSearch, composition: Composit
         "preset": preset,
         "seed": config.seed,
         **provenance.describe(composition.problem),
+        "own": recorded(own_paths(config)),
         "config": _CONFIG.dump_python(config, mode="json"),
         **provenance.surroundings(),
     }
 
 
-def config_of(folder: RunFolder) -> SupernetSearch:
-    """The configuration that a run was started with.
+def config_of(folder: RunFolder, given: Sequence[str] = ()) -> SupernetSearch:
+    """The configuration that a run was started with; `given` are import paths that the user names again.
 
     Raises:
-        ValueError: job.json does not hold one.
+        ValueError: job.json does not hold one, or names an object of the user's own that is not followed.
     """
     job = folder.job()
     if "stages" in job:
@@ -69,12 +72,13 @@ def config_of(folder: RunFolder) -> SupernetSearch:
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     try:
-        return _CONFIG.validate_python(job["config"])
+        config = _CONFIG.validate_python(job["config"])
     except ValidationError:
         raise ValueError(
             f"the configuration of run {folder.path}, of job {job.get('job')!r}, is none of a supernet search: this command knows runs of "
             "one network"
         ) from None
+    return _CONFIG.validate_python(replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path)))
 
 
 def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:

@@ -11,7 +11,7 @@ from evoray.bench import Weights
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, Probing, choose_probes, probe
-from jobs.supernet.composition import compose
+from jobs.supernet.composition import Composition, compose
 from jobs.supernet.config import SupernetSearch
 from objectives.accuracy import Accuracy
 from searchspaces.base import architectures
@@ -26,14 +26,13 @@ def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights
     table = read_ledger(folder.ledger)
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
-    arguments = [(config, choices) for choices in choose_probes(table, probes)]
-    compose(config)
+    composition = compose(config)  # here, for its parts may be in the user's folder
+    arguments = [(config, composition, choices) for choices in choose_probes(table, probes)]
     return Probing(folder, "accuracy", "%", _measure, weights, arguments)
 
 
-def _measure(weights: Weights, config: SupernetSearch, choices: tuple[int, ...], gpus: float) -> Probe:
+def _measure(weights: Weights, config: SupernetSearch, composition: Composition, choices: tuple[int, ...], gpus: float) -> Probe:
     torch.set_num_threads(1)
-    composition = compose(config, gpus=gpus)
     source: Any = composition.source
     architecture = architectures(composition.space, np.array([choices], dtype=np.int16))[0]
     limit = config.measure.validation_limit

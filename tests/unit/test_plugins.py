@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 import sys
@@ -15,9 +16,14 @@ import jobs
 import objectives
 import searchspaces
 from evoray import data
+from evoray.run_folder import RunFolder, write_json
 from evoray.training import samplers
 from jobs import commands
 from jobs.cli import main
+from jobs.quickstart import digits
+from jobs.supernet import pipeline
+from jobs.supernet.composition import compose
+from jobs.supernet.config import SupernetSearch
 from searchspaces import own
 from searchspaces.registry import Registry
 from tests.unit.test_readme import BLOCKS
@@ -185,3 +191,128 @@ def test_objectives_are_given_what_they_ask_for_by_name(folder: Path) -> None:
     assert objectives.build("complexity", {"space": space}).name == "macs"
     with pytest.raises(ValueError, match=r"asks for 'space', and evoray hands over source"):
         objectives.build("mine:Zeros", {"source": None})
+
+
+OBJECTIVE = """
+from objectives.base import Goal, Needs
+
+
+class Zeros:
+    name, unit, goal = "zeros", "", Goal.MAXIMIZE
+
+    def evaluate(self, choices):
+        return (choices == 0).sum(axis=1).astype(float)
+
+
+class Depth:
+    name, unit, goal, needs = "depth", "layers", Goal.MINIMIZE, Needs(cpus=1)
+
+    def __init__(self, source, recalibrate):
+        self.source = source
+
+    def open(self, device):
+        pass
+
+    def measure(self, candidate):
+        return float(len(list(candidate.subnet.modules())))
+
+
+class Taken(Zeros):
+    name = "accuracy"
+
+
+class Odd(Zeros):
+    name = "a < b"
+
+
+class Locked(Zeros):
+    def __init__(self):
+        import threading
+        self.lock = threading.Lock()
+"""
+SPACE = "from searchspaces import load\n\n\ndef build():\n    return load('bignas:digits')\n"
+
+
+def quickstart(targets: tuple[str, ...], *, space: str = "bignas:digits", more: tuple[str, ...] = ()) -> SupernetSearch:
+    config = digits()
+    measure = dataclasses.replace(config.measure, objectives=more)
+    return dataclasses.replace(config, space=space, search=dataclasses.replace(config.search, targets=targets), measure=measure)
+
+
+def test_a_job_takes_objectives_by_name_and_by_import_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped(objectives.REGISTRY, folder, monkeypatch, {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"})
+    (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    problem = compose(quickstart(("accuracy", "zeros_by_name", "mine:Depth"))).problem
+    assert problem.targets == ("accuracy", "zeros", "depth")
+    assert problem.measured_names == ("accuracy", "latency", "depth")
+    assert compose(quickstart(("accuracy", "macs"), more=("mine.py:Depth",))).problem.value_names[2] == "depth"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("mine:Taken", "objective 'mine:Taken' is called 'accuracy', as another one of this search"),
+        ("mine:Odd", "which no constraint could name"),
+        ("mine:Locked", "objective 'mine:Locked' cannot be sent to a worker"),
+        ("mine:Nothing", "has no 'Nothing'; it defines "),
+        ("acuracy", "did you mean 'accuracy'"),
+    ],
+)
+def test_an_objective_that_a_job_cannot_take_is_named(target: str, message: str, folder: Path) -> None:
+    (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        compose(quickstart(("accuracy", target)))
+
+
+def run_of_ones_own(folder: Path) -> RunFolder:
+    """A run that names a space and an objective of the user's."""
+    (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    (folder / "myspace.py").write_text(SPACE, encoding="utf-8")
+    config = quickstart(("accuracy", "mine:Zeros"), space="myspace.py:build")
+    return RunFolder.create(folder / "run", pipeline.job_of("quickstart", "digits", config, compose(config)))
+
+
+def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
+    run = run_of_ones_own(folder)
+    config = pipeline.config_of(run)
+    assert config.search.targets == ("accuracy", "mine:Zeros")
+    assert config.space == f"{folder / 'myspace.py'}:build"
+    assert compose(config).problem.targets == ("accuracy", "zeros")
+
+
+def test_what_has_changed_or_gone_is_an_error_until_it_is_named_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of_ones_own(folder)
+    (folder / "mine.py").write_text(OBJECTIVE + "\n# other\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"'mine:Zeros'.*mine\.py is not as it was.*--own .*mine\.py:Zeros"):
+        pipeline.config_of(run)
+    assert pipeline.config_of(run, ["mine:Zeros"]).search.targets[1] == "mine:Zeros"
+    (folder / "mine.py").unlink()
+    with pytest.raises(ValueError, match=r"'mine:Zeros', which is not in .*; it was .*mine\.py: go to its folder"):
+        pipeline.config_of(run)
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    with pytest.raises(ValueError, match=r"'myspace\.py:build', which is not in "):
+        pipeline.config_of(run)
+    (folder / "elsewhere" / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    assert pipeline.config_of(run, [f"{folder / 'myspace.py'}:build"]).space == f"{folder / 'myspace.py'}:build"
+    with pytest.raises(ValueError, match=r"--own 'mine:Other' is not of run "):
+        pipeline.config_of(run, ["mine:Other", "../myspace.py:build"])
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_a_run_folder_from_somebody_else_executes_nothing(record: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of_ones_own(folder)
+    evil = run.path / "myspace.py"
+    evil.write_text("open('ran', 'w')\n" + SPACE, encoding="utf-8")
+    job = run.job()
+    for space in (f"{evil}:build", "myspace:build", "run/myspace.py:build", "run.myspace:build", "subprocess:getoutput", "torch.hub:list"):
+        job["config"]["space"] = space
+        job["own"] |= {space: {"file": str(evil), "sha256": own.digest(evil)}} if record else {}
+        write_json(run.path / "job.json", job)
+        for place in (folder, run.path):
+            if place == run.path or space != "myspace:build":
+                monkeypatch.chdir(place)
+                with pytest.raises(ValueError, match=r"needs '.*--own|is no import path"):
+                    pipeline.config_of(run)
+    assert not (run.path / "ran").exists()
+    assert not (folder / "ran").exists()
