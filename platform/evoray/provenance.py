@@ -19,9 +19,7 @@ def describe(problem: Problem) -> dict[str, Any]:
     kinds = {name: "measured" if name in problem.measured_names else "cost" for name in problem.value_names}
     return {
         "space": problem.space.name,
-        "genes": [
-            {"name": gene.name, "options": plain(gene.options, f"options of gene {gene.name!r}")} for gene in problem.space.genes
-        ],
+        "genes": [{"name": gene.name, "options": plain(gene.options, f"options of gene {gene.name!r}")} for gene in problem.space.genes],
         "values": [
             {"name": name, "unit": problem.unit(name), "goal": problem.goal(name).value, "kind": kind, "target": name in problem.targets}
             for name, kind in kinds.items()

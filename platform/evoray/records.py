@@ -286,11 +286,17 @@ def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> No
     seconds = {f"{name}_seconds": name for name in measured}
     for name in value_names:
         if name in taken:
-            raise ValueError(f"no objective or cost may be called {name!r}, which is a column of the ledger: rename it, for example {name}_value")
+            raise ValueError(
+                f"no objective or cost may be called {name!r}, which is a column of the ledger: rename it, for example {name}_value"
+            )
         if name in seconds:
-            raise ValueError(f"no objective or cost may be called {name!r}, the column of how long {seconds[name]!r} took: rename one of them")
+            raise ValueError(
+                f"no objective or cost may be called {name!r}, the column of how long {seconds[name]!r} took: rename one of them"
+            )
         if any(sign in name for sign in "<>="):
-            raise ValueError(f"the name of an objective or cost must be without <, > and =, which constraints are written with, got {name!r}")
+            raise ValueError(
+                f"the name of an objective or cost must be without <, > and =, which constraints are written with, got {name!r}"
+            )
     if len(set(value_names)) != len(value_names):
         raise ValueError(f"objectives and costs need distinct names, got {list(value_names)}")
 

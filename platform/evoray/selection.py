@@ -36,10 +36,16 @@ def losses(table: pa.Table, values: Values) -> NDArray[np.float64]:
 
 def front(table: pa.Table, values: Values) -> pa.Table:
     """The feasible records that no feasible record dominates, best first in the first target."""
-    ok = complete(table)
+    return table.take(front_rows(table, values))
+
+
+def front_rows(table: pa.Table, values: Values) -> NDArray[np.int64]:
+    """(k,) rows of the front's records, best first in the first target."""
+    rows = np.flatnonzero(pc.equal(table["status"], "ok").to_numpy())
+    ok = table.select([*targets(values), "violation"]).take(rows)
     points = losses(ok, values)
     kept = pareto.front(points, ok["violation"].to_numpy()) if len(ok) else np.zeros(0, dtype=np.int64)
-    return ok.take(kept[np.lexsort(points[kept].T[::-1])] if len(kept) else kept)
+    return rows[kept[np.lexsort(points[kept].T[::-1])]] if len(kept) else kept
 
 
 def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:

@@ -240,7 +240,9 @@ def quickstart(targets: tuple[str, ...], *, space: str = "bignas:digits", more: 
 
 
 def test_a_job_takes_objectives_by_name_and_by_import_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dropped(objectives.REGISTRY, folder, monkeypatch, {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"})
+    dropped(
+        objectives.REGISTRY, folder, monkeypatch, {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"}
+    )
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     problem = compose(quickstart(("accuracy", "zeros_by_name", "mine:Depth"))).problem
     assert problem.targets == ("accuracy", "zeros", "depth")

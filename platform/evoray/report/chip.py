@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from evoray.report.figures import COLOURS, Figure, plain, styled
 from evoray.report.headline import number
+from evoray.report.markup import SECTIONS
 from evoray.report.reading import RunView
 
 GANTT_TEXT = (
@@ -25,36 +26,38 @@ _WIDTH, _BOX_TOP, _BOX_HEIGHT, _GAP = 760, 120, 168, 28
 _CELLS = 128  # squares that the whole budget of units would fill
 
 Design = Mapping[str, Any]  # chip.json
+_Shape = dict[str, Any]  # of an SVG, as the template `chip` draws it
 
 
-def block_diagram(design: Design) -> str:
+def block_diagram(design: Design) -> Markup:
     """An SVG: each sub-accelerator with a square for every 1/128 of the units' budget, links as thick as their bandwidth."""
     slots = [slot for slot in design["chip"] if slot["pes"]]
     room = _WIDTH - 40 - _GAP * (len(slots) - 1)
     width = room / len(slots)
-    parts = [_box(10, 10, _WIDTH - 20, _BOX_TOP + _BOX_HEIGHT + 10, "chip-outline")]
+    shapes = [_box(10, 10, _WIDTH - 20, _BOX_TOP + _BOX_HEIGHT + 10, "chip-outline")]
     bandwidth = sum(slot["bandwidth"] for slot in slots)
-    parts.append(_box(20, 22, _WIDTH - 40, 44, "chip-buffer"))
+    shapes.append(_box(20, 22, _WIDTH - 40, 44, "chip-buffer"))
     budget = design["budget"]
     used = sum(slot["pes"] for slot in slots)
     words = f"global buffer and network: {bandwidth} of {budget['bandwidth']} words a cycle for {used:,} of {budget['pes']:,} units"
-    parts.append(_text(_WIDTH / 2, 49, words, "middle"))
+    shapes.append(_text(_WIDTH / 2, 49, words, "middle"))
     for index, slot in enumerate(slots):
         left = 20 + index * (width + _GAP)
-        parts += _sub_accelerator(left, width, slot, COLOURS[index % len(COLOURS)], budget)
-    label = html.escape(f"chip of {len(slots)} sub-accelerators with {used} of {budget['pes']} units")
-    height = _BOX_TOP + _BOX_HEIGHT + 30
-    return f'<div class="scroll"><svg class="chip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">{"".join(parts)}</svg></div>'
+        shapes += _sub_accelerator(left, width, slot, COLOURS[index % len(COLOURS)], budget)
+    label = f"chip of {len(slots)} sub-accelerators with {used} of {budget['pes']} units"
+    html: Markup = SECTIONS.chip(shapes, _WIDTH, _BOX_TOP + _BOX_HEIGHT + 30, label)
+    return html
 
 
-def _sub_accelerator(left: float, width: float, slot: Mapping[str, Any], colour: str, budget: Mapping[str, int]) -> list[str]:
+def _sub_accelerator(left: float, width: float, slot: Mapping[str, Any], colour: str, budget: Mapping[str, int]) -> list[_Shape]:
     middle, thickness = left + width / 2, max(1.5, 26.0 * slot["bandwidth"] / budget["bandwidth"])
     template = str(slot["template"])
-    parts = [
-        f'<line x1="{middle:.1f}" y1="66" x2="{middle:.1f}" y2="{_BOX_TOP}" stroke="{colour}" stroke-width="{thickness:.1f}"/>',
+    link = {"x1": f"{middle:.1f}", "y1": 66, "x2": f"{middle:.1f}", "y2": _BOX_TOP, "stroke": colour, "stroke-width": f"{thickness:.1f}"}
+    look = {"rx": 8, "fill": colour, "fill-opacity": ".10", "stroke": colour, "stroke-width": "1.5"}
+    shapes: list[_Shape] = [
+        {"tag": "line", "attributes": link},
         _text(middle + thickness / 2 + 8, 98, f"{slot['bandwidth']} words a cycle", "start", "soft"),
-        f'<rect x="{left:.1f}" y="{_BOX_TOP}" width="{width:.1f}" height="{_BOX_HEIGHT}" rx="8" fill="{colour}" fill-opacity=".10" '
-        f'stroke="{colour}" stroke-width="1.5"/>',
+        {"tag": "rect", "attributes": {"x": f"{left:.1f}", "y": _BOX_TOP, "width": f"{width:.1f}", "height": _BOX_HEIGHT, **look}},
         _text(left + 14, _BOX_TOP + 26, f"{template}: {_DATAFLOWS.get(template, '')}", "start", "strong"),
         _text(left + 14, _BOX_TOP + 47, f"{slot['pes']:,} units", "start", "soft"),
     ]
@@ -64,28 +67,27 @@ def _sub_accelerator(left: float, width: float, slot: Mapping[str, Any], colour:
     step = min(step, (_BOX_HEIGHT - 66) / -(-cells // columns))
     for cell in range(cells):
         x, y = left + 14 + (cell % columns) * step, _BOX_TOP + 58 + (cell // columns) * step
-        parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{step - 2:.1f}" height="{step - 2:.1f}" fill="{colour}" fill-opacity=".8"/>')
-    return parts
+        side = {"width": f"{step - 2:.1f}", "height": f"{step - 2:.1f}", "fill": colour, "fill-opacity": ".8"}
+        shapes.append({"tag": "rect", "attributes": {"x": f"{x:.1f}", "y": f"{y:.1f}", **side}})
+    return shapes
 
 
-def _box(x: float, y: float, width: float, height: float, kind: str) -> str:
-    return f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="10"/>'
+def _box(x: float, y: float, width: float, height: float, kind: str) -> _Shape:
+    return {"tag": "rect", "attributes": {"class": kind, "x": x, "y": y, "width": width, "height": height, "rx": 10}}
 
 
-def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(words)}</text>'
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> _Shape:
+    return {"words": words, "x": x, "y": y, "anchor": anchor, "kind": kind}
 
 
-def design_text(run: RunView) -> str:
+def design_note(run: RunView) -> Markup:
     """Networks and values of the design, in a sentence each."""
     assert run.chip is not None
-    networks = [
-        f"<b>{html.escape(task)}</b> " + ", ".join(f"{html.escape(gene)}&nbsp;{html.escape(str(option))}" for gene, option in genes.items())
-        for task, genes in run.chip["networks"].items()
-    ]
-    values = [f"{html.escape(run.label(name))} <b>{number(value)}</b>" for name, value in run.chip["values"].items()]
-    specs = ", ".join(f"{html.escape(name)} {number(limit)}" for name, limit in run.chip["specs"].items())
-    return f"{'; '.join(networks)}. {', '.join(values)}. Specs: {specs or 'none'}."
+    networks = [(task, list(genes.items())) for task, genes in run.chip["networks"].items()]
+    values = [(run.label(name), number(value)) for name, value in run.chip["values"].items()]
+    specs = [(name, number(limit)) for name, limit in run.chip["specs"].items()]
+    html: Markup = SECTIONS.design_note(networks, values, specs)
+    return html
 
 
 def gantt_figure(design: Design) -> Figure:
@@ -150,19 +152,17 @@ def _slot_name(index: int, slot: Mapping[str, Any]) -> str:
     return f"{plain(slot['template'])} {index + 1}"
 
 
-def methods_table(run: RunView) -> str:
-    """HTML: one row a method, its accuracy, costs, and whether they meet the specs."""
+def methods_table(run: RunView) -> Markup:
+    """One row a method, its accuracy, costs, and whether they meet the specs."""
     names = [name for name in run.comparison[0]["values"] if any(name in o["values"] for o in run.comparison)]
     ordered = sorted(names, key=lambda name: (name.startswith("asic_"), name != "accuracy"))
-    head = "".join(f"<th>{html.escape(run.label(name))}</th>" for name in ordered)
     rows = [_method_row(outcome, ordered) for outcome in run.comparison]
-    columns = f"<tr><th>method</th><th>specs</th>{head}<th>networks</th><th>skipped by spec</th><th>chip</th></tr>"
-    return f'<div class="scroll"><table class="methods"><thead>{columns}</thead><tbody>{"".join(rows)}</tbody></table></div>'
+    html: Markup = SECTIONS.methods_table([run.label(name) for name in ordered], rows)
+    return html
 
 
-def _method_row(outcome: Mapping[str, Any], names: Sequence[str]) -> str:
+def _method_row(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     met = "met" if outcome["violation"] <= 0 else f"broken by {100 * outcome['violation']:.0f} %"
-    cells = "".join(f"<td>{number(outcome['values'].get(name))}</td>" for name in names)
     slots = " + ".join(f"{slot['template']} {slot['pes']} × {slot['bandwidth']}" for slot in outcome["chip"] if slot["pes"])
-    ends = f"<td>{outcome['num_networks']:,}</td><td>{outcome.get('num_skipped', 0):,}</td><td>{html.escape(slots)}</td>"
-    return f"<tr><td>{html.escape(outcome['method'])}</td><td>{met}</td>{cells}{ends}</tr>"
+    counts = [f"{outcome['num_networks']:,}", f"{outcome.get('num_skipped', 0):,}"]
+    return [outcome["method"], met, *(number(outcome["values"].get(name)) for name in names), *counts, slots]

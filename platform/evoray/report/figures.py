@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from evoray import pareto, selection
-from evoray.records import Record, Status, from_table
+from evoray.records import Record, Records, Status, from_table
 from evoray.report.reading import RunView, hypervolume_curve, reference_of
+from evoray.report.thinning import Rows, said, thinned
+from evoray.visible_text import visible
 
 # Okabe and Ito 2008: distinct for every kind of colour vision. Their blue is lightened, so that it also reads on a dark ground.
 COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -23,6 +25,10 @@ _AXIS_PIXELS = 54  # between two parallel axes, at least
 _LETTER_PIXELS = 8
 _MOST_TICKS = 20  # on the axis of a gene
 _MOST_OPTIONS = 14  # genes named in a hover text
+_MOST_LETTERS = 120  # of one text from outside
+_MANY_LETTERS, _FEW_LETTERS = 600_000, 200_000  # of the hover texts of all points of one kind
+_FEWEST = 200  # points of a kind that are drawn in any case
+_MOST_PARALLEL = 60_000  # places where a line crosses an axis
 
 Figure = Any  # plotly is untyped
 
@@ -80,44 +86,44 @@ def _front_traces(run: RunView, colour: str, names: Sequence[str], several: bool
     traces = []
     if run.baseline is not None:
         other = from_table(run.baseline)
-        dim = [r for r in other if r.status is Status.OK and r.violation <= 0]
+        dim = np.flatnonzero((other.status == Status.OK.code) & (other.violations <= 0))
         cross = {"color": GREY, "size": 6, "symbol": "x-thin", "line": {"width": 1.5, "color": GREY}}
-        traces.append(_points(run, dim, _columns(dim, other, names), f"{prefix}random search", cross))
-    records = run.records
-    ok = [r for r in records if r.status is Status.OK]
-    good, bad = [r for r in ok if r.violation <= 0], [r for r in ok if r.violation > 0]
-    if bad:
+        traces.append(_points(run, other, dim, names, f"{prefix}random search", cross, _FEW_LETTERS))
+    records, ok, best = run.records, run.complete_rows, run.front_rows
+    good, bad = ok[records.violations[ok] <= 0], ok[records.violations[ok] > 0]
+    if len(bad):
         ring = {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6}
-        traces.append(_points(run, bad, _columns(bad, records, names), f"{prefix}infeasible", ring))
+        traces.append(_points(run, records, bad, names, f"{prefix}infeasible", ring, _FEW_LETTERS))
     dot = {"color": colour, "size": 6, "opacity": 0.55} if len(good) < _CROWD else {"color": colour, "size": 4, "opacity": 0.4}
-    traces.append(_points(run, good, _columns(good, records, names), f"{prefix}evaluated", dot))
-    best = run.front()
-    if best is not None:
-        members = from_table(best)
+    traces.append(_points(run, records, good, names, f"{prefix}evaluated", dot, _MANY_LETTERS))
+    if len(best):
         disc = {"color": colour, "size": 10, "line": {"width": 1, "color": "#fff"}}
-        trace = _points(run, members, _columns(members, records, names), f"{prefix}Pareto front", disc)
+        trace = _points(run, records, best, names, f"{prefix}Pareto front", disc, _MANY_LETTERS)
         if len(run.targets) == 2:
             # Members come best first in the vertical target: between two of them only the second one's value is attained.
             trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "vh"})
         traces.append(trace)
-        knee = [members[pareto.knee(selection.losses(best, run.values))]]
+        assert run.table is not None
+        knee = best[[pareto.knee(selection.losses(run.table.take(best), run.values))]]
         star = {"color": COLOURS[4], "size": 17, "symbol": "star", "line": {"width": 1, "color": "#333"}}
-        traces.append(_points(run, knee, _columns(knee, records, names), f"{prefix}knee", star))
+        traces.append(_points(run, records, knee, names, f"{prefix}knee", star, _FEW_LETTERS))
     return traces
 
 
-def _columns(shown: Sequence[Record], every: Sequence[Record], names: Sequence[str]) -> dict[str, list[float]]:
-    """Each named value of the records shown; "evaluation" is how many of `every` had ended, from 1."""
-    ended = {record.key: number for number, record in enumerate(every, 1)}
-    return {name: [float(r.values.get(name, ended[r.key])) for r in shown] for name in names}
-
-
 def _points(
-    run: RunView, records: Sequence[Record], data: dict[str, list[float]], title: str, marker: dict[str, Any]
+    run: RunView, records: Records, rows: Rows, names: Sequence[str], title: str, marker: dict[str, Any], letters: int
 ) -> tuple[Figure, dict[str, list[float]]]:
+    """A trace of these rows, or of as many as `letters` of hover texts allow, and each named value of them.
+
+    "evaluation" is how many had ended, from 1.
+    """
+    each = len(hover(run, records[int(rows[0])])) if len(rows) else 1
+    shown = thinned(rows, max(_FEWEST, letters // each))
+    data = {name: (records.values[name][shown] if name in records.values else shown + 1.0).tolist() for name in names}
     y, x = list(data.values())[:2]
-    text = [hover(run, record) for record in records]
-    return go.Scatter(x=x, y=y, mode="markers", name=title, marker=marker, text=text, hovertemplate="%{text}<extra></extra>"), data
+    text = [hover(run, records[int(row)]) for row in shown]
+    name = said(title, len(shown), len(rows))
+    return go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker, text=text, hovertemplate="%{text}<extra></extra>"), data
 
 
 def _axis_menu(run: RunView, names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> dict[str, Any]:
@@ -159,18 +165,21 @@ def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
 
 def parallel_figure(run: RunView) -> Figure | None:
     """Genes and values of the complete records as parallel coordinates, coloured by the first target."""
-    records = [r for r in run.records if r.status is Status.OK]
-    if not records:
+    rows = run.complete_rows
+    if not len(rows):
         return None
-    colour = np.array([r.values[run.targets[0]] for r in records])
+    num_axes = len(run.job["genes"]) + len(run.values)
+    rows = thinned(rows, max(_FEWEST, _MOST_PARALLEL // num_axes), thinned(np.sort(run.front_rows), _MOST_PARALLEL // num_axes // 2))
+    records = run.records.take(rows)
+    colour = records.values[run.targets[0]]
     dimensions: list[dict[str, Any]] = []
     for index, gene in enumerate(run.job["genes"]):
         count = len(gene["options"])
-        spread = _spread([r.choices[index] for r in records], colour)
+        spread = _spread(records.choices[:, index], colour)
         ticks = list(range(0, count, -(-count // _MOST_TICKS)))
         axis = {"range": [-0.4, count - 0.6], "tickvals": ticks, "ticktext": [plain(gene["options"][tick]) for tick in ticks]}
         dimensions.append({"label": plain(gene["name"]), "values": spread, **axis})
-    dimensions += [{"label": plain(v["name"]), "values": [r.values[v["name"]] for r in records]} for v in run.values]
+    dimensions += [{"label": plain(v["name"]), "values": records.values[v["name"]].astype(np.float32)} for v in run.values]
     bar = {"thickness": 12, "outlinewidth": 0}
     line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
@@ -188,9 +197,9 @@ def _letters(run: RunView) -> int:
     return max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
 
 
-def _spread(choices: Sequence[int], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spread(choices: NDArray[np.int16], values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Choices moved by up to 0.3, in the order of the values: lines through one option lie side by side and show how many are good."""
-    places = np.array(choices, dtype=np.float64)
+    places = choices.astype(np.float32)
     for choice in np.unique(places):
         members = np.flatnonzero(places == choice)
         ordered = members[np.argsort(values[members], kind="stable")]
@@ -243,8 +252,8 @@ def conflict_figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure |
 
 def time_figure(run: RunView) -> Figure | None:
     """Seconds of each phase, and of one measurement under each objective."""
-    measured = {v["name"]: [r.seconds[v["name"]] for r in run.records if v["name"] in r.seconds] for v in run.values}
-    measured = {name: seconds for name, seconds in measured.items() if seconds}
+    measured = {name: np.sort(seconds[~np.isnan(seconds)]) for name, seconds in run.records.seconds.items()}
+    measured = {name: seconds[thinned(np.arange(len(seconds)), _CROWD)] for name, seconds in measured.items() if len(seconds)}
     parts = [(title, len(part)) for title, part in (("each phase", run.phases), ("one measurement", measured)) if part]
     if not parts:
         return None
@@ -293,5 +302,7 @@ def trust_figure(run: RunView) -> Figure | None:
 
 
 def plain(value: object) -> str:
-    """A text that plotly shows as it is."""
-    return str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A text that plotly shows as it is; of a very long one the beginning."""
+    text = visible(str(value))
+    text = text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from evoray.records import Record
 from evoray.report.figures import COLOURS, GREY, hover, styled
 from evoray.report.reading import RunView
+from evoray.report.thinning import said, thinned
 
+_MOST_KEYS = 400  # that are drawn
 _MOST_TICKS = 24  # generations that each get a number on the axis
 
 
 def ancestors(records: Mapping[str, Record], members: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Keys of the members and all their known ancestors, and the (parent, child) edges between them."""
-    found: dict[str, None] = dict.fromkeys(members)
+    """Keys of the members and their known ancestors, the nearest first and at most 400, and the (parent, child) edges between them."""
+    found = dict.fromkeys(members)
     edges: list[tuple[str, str]] = []
-    waiting = list(members)
+    waiting = deque(members)
     while waiting:
-        child = waiting.pop()
+        child = waiting.popleft()
         for parent in records[child].parents:
-            if parent not in records:
+            if parent not in found and (parent not in records or len(found) >= _MOST_KEYS):
                 continue
             edges.append((parent, child))
             if parent not in found:
@@ -36,11 +39,13 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
     """The ancestors of the front, one column a generation, edges from parent to child; None when nothing has parents."""
     records = run.origins
     best = run.front()
-    if best is None or not any(r.parents for r in records.values()):
+    if best is None or not run.history.parents.size:
         return None
-    members = best["key"].to_pylist()
+    rows = thinned(np.sort(run.front_rows), _MOST_KEYS // 4)
+    members = [run.records.keys[row].decode() for row in rows]
     keys, edges = ancestors(records, members)
     places = _places(records, keys, edges)
+    older = "ancestor" if len(keys) < _MOST_KEYS else f"ancestor (nearest {len(keys) - len(members):,} drawn)"
     figure = go.Figure()
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -49,8 +54,8 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
         ys += [places[parent][1], places[child][1], None]
     figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", name="parent to child"))
     for chosen, title, colour, size in (
-        ([k for k in keys if k not in set(members)], "ancestor", "#93A0B0", 8),
-        (members, "on the front", COLOURS[0], 12),
+        ([k for k in keys if k not in set(members)], older, "#93A0B0", 8),
+        (members, said("on the front", len(members), len(best)), COLOURS[0], 12),
     ):
         figure.add_trace(
             go.Scatter(

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import html
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
+import numpy as np
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from evoray import pareto, selection
 from evoray.records import Status
 from evoray.replacing import replace_text
-from evoray.report import figures
-from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_text, energy_figure, gantt_figure, methods_table
-from evoray.report.gallery import gallery
+from evoray.report import figures, markup
+from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_note, energy_figure, gantt_figure, methods_table
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.headline import headline, number
+from evoray.report.markup import SECTIONS
 from evoray.report.reading import RunView, read_run, reference_of
 from evoray.report.rounds import ROUNDS_TEXT, rounds_figure
+from evoray.report.thinning import said, thinned
 from evoray.run_folder import RunFolder
 from objectives.base import Goal
 
-_TAKE = (
-    "take a network away with <code>evoray export RUN</code>",
-    "make images with <code>evoray sample RUN</code>",
-)  # of a stage: the second
-_CONFLICT_TEXT = (
-    "Mean cosine similarity between the gradients of two subnets on the weights that they share: within one step, and between a step "
-    "and the next. Below 0 they work against each other."
-)
-_TEMPLATE = Path(__file__).with_name("page.html")
+_MOST_CELLS = 5_000  # of the table of a front
+_MOST_REASONS = 20  # for rejections, each in a line
+_MOST_ERRORS = 10
+_MOST_LETTERS = 1000  # of an error: it can be a whole log
 
 
 def write_report(folders: Sequence[RunFolder], output: Path) -> None:
@@ -49,9 +46,11 @@ def write_report(folders: Sequence[RunFolder], output: Path) -> None:
         raise ValueError(f"runs in one report must have the same targets: {', '.join(others)} differ from {', '.join(runs[0].targets)}")
     page = _Page()
     _write_sections(page, runs)
-    title = f"evoray: {' and '.join(run.name for run in runs)}"
-    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=html.escape(title), plotly=get_plotlyjs(), body="\n".join(page.parts), figures=_script_json(page.figures)
+    text = markup.page(
+        title=f"evoray: {' and '.join(run.name for run in runs)}",
+        body=Markup("\n").join(page.parts),
+        plotly=Markup(get_plotlyjs()),
+        figures=_script_json(page.figures),
     )
     replace_text(output, text)
 
@@ -60,35 +59,32 @@ class _Page:
     """Collects the sections' HTML and the figures that its script draws."""
 
     def __init__(self) -> None:
-        self.parts: list[str] = []
+        self.parts: list[Markup] = []
         self.figures: list[dict[str, Any]] = []  # plotly's JSON
 
-    def section(self, title: str, *parts: str) -> None:
-        self.parts.append(f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>")
+    def section(self, title: str, *parts: Markup) -> None:
+        self.parts.append(SECTIONS.section(title, parts))
 
-    def figure(self, figure: figures.Figure, *, least_width: int = 0) -> str:
+    def figure(self, figure: figures.Figure, *, least_width: int = 0) -> Markup:
         """The place where the script draws the figure; one that needs more pixels than the screen has scrolls in its own box."""
         self.figures.append(json.loads(figure.to_json()))
-        name = f"figure-{len(self.figures) - 1}"
-        style = f' style="min-width:{least_width}px"' if least_width else ""
-        return f'<div class="scroll"><div id="{name}"{style}></div></div>'
+        html: Markup = SECTIONS.figure(f"figure-{len(self.figures) - 1}", least_width)
+        return html
 
 
 def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
-    page.parts.append(f"<header><h1>{' <small>and</small> '.join(html.escape(run.name) for run in runs)}</h1>")
-    page.parts += [f"{_named(run, runs)}{headline(run)}" for run in runs]
-    page.parts.append("</header>")
-    if any(run.records for run in runs):
+    page.parts.append(SECTIONS.header([(run.name, headline(run)) for run in runs]))
+    if any(run.table is not None for run in runs):
         page.section(
             "Front",
             page.figure(figures.front_figure(runs)),
-            *(f"{_named(run, runs)}{_front_table(run)}" for run in runs if run.front() is not None),
+            *(_named(run, runs) + _front_table(run) for run in runs if run.front() is not None),
         )
         volume = None if any(run.rounds for run in runs) else figures.hypervolume_figure(runs)
         if volume is not None:
-            page.section("Hypervolume over evaluations", page.figure(volume), _p(_reference_text(runs)))
+            page.section("Hypervolume over evaluations", page.figure(volume), SECTIONS.note(_reference_text(runs)))
     else:
-        page.section("Front", _p("Nothing has been evaluated yet."))
+        page.section("Front", SECTIONS.note("Nothing has been evaluated yet."))
     for run in runs:
         _write_run(page, run, runs)
 
@@ -96,15 +92,19 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
 def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
     if run.pictures:
-        page.section(f"Pictures{suffix}", gallery(run.pictures))
+        page.section(
+            f"Pictures{suffix}", SECTIONS.gallery([{"title": "", "kind": "", "caption": "", **picture} for picture in run.pictures])
+        )
     rounds = rounds_figure(run)
     if rounds is not None:
-        page.section(f"Rounds{suffix}", page.figure(rounds), _p(ROUNDS_TEXT))
+        page.section(f"Rounds{suffix}", page.figure(rounds), SECTIONS.note(ROUNDS_TEXT))
     parallel = figures.parallel_figure(run)
     if parallel is not None:
-        colour = html.escape(run.label(run.targets[0]))
-        text = f"One line a network, coloured by {colour}. Drag along an axis to keep a range of it, along a name to move it."
-        page.section(f"Genes and values{suffix}", page.figure(parallel, least_width=figures.parallel_width(run, parallel)), _p(text))
+        lines = said("One line a network", len(parallel.data[0].line.color), len(run.complete_rows))
+        text = f"{lines}, coloured by {run.label(run.targets[0])}. Drag along an axis to keep a range of it, along a name to move it."
+        page.section(
+            f"Genes and values{suffix}", page.figure(parallel, least_width=figures.parallel_width(run, parallel)), SECTIONS.note(text)
+        )
     _write_chip(page, run, suffix)
     tree = genealogy_figure(run)
     if tree is not None:
@@ -114,10 +114,10 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
         page.section(f"Training{suffix}", page.figure(training))
     conflict = figures.conflict_figure({"": run.metrics})
     if conflict is not None:
-        page.section(f"Gradient conflict{suffix}", page.figure(conflict), _p(_CONFLICT_TEXT))
+        page.section(f"Gradient conflict{suffix}", page.figure(conflict), SECTIONS.conflict_note())
     trust = figures.trust_figure(run)
     if trust is not None:
-        page.section(f"Trust in the supernet{suffix}", page.figure(trust), _trust_text(run))
+        page.section(f"Trust in the supernet{suffix}", page.figure(trust), _trust_note(run))
     page.section(f"Candidates{suffix}", _statistics(run))
     spent = figures.time_figure(run)
     if spent is not None:
@@ -131,10 +131,12 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
 def _write_chip(page: _Page, run: RunView, suffix: str) -> None:
     """Of a search of networks and chip: the design handed over, and what other methods found."""
     if run.comparison:
-        page.section(f"Methods at equal numbers of measured networks{suffix}", methods_table(run), _p(METHODS_TEXT))
+        page.section(f"Methods at equal numbers of measured networks{suffix}", methods_table(run), SECTIONS.note(METHODS_TEXT))
     if run.chip is not None:
-        page.section(f"Chip{suffix}", block_diagram(run.chip), _p(design_text(run)))
-        page.section(f"Layers on the sub-accelerators{suffix}", page.figure(gantt_figure(run.chip), least_width=620), _p(GANTT_TEXT))
+        page.section(f"Chip{suffix}", block_diagram(run.chip), design_note(run))
+        page.section(
+            f"Layers on the sub-accelerators{suffix}", page.figure(gantt_figure(run.chip), least_width=620), SECTIONS.note(GANTT_TEXT)
+        )
         page.section(f"Where the energy goes{suffix}", page.figure(energy_figure(run.chip)))
 
 
@@ -143,55 +145,54 @@ def _reference_text(runs: Sequence[RunView]) -> str:
     reference = reference_of([t for run in runs for t in (run.table, run.baseline) if t is not None], first.values)
     assert reference is not None  # else there is no curve
     signs = [Goal(v["goal"]).sign for v in first.values if v["target"]]
-    point = ", ".join(f"{html.escape(first.label(n))} {number(s * r)}" for n, s, r in zip(first.targets, signs, reference, strict=True))
+    point = ", ".join(f"{first.label(n)} {number(s * r)}" for n, s, r in zip(first.targets, signs, reference, strict=True))
     return (
         f"Larger is better. All curves are measured up to one reference point, {point}: "
         "the worst feasible value of each target, and a tenth of its range beyond."
     )
 
 
-def _front_table(run: RunView) -> str:
+def _front_table(run: RunView) -> Markup:
     best = run.front()
-    if best is None:
-        return ""
+    assert best is not None
     names = [v["name"] for v in run.values]
-    head = "".join(f"<th>{html.escape(run.label(n))}</th>" for n in names)
-    rows = []
-    knee = pareto.knee(selection.losses(best, run.values))
-    for index, row in enumerate(best.to_pylist()):
-        mark = ' class="knee"' if index == knee else ""
-        cells = "".join(f'<td data-v="{row[n]!r}">{number(row[n])}</td>' for n in names)
-        rows.append(f"<tr{mark}><td><code>{html.escape(row['key'])}</code></td>{cells}</tr>")
-    return (
-        f'<div class="scroll tall"><table class="sortable"><thead><tr><th>key</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-        + _p(f"The knee is marked. Click a head to sort; {_TAKE['stage' in run.job]} <code>--pick KEY</code>.")
-    )
+    losses = selection.losses(best, run.values)
+    knee = pareto.knee(losses)
+    ends = np.unique([knee, *losses.argmin(axis=0)])
+    shown = thinned(np.arange(len(best)), max(50, _MOST_CELLS // len(names)), ends)
+    rows = [
+        {"key": row["key"], "knee": index == knee, "cells": [(repr(row[n]), number(row[n])) for n in names]}
+        for index, row in zip(shown, best.take(shown).to_pylist(), strict=True)
+    ]
+    command = "sample" if "stage" in run.job else "export"
+    html: Markup = SECTIONS.front_table([run.label(n) for n in names], rows, len(best) - len(rows), command)
+    return html
 
 
-def _statistics(run: RunView) -> str:
+def _statistics(run: RunView) -> Markup:
     records = run.history
     rows: list[tuple[str, int]] = []
     if run.statistics:
         rows.append(("proposed by the searchers", run.statistics["proposed"]))
-        rows += [(f"rejected before dispatch: {reason}", count) for reason, count in run.statistics["rejected"].items()]
+        rejected = sorted(run.statistics["rejected"].items(), key=lambda item: -item[1])
+        rows += [(f"rejected before dispatch: {reason}", count) for reason, count in rejected[:_MOST_REASONS]]
+        if len(rejected) > _MOST_REASONS:
+            others = rejected[_MOST_REASONS:]
+            rows.append((f"rejected before dispatch: {len(others)} other reasons", sum(count for _, count in others)))
         rows.append(("known from another shard", run.statistics["known"]))
         rows.append(("duplicates that the searchers threw away", run.statistics["duplicates"]))
     rows.append((f"measured in {len(run.rounds)} rounds" if run.rounds else "evaluated", len(records)))
-    rows.append(("feasible", sum(r.status is Status.OK and r.violation <= 0 for r in records)))
+    rows.append(("feasible", int(((records.status == Status.OK.code) & (records.violations <= 0)).sum())))
     for constraint in run.job["constraints"]:
         rows += _measured_breaks(run, constraint)
-    rows.append(("cancelled by a measured constraint", sum(r.status is Status.CANCELLED for r in records)))
-    rows.append(("failed", sum(r.status is Status.FAILED for r in records)))
+    rows.append(("cancelled by a measured constraint", int((records.status == Status.CANCELLED.code).sum())))
+    rows.append(("failed", int(records.failed.sum())))
     if run.collapses is not None:
         rows.append(("collapses noticed in training", len(run.collapses)))
-    body = "".join(f"<tr><td>{html.escape(name)}</td><td>{count:,}</td></tr>" for name, count in rows)
-    errors: dict[str, int] = {}
-    for record in records:
-        if record.error:
-            errors[record.error] = errors.get(record.error, 0) + 1
-    worst = sorted(errors.items(), key=lambda item: -item[1])[:10]
-    listed = "".join(f"<li>{count} × <code>{html.escape(error)}</code></li>" for error, count in worst)
-    return f'<div class="scroll"><table><tbody>{body}</tbody></table></div>' + (f"<ul>{listed}</ul>" if listed else "")
+    errors = Counter(records.errors[records.failed].tolist()).most_common()
+    shown = [(_cut(error), count) for error, count in errors[:_MOST_ERRORS]]
+    html: Markup = SECTIONS.counts(rows, shown, sum(count for _, count in errors[_MOST_ERRORS:]))
+    return html
 
 
 def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str, int]]:
@@ -201,32 +202,33 @@ def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str
         return []
     low = -float("inf") if constraint["at_least"] is None else constraint["at_least"]
     high = float("inf") if constraint["at_most"] is None else constraint["at_most"]
-    measured = [r.values[constraint["name"]] for r in run.records if constraint["name"] in r.values]
+    measured = run.records.values.get(constraint["name"], np.zeros(0))
+    measured = measured[~np.isnan(measured)]
     bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in ((">=", low), ("<=", high)) if abs(bound) != float("inf"))
-    return [(f"measured {constraint['name']} breaks {bounds}", sum(not low <= value <= high for value in measured))]
+    return [(f"measured {constraint['name']} breaks {bounds}", int(((measured < low) | (measured > high)).sum()))]
 
 
-def _trust_text(run: RunView) -> str:
+def _trust_note(run: RunView) -> Markup:
     assert run.trust is not None
-    kendall, spearman = run.trust["kendall"], run.trust["spearman"]
-    sides = (("recalibrated", "With batch-norm recalibration"), ("without", "without it"))
-    parts = [f"{words} Kendall's tau is <b>{kendall[side]:+.3f}</b> and Spearman's rho {spearman[side]:+.3f}" for side, words in sides]
-    return _p(f"{parts[0]}; {parts[1]}, over {len(run.trust['probes'])} networks trained alone with the supernet's budget.")
+    kendall, spearman = ({side: f"{value:+.3f}" for side, value in run.trust[name].items()} for name in ("kendall", "spearman"))
+    html: Markup = SECTIONS.trust_note(kendall, spearman, len(run.trust["probes"]))
+    return html
 
 
-def _details(name: str, value: Any) -> str:  # Any: JSON
-    text = html.escape(json.dumps(value, indent=2))
-    return f"<details><summary>{html.escape(name)}</summary><pre>{text}</pre></details>" if value else ""
+def _details(name: str, value: Any) -> Markup:  # Any: JSON
+    html: Markup = SECTIONS.details(name, json.dumps(value, indent=2)) if value else Markup()
+    return html
 
 
-def _named(run: RunView, runs: Sequence[RunView]) -> str:
-    return f"<h3>{html.escape(run.name)}</h3>" if len(runs) > 1 else ""
+def _named(run: RunView, runs: Sequence[RunView]) -> Markup:
+    html: Markup = SECTIONS.name_of(run.name) if len(runs) > 1 else Markup()
+    return html
 
 
-def _p(text: str) -> str:
-    return f'<p class="note">{text}</p>'
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} … of {len(text):,} characters"
 
 
-def _script_json(value: Any) -> str:  # Any: JSON
+def _script_json(value: Any) -> Markup:  # Any: JSON
     """JSON that no text in it can break out of a script element."""
-    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return Markup(json.dumps(value, separators=(",", ":")).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))

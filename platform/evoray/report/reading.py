@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from evoray import pareto, selection
 from evoray.ledger import read_ledger
-from evoray.records import Record, from_table
+from evoray.records import Record, Records, Status, from_table
+from evoray.report.thinning import thinned
 from evoray.run_folder import RunFolder
+
+_MOST_PLACES = 501  # where a curve of hypervolumes is drawn
+_FEW = 8  # points that are worth a look whether they change the front at all
 
 
 @dataclass(frozen=True)
@@ -63,24 +69,34 @@ class RunView:
     def targets(self) -> list[str]:
         return selection.targets(self.values)
 
-    @property
-    def records(self) -> list[Record]:
-        return [] if self.table is None else list(from_table(self.table))
+    @cached_property
+    def records(self) -> Records:
+        """Columns of the table."""
+        return Records.of([]) if self.table is None else from_table(self.table)
 
-    @property
-    def history(self) -> list[Record]:
+    @cached_property
+    def history(self) -> Records:
         """Every measurement, round by round where there were rounds."""
-        return [record for table in self.rounds for record in from_table(table)] if self.rounds else self.records
+        return Records.concat([from_table(table) for table in self.rounds]) if self.rounds else self.records
 
-    @property
-    def origins(self) -> dict[str, Record]:
+    @cached_property
+    def origins(self) -> FirstRecords:
         """The first record of each network by its key: the one that says how it was made."""
-        return {record.key: record for record in reversed(self.history)}
+        return FirstRecords(self.history)
+
+    @cached_property
+    def complete_rows(self) -> NDArray[np.int64]:
+        """Rows of the records of which every objective was measured."""
+        return np.flatnonzero(self.records.status == Status.OK.code)
+
+    @cached_property
+    def front_rows(self) -> NDArray[np.int64]:
+        """Rows of the Pareto front's records, best first in the first target."""
+        return np.zeros(0, dtype=np.int64) if self.table is None else selection.front_rows(self.table, self.values)
 
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""
-        best = None if self.table is None else selection.front(self.table, self.values)
-        return best if best is not None and len(best) else None
+        return self.table.take(self.front_rows) if self.table is not None and len(self.front_rows) else None
 
     def label(self, name: str) -> str:
         """An axis title: the value's name and unit."""
@@ -96,6 +112,26 @@ class RunView:
         """Chosen option of every gene, by name."""
         genes = self.job.get("genes", [])
         return {gene["name"]: gene["options"][c] for gene, c in zip(genes, record.choices, strict=False)}
+
+
+class FirstRecords(Mapping[str, Record]):
+    """The first record of each key among many."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._keys, self._rows = np.unique(records.keys, return_index=True)
+
+    def __getitem__(self, key: str) -> Record:
+        place = int(np.searchsorted(self._keys, np.bytes_(key.encode())))
+        if place == len(self._keys) or self._keys[place] != key.encode():
+            raise KeyError(key)
+        return self._records[int(self._rows[place])]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode() for key in self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
 
 def read_run(folder: RunFolder) -> RunView:
@@ -138,9 +174,10 @@ def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
 def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(k, m) losses of complete feasible records and (k,) how many evaluations had ended with each, from 1."""
     ended = np.arange(1, len(table) + 1)
-    good = np.array([s == "ok" for s in table["status"].to_pylist()], dtype=bool) & (table["violation"].to_numpy() <= 0)
+    good = pc.equal(table["status"], "ok").to_numpy() & (table["violation"].to_numpy() <= 0)
     indices = np.flatnonzero(good)
-    return selection.losses(table.take(indices), values), ended[indices].astype(np.int64)
+    found = table.select(selection.targets(values)).take(indices)
+    return selection.losses(found, values), ended[indices].astype(np.int64)
 
 
 def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
@@ -153,17 +190,20 @@ def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]
 def hypervolume_curve(
     table: pa.Table, values: Sequence[Mapping[str, Any]], reference: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(n + 1,) evaluations 0..n and the hypervolume after each; never falls."""
+    """Evaluations from 0 to all and the hypervolume after so many; never falls. At most 500 places, evenly chosen."""
     losses, ended = feasible_losses(table, values)
-    volumes = np.zeros(len(table) + 1)
+    places = thinned(np.arange(len(table) + 1), _MOST_PLACES)
+    volumes = np.zeros(len(places))
     best = np.zeros((0, losses.shape[1]))
-    for point, when in zip(losses, ended, strict=True):
-        if (best <= point).all(axis=1).any():
-            continue
-        best = np.concatenate([best, point[None]])
-        best = best[pareto.front(best)]
-        volumes[when] = pareto.hypervolume(best, reference)
-    return np.arange(len(table) + 1), np.maximum.accumulate(volumes)
+    starts = np.searchsorted(ended, places, side="right")  # feasible ones that had ended by then
+    for index in range(1, len(places)):
+        volumes[index] = volumes[index - 1]
+        points = losses[starts[index - 1] : starts[index]]
+        if len(points) > _FEW or not all((best <= point).all(axis=1).any() for point in points):
+            best = np.concatenate([best, points])
+            best = best[pareto.front(best)]
+            volumes[index] = max(volumes[index], pareto.hypervolume(best, reference))
+    return places, volumes
 
 
 def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
@@ -173,5 +213,9 @@ def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
     reference = reference_of([run.table, run.baseline], run.values)
     if reference is None:
         return None
-    mine, other = (float(np.max(hypervolume_curve(t, run.values, reference)[1])) for t in (run.table, run.baseline))
+    mine, other = (_hypervolume(feasible_losses(table, run.values)[0], reference) for table in (run.table, run.baseline))
     return mine, other
+
+
+def _hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    return pareto.hypervolume(losses[pareto.front(losses)], reference) if len(losses) else 0.0
