@@ -11,6 +11,7 @@ import tyro
 
 import jobs
 from evoray.run_folder import RunFolder
+from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 
@@ -19,18 +20,19 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(resume, args=arguments, prog="evoray resume")
 
 
-def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = ()) -> None:
+def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = (), trust_code: bool = False) -> None:
     """Repeats only what was running when the run was stopped.
 
     Args:
         run: The run folder.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
     """
     with ExitStack() as stack:
         with user_input():
             folder = RunFolder.open(run)
             pipeline = jobs.pipeline(folder.job()["job"])
-            config = pipeline.config_of(folder, own)
+            config = trusting(pipeline.config_of(folder, own), trust_code)
             pipeline.compose(config)
             stack.enter_context(folder.writing())
         pipeline.carry_out(folder, config, Terminal())

@@ -17,6 +17,7 @@ from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, summary
+from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.progress import phase
@@ -26,19 +27,20 @@ def main(arguments: Sequence[str]) -> None:
     tyro.cli(trust, args=arguments, prog="evoray trust")
 
 
-def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: tuple[str, ...] = ()) -> None:
+def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: tuple[str, ...] = (), trust_code: bool = False) -> None:
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
 
     Args:
         run: The run folder, searched; of a GAN search its generators are probed, of a co-search the networks of all tasks together.
         probes: Networks to train alone, spread over the inherited values.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
     """
     console = Terminal()
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
-        config = pipeline.config_of(folder, own)
+        config = trusting(pipeline.config_of(folder, own), trust_code)
         probing = pipeline.probing(folder, config, probes)
     start = time.monotonic()
     found: list[Probe] = []

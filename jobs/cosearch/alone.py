@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from evoray.seeds import seed_for
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
+from evoray.training.teachers import Teacher
 from objectives.base import Candidate, DataSource, Goal, Needs, Objective
 
 
@@ -19,11 +22,12 @@ class TrainedAlone:
 
     tolerance = 0.0
 
-    def __init__(self, inner: Objective, source: DataSource, recipe: TrainConfig, seed: int) -> None:
+    def __init__(self, inner: Objective, source: DataSource, recipe: TrainConfig, seed: int, teachers: Sequence[Teacher] = ()) -> None:
         self._inner = inner
         self._source = source
         self._recipe = recipe
         self._seed = seed
+        self._teachers = tuple(teachers)
         self._device = torch.device("cpu")
 
     @property
@@ -56,5 +60,6 @@ class TrainedAlone:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = candidate.subnet  # without a supernet its weights are fresh; the objective measures this very network
-        train_network(network, self._source, self._recipe, seed=seed, device=self._device)
+        taught = [teacher.load() for teacher in self._teachers]
+        train_network(network, self._source, self._recipe, seed=seed, device=self._device, teachers=taught)
         return self._inner.measure(candidate)

@@ -16,10 +16,12 @@ from evoray.seeds import generator_for
 from evoray.sharing import direct
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
+from evoray.training.teachers import Teacher
 from jobs.cosearch.alone import TrainedAlone
 from jobs.cosearch.config import ChipOptions, CoSearch, TaskData, TaskOptions
 from jobs.cosearch.methods import METHODS
 from jobs.cosearch.study import Study
+from jobs.supernet.teaching import teachers_of
 from objectives import asic
 from objectives.accuracy import Accuracy
 from objectives.asic.inner import ChipSearch
@@ -45,6 +47,7 @@ class Task:
         options: As configured.
         calibration: Of its networks' batch norms.
         objective: What its networks are measured by.
+        teachers: Networks from outside.
     """
 
     label: str
@@ -54,6 +57,7 @@ class Task:
     options: TaskOptions
     calibration: Calibration
     objective: Objective
+    teachers: tuple[Teacher, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,10 +163,11 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
             mirror=options.train.mirror,
         )
         kind = IntersectionOverUnion if segments else Accuracy
+        teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
         objective: Any = kind(source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus))
         if config.accuracy == "scratch":
-            objective = TrainedAlone(objective, source, options.train, config.seed)
-        found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective))
+            objective = TrainedAlone(objective, source, options.train, config.seed, teachers)
+        found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective, teachers))
     return tuple(found)
 
 

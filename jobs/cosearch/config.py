@@ -111,3 +111,5 @@ class CoSearch:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
+    trust_code: bool = False
+    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this: say it again to resume."""

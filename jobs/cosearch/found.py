@@ -18,6 +18,7 @@ from evoray.training import checkpoints
 from jobs.cosearch.composition import Composition, Task, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
+from jobs.supernet.teaching import untaught
 from searchspaces.base import Architecture
 
 
@@ -46,7 +47,7 @@ def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, .
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
     row = selection.pick(table, folder.job()["values"], pick)
-    composition = compose(config)
+    composition = compose(untaught(config))
     return tuple(_taken(folder, composition, row))
 
 

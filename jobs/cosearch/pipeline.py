@@ -46,6 +46,7 @@ from jobs.cosearch.design import described
 from jobs.cosearch.found import taken_away, weights_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.cosearch.trust import probing
+from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.own import admitted, recorded, replaced
@@ -65,7 +66,7 @@ def job_of(name: str, preset: str, config: CoSearch, composition: Composition) -
         "seed": config.seed,
         **provenance.describe(composition.study.problem(composition.space)),
         "own": recorded(searchspaces.own_paths([config.space])),
-        "config": _CONFIG.dump_python(config, mode="json"),
+        "config": _CONFIG.dump_python(trusting(config, False), mode="json"),
         **provenance.surroundings(),
     }
 
@@ -80,7 +81,8 @@ def config_of(folder: RunFolder, given: Sequence[str] = ()) -> CoSearch:
     if "config" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     texts = searchspaces.own_paths([_CONFIG.validate_python(job["config"]).space])
-    return _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    found = _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    return trusting(found, False)
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Terminal) -> None:
@@ -133,6 +135,7 @@ def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, conso
             num_workers=workers,
             use_gpu=use_gpu,
             max_failures=options.max_failures,
+            teachers=task.teachers,
         )
 
 

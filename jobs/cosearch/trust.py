@@ -65,6 +65,7 @@ def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, 
             type(objective)(task.source, None, limit=task.options.validation_limit, needs=objective.needs),
             seed=config.seed,
             device="cuda" if gpus else "cpu",
+            teachers=task.teachers,
         )
     mean = WeightedMean({task.label: task.options.weight for task in composition.tasks})
     sides = ("inherited", "inherited_without_recalibration", "stand_alone")

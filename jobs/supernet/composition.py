@@ -18,10 +18,11 @@ from evoray.problem import Problem, parse_constraint
 from evoray.restriction import restrict
 from evoray.training import samplers
 from evoray.training.calibration import Calibration
-from evoray.training.distillation import check_teacher
 from evoray.training.mixing import patch_grid
+from evoray.training.teachers import Teacher
 from evoray.warm_start import read_prior
 from jobs.supernet.config import SupernetSearch
+from jobs.supernet.teaching import teachers_of
 from objectives import accuracy, complexity, latency, latency_table
 from objectives.base import CostModel, DataSource, Needs, Objective
 from searchspaces.base import SearchSpace
@@ -36,12 +37,14 @@ class Composition:
         source: The data.
         problem: Objectives, costs, constraints.
         calibration: Recomputes a subnet's batch-norm statistics.
+        teachers: Networks from outside.
     """
 
     space: SearchSpace
     source: DataSource
     problem: Problem
     calibration: Calibration
+    teachers: tuple[Teacher, ...] = ()
 
 
 def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
@@ -86,13 +89,12 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     if config.train.mixing == "tokens":
         with torch.device("meta"):
             patch_grid(space.build_supernet())
-    for path in config.train.teachers:
-        check_teacher(path)
+    teachers = teachers_of(config.train, (space,), source, trust_code=config.trust_code)
     for name in config.search.searcher:
         searchers.load(name, problem, population=config.search.population, **config.search.own_options)
     read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
-    return Composition(space, source, problem, calibration)
+    return Composition(space, source, problem, calibration, teachers)
 
 
 def own_paths(config: SupernetSearch) -> list[str]:

@@ -35,6 +35,7 @@ from evoray.trust import Probing
 from evoray.warm_start import warm_started
 from jobs.supernet.composition import Composition, compose, own_paths
 from jobs.supernet.config import SupernetSearch
+from jobs.supernet.teaching import trusting, untaught
 from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
@@ -53,7 +54,7 @@ def job_of(name: str, preset: str, config: SupernetSearch, composition: Composit
         "seed": config.seed,
         **provenance.describe(composition.problem),
         "own": recorded(own_paths(config)),
-        "config": _CONFIG.dump_python(config, mode="json"),
+        "config": _CONFIG.dump_python(trusting(config, False), mode="json"),
         **provenance.surroundings(),
     }
 
@@ -78,7 +79,8 @@ def config_of(folder: RunFolder, given: Sequence[str] = ()) -> SupernetSearch:
             f"the configuration of run {folder.path}, of job {job.get('job')!r}, is none of a supernet search: this command knows runs of "
             "one network"
         ) from None
-    return _CONFIG.validate_python(replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path)))
+    found = _CONFIG.validate_python(replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path)))
+    return trusting(found, False)
 
 
 def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
@@ -102,7 +104,7 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Ta
         raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
     values = folder.job()["values"]
     row = selection.pick(table, values, pick)
-    composition = compose(config)
+    composition = compose(untaught(config))
     weights, digest = supernet_weights(folder)
     architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
     network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
@@ -166,6 +168,7 @@ def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, 
             num_workers=workers,
             use_gpu=use_gpu,
             max_failures=options.max_failures,
+            teachers=composition.teachers,
         )
 
 

@@ -39,6 +39,8 @@ class RetrainOptions:
     """Of all randomness."""
     weights: Literal["fresh", "supernet"] | Path = "fresh"
     """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
+    trust_code: bool = False
+    """Whether files that can run code, .pt2 teachers, are loaded."""
     image_size: int | None = None
     """Side in pixels to train at, where the space's networks can change theirs (vit_resnas); positions are interpolated."""
 
@@ -80,7 +82,7 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
         raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
     values = folder.job()["values"]
     row = selection.pick(table, values, pick or "knee")
-    config = replace(config, train=options.train)
+    config = replace(config, train=options.train, trust_code=options.trust_code)
     composition = compose(config)
     architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
     started = _started(folder, composition, architecture, options.weights)
@@ -111,6 +113,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
         use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
         architecture=architecture,
         initial=work.initial,
+        teachers=composition.teachers,
     )
     weights, _ = checkpoints.load_weights(work.output / "training")
     network = _network(composition, architecture)
@@ -155,8 +158,9 @@ def _resized(space: SearchSpace, image_size: int) -> SearchSpace:
 
 
 def _recipe(options: RetrainOptions) -> dict[str, Any]:
-    """The options as JSON."""
+    """The options as JSON, but for what is said anew on each command line."""
     found: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
+    del found["trust_code"]
     return found
 
 

@@ -46,4 +46,5 @@ def _measure(weights: Weights, config: SupernetSearch, composition: Composition,
         Accuracy(source, None, limit=limit),
         seed=config.seed,
         device="cuda" if gpus else "cpu",
+        teachers=composition.teachers,
     )

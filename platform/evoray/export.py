@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from evoray.run_folder import write_json
-from searchspaces.base import Architecture, SearchSpace, as_json
+from searchspaces.base import Architecture, SearchSpace, architectures, as_json
 
 Format = Literal["onnx", "pt2", "safetensors"]
 _TOLERANCE = 1e-4  # largest difference of an output between the exported network and torch
@@ -105,20 +106,54 @@ def export(
     return [folder / name, folder / "architecture.json"]
 
 
-def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
-    """The network that was exported as safetensors, in eval mode.
+def read_architecture(folder: Path) -> dict[str, Any]:
+    """What architecture.json of an export holds, its space, key and choices checked for what they are.
 
     Raises:
         FileNotFoundError: It is not there.
-        ValueError: It is of another space.
+        ValueError: It is no such file.
+    """
+    file = folder / "architecture.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} holds no architecture.json: give the folder of `evoray export RUN --to safetensors`")
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        texts = all(isinstance(about[name], str) for name in ("space", "key"))
+        good = texts and all(type(choice) is int for choice in about["choices"])
+    except (ValueError, KeyError, TypeError):
+        good = False
+    if not good:
+        raise ValueError(f"{file} does not tell space, key and choices of a network: export it anew")
+    found: dict[str, Any] = about
+    return found
+
+
+def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
+    """The network that was exported as safetensors, in eval mode. Nothing in the folder can run code.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        ValueError: It is of another space, or its weights are not those of its architecture.
     """
     if not (folder / "weights.safetensors").is_file():
         raise FileNotFoundError(f"{folder} holds no weights.safetensors: export with --to safetensors")
-    about = json.loads((folder / "architecture.json").read_text(encoding="utf-8"))
+    about = read_architecture(folder)
     if about["space"] != space.name:
         raise ValueError(f"{folder} holds a network of space {about['space']!r}, not of {space.name!r}")
-    network = space.build_subnet(None, Architecture(about["space"], tuple(about["choices"]), about["key"]))
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    choices = about["choices"]
+    sizes = [len(gene.options) for gene in space.genes]
+    if len(choices) != len(sizes) or not all(0 <= choice < size for choice, size in zip(choices, sizes, strict=True)):
+        raise ValueError(f"{folder} holds choices that are none of space {space.name!r}: export the network anew")
+    architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
+    if architecture.key != about["key"]:
+        raise ValueError(f"{folder} holds the choices of network {architecture.key}, not of {about['key']}: export the network anew")
+    with torch.random.fork_rng(devices=[]):
+        network = space.build_subnet(None, architecture)
+    try:
+        network.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (RuntimeError, SafetensorError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise ValueError(f"the weights in {folder} are not those of its architecture ({why}): export the network anew") from None
     return network.eval()
 
 

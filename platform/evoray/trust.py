@@ -16,6 +16,7 @@ from evoray.bench import Weights, supernet_with
 from evoray.run_folder import RunFolder
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
+from evoray.training.teachers import Teacher
 from objectives.base import BuiltCandidate, Candidate, DataSource, Objective
 from searchspaces.base import Architecture, SearchSpace
 
@@ -83,15 +84,17 @@ def probe(
     *,
     seed: int,
     device: str,
+    teachers: Sequence[Teacher] = (),
 ) -> Probe:
-    """Measures one network three ways; `untouched` is the same objective without recalibration."""
+    """Measures one network three ways; `untouched` is the same objective without recalibration, `teachers` are from outside."""
     supernet = supernet_with(space, weights).to(device)
     for objective in (recalibrated, untouched):
         objective.open(torch.device(device))
     inherited = recalibrated.measure(Candidate(space, architecture, supernet))
     raw = untouched.measure(Candidate(space, architecture, supernet))
     network = space.build_subnet(None, architecture)
-    train_network(network, source, config, seed=seed, device=torch.device(device))
+    taught = [teacher.load() for teacher in teachers]
+    train_network(network, source, config, seed=seed, device=torch.device(device), teachers=taught)
     alone = recalibrated.measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, inherited, raw, alone)
 

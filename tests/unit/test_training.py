@@ -24,12 +24,13 @@ from evoray.export import export
 from evoray.training import checkpoints, loop, samplers
 from evoray.training.augmentation import augment, distort
 from evoray.training.config import TrainConfig
-from evoray.training.distillation import hard_loss, load_teacher, soft_labels, soft_loss
+from evoray.training.distillation import hard_loss, soft_labels, soft_loss
 from evoray.training.group import Alone
 from evoray.training.loop import train_network, train_supernet
 from evoray.training.passes import supernet_passes
 from evoray.training.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
 from evoray.training.step import Pass, Stepper, clip_adaptively
+from evoray.training.teachers import Teacher
 from searchspaces.base import biggest, smallest
 
 CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)
@@ -410,14 +411,14 @@ def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(t
 
 def test_an_exported_network_teaches(tmp_path: Path) -> None:
     teacher = SPACE.build_subnet(None, smallest(SPACE)).eval()
-    files = export(teacher, smallest(SPACE), SPACE, SOURCE.image_shape, "pt2", tmp_path / "teacher")
+    export(teacher, smallest(SPACE), SPACE, SOURCE.image_shape, "safetensors", tmp_path / "teacher")
     x, _ = batch()
+    loaded = Teacher(tmp_path / "teacher", SPACE).load()
     with torch.no_grad():
-        assert torch.allclose(load_teacher(str(files[0]))(x), teacher(x), atol=1e-5)
-    plain, taught = supernet_after(tmp_path / "plain"), supernet_after(tmp_path / "taught", teachers=(files[0],))
+        assert torch.allclose(loaded(x), teacher(x), atol=1e-5)
+    plain = supernet_after(tmp_path / "plain")
+    taught = train_supernet(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "taught", teachers=[loaded]).state_dict()
     assert not equal(plain, taught)
-    with pytest.raises(FileNotFoundError, match=r"there is no teacher 'nobody\.pt2'"):
-        supernet_after(tmp_path / "none", teachers=(Path("nobody.pt2"),))
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])

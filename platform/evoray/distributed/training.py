@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from evoray.training.group import Alone, Group, TorchGroup
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
+from evoray.training.teachers import Teacher
 from objectives.base import DataSource
 from searchspaces.base import Architecture, SearchSpace
 
@@ -45,6 +46,7 @@ def train_on_ray(
     max_failures: int = 3,
     architecture: Architecture | None = None,
     initial: Mapping[str, torch.Tensor] | None = None,
+    teachers: Sequence[Teacher] = (),
 ) -> None:
     """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished one returns at once.
 
@@ -60,6 +62,7 @@ def train_on_ray(
         max_failures: How often the training is started again from its last checkpoint: after any error, of one worker after its death.
         architecture: Trains this network alone, instead of the supernet.
         initial: The state dict that it starts from; None for fresh weights.
+        teachers: Networks from outside; each worker loads them.
 
     Raises:
         RuntimeError: Ray is not initialised, or training failed more often than that.
@@ -74,6 +77,7 @@ def train_on_ray(
         "seed": seed,
         "folder": str(folder.absolute()),
         "architecture": architecture,
+        "teachers": tuple(teachers),
         "initial": None if initial is None else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
     }
     if num_workers in (1, (1, 1)):
@@ -168,7 +172,8 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
     torch.set_num_threads(arguments["threads"])
     space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
-    where: dict[str, Any] = {"folder": Path(arguments["folder"]), "group": group, "device": device}
+    teachers = [teacher.load() for teacher in arguments["teachers"]]
+    where: dict[str, Any] = {"folder": Path(arguments["folder"]), "group": group, "device": device, "teachers": teachers}
     if architecture is None:
         train_supernet(space, source, config, seed=seed, **where)
     else:

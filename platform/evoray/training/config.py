@@ -26,7 +26,8 @@ class TrainConfig:
     divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
     """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
     teachers: tuple[Path, ...] = ()
-    """Networks from outside (`evoray export --to pt2`) whose mean soft labels take the place of hard ones; with one, half and half."""
+    """Networks from outside, folders of `evoray export --to safetensors`, whose mean soft labels take the place of hard ones; with one,
+    half and half. A .pt2 file can run code and needs --trust-code."""
     teacher_temperature: float = 0.2
     """What the teachers' logits are divided by; below 1 their labels are sharpened."""
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -62,39 +61,3 @@ def ensemble_labels(teachers: Sequence[nn.Module], x_bchw: torch.Tensor, *, temp
     with torch.no_grad():
         found = [(teacher.eval()(x_bchw).float() / temperature).softmax(dim=1) for teacher in teachers]
     return torch.stack(found).mean(dim=0)
-
-
-class _Loaded(nn.Module):
-    """An exported network, whose own modes cannot be changed."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._program = torch.export.load(path)
-        self.__dict__["network"] = self._program.module()
-
-    def forward(self, x_bchw: torch.Tensor) -> torch.Tensor:
-        logits_bk: torch.Tensor = self.__dict__["network"](x_bchw)
-        return logits_bk
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> _Loaded:
-        self.__dict__["network"]._apply(fn, recurse)
-        return self
-
-
-def load_teacher(path: Path) -> nn.Module:
-    """A network that `evoray export --to pt2` wrote, or any other torch.export program from images to logits.
-
-    Raises:
-        FileNotFoundError: It is not there.
-    """
-    check_teacher(path)
-    return _Loaded(path)
-
-
-def check_teacher(path: Path) -> None:
-    """
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no teacher {path}: export one with `evoray export RUN --pick best:accuracy --to pt2`")

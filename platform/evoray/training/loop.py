@@ -21,7 +21,7 @@ from evoray.training.augmentation import augment, distort
 from evoray.training.averaging import AverageWeights
 from evoray.training.config import TrainConfig
 from evoray.training.conflict import step_conflict
-from evoray.training.distillation import ensemble_labels, load_teacher
+from evoray.training.distillation import ensemble_labels
 from evoray.training.group import Alone, Group
 from evoray.training.journal import Journal
 from evoray.training.mixing import Batch, mix, patch_grid
@@ -63,13 +63,12 @@ def train_supernet(
 ) -> nn.Module:
     """Trains a supernet, from the newest checkpoint in `folder` where there is one; returns it.
 
-    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see. `teachers`, and those that the recipe names, give the
-    labels of the subnets that no other subnet teaches: their ensemble's instead of the hard ones, or with one teacher both in equal parts.
+    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see. `teachers` give the labels of the
+    subnets that no other subnet teaches: their ensemble's instead of the hard ones, or with one teacher both in equal parts.
 
     Raises:
         RuntimeError: The loss or its gradient was not finite again and again.
         ValueError: The checkpoint in `folder` belongs to another training.
-        FileNotFoundError: A teacher is not there.
     """
     group, device = group or Alone(), device or torch.device("cpu")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -90,7 +89,7 @@ def train_supernet(
             device=device,
             sampler=sampler,
             watch=watch,
-            teachers=[*teachers, *map(load_teacher, config.teachers)],
+            teachers=teachers,
         ).run()
     return supernet
 
@@ -104,8 +103,9 @@ def train_network(
     device: torch.device | None = None,
     folder: Path | None = None,
     group: Group | None = None,
+    teachers: Sequence[nn.Module] = (),
 ) -> None:
-    """Trains one network alone, in place: the supernet's budget, schedule, regularisation and outside teachers, else hard labels.
+    """Trains one network alone, in place: the supernet's budget, schedule, regularisation, labels of outside `teachers`, else hard ones.
 
     With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and raises what that raises.
     """
@@ -121,7 +121,6 @@ def train_network(
             whole.forward_with_patches if config.mixing == "tokens" else network, dropout=config.dropout, drop_connect=config.drop_connect
         )
         passes = [Pass("network", forward)]
-        teachers = [load_teacher(path) for path in config.teachers]
         Training(
             network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device, teachers=teachers
         ).run()
