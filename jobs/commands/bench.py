@@ -22,6 +22,8 @@ def main(arguments: Sequence[str]) -> None:
                 f"benchmarks are in the source tree, not in the installed package: {_FOLDER} does not exist; clone the repository"
             )
         known = sorted(f.stem for f in _FOLDER.glob("*.py") if not f.stem.startswith("_"))
+        if arguments and not name:
+            raise ValueError(f"evoray bench takes the name of a benchmark first, got {arguments[0]!r}; {nearest('', known)}")
         if name and name not in known:
             raise ValueError(f"no benchmark {name!r}; {nearest(name, known)}")
     if not name:

@@ -24,6 +24,7 @@ from jobs.supernet.composition import fitted
 from jobs.supernet.config import DataOptions
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import parse
 
 _MEASUREMENTS = 40  # over a training
 _QUARTERS = ("first quarter", "second", "third", "last")
@@ -46,8 +47,8 @@ class _Options:
 
 
 def main(arguments: Sequence[str]) -> None:
-    options = tyro.cli(_Options, args=arguments, prog="evoray conflict")
     with user_input():
+        options = parse(_Options, None, arguments, prog="evoray conflict")
         source = data.load(
             options.data.name,
             root=options.data.root,

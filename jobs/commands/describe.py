@@ -15,13 +15,14 @@ from evoray.seeds import generator_for
 from evoray.training.levels import describe_levels, levels_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 from searchspaces.base import SearchSpace, biggest, smallest, space_size
 
 _SAMPLES = 20_000
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(describe, args=arguments, prog="evoray describe")
+    call(describe, arguments, prog="evoray describe")
 
 
 def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = False, levels: bool = False) -> None:

@@ -11,11 +11,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-import tyro
 from rich.table import Table
 from rich.text import Text
 
 from jobs.terminal.console import Terminal
+from jobs.terminal.parsing import call
 
 _NEEDED = (
     "torch",
@@ -39,7 +39,7 @@ Finding = tuple[bool, str]
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(doctor, args=arguments, prog="evoray doctor")
+    call(doctor, arguments, prog="evoray doctor")
 
 
 def doctor(ray_start: bool = True) -> None:

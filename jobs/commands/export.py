@@ -14,10 +14,11 @@ from evoray.export import export as export_network
 from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(export, args=arguments, prog="evoray export")
+    call(export, arguments, prog="evoray export")
 
 
 def export(

@@ -18,6 +18,7 @@ import searchspaces
 from evoray.replacing import replace_text
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 from jobs.terminal.progress import phase
 from objectives.latency_table import LatencyTable, Sample, Times, fit, sample, time_operators, times_here
 from searchspaces.base import SearchSpace, architectures
@@ -28,7 +29,7 @@ _HERE = Annotated[Path, tyro.conf.Positional]
 
 def main(arguments: Sequence[str]) -> None:
     verbs: dict[str, Callable[..., Any]] = {"measure": measure, "operators": operators, "fit": fit_times, "show": show}
-    tyro.extras.subcommand_cli_from_dict(verbs, args=arguments, prog="evoray latency")
+    call(verbs, arguments, prog="evoray latency")
 
 
 def measure(

@@ -12,10 +12,11 @@ from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(report, args=arguments, prog="evoray report")
+    call(report, arguments, prog="evoray report")
 
 
 def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: Path | None = None) -> None:

@@ -14,10 +14,11 @@ from evoray.run_folder import RunFolder
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(resume, args=arguments, prog="evoray resume")
+    call(resume, arguments, prog="evoray resume")
 
 
 def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = (), trust_code: bool = False) -> None:

@@ -12,6 +12,7 @@ from jobs.supernet.config import SupernetSearch
 from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options
 
 _ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
             description=_ABOUT,
         )
         assert run is not None  # --help has ended the program
+        check_machine(options, config.cluster.address)
         work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
     key = work.architecture.key
     with cluster(config.cluster.address) as told:

@@ -10,6 +10,7 @@ from evoray.distributed.cluster import check_cluster
 from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
+from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options
 from searchspaces.base import nearest
 
@@ -39,6 +40,7 @@ def run(job: str, arguments: Sequence[str]) -> None:
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
         RunFolder(path)  # a path that can be none is told before the long look at the rest
         composition = pipeline.compose(config)
+        check_machine(config, config.cluster.address)
         check_cluster(config.cluster.address)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}")

@@ -15,12 +15,13 @@ from jobs.gan.composition import compose
 from jobs.gan.found import FINAL, Finder, pair_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 
 _MOST = 10_000  # images in one picture
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(sample, args=arguments, prog="evoray sample")
+    call(sample, arguments, prog="evoray sample")
 
 
 def sample(

@@ -19,10 +19,11 @@ from evoray.run_folder import RunFolder
 from evoray.visible_text import visible
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(show, args=arguments, prog="evoray show")
+    call(show, arguments, prog="evoray show")
 
 
 def show(run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv: bool = False) -> None:

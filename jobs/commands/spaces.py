@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import tyro
 from rich.table import Table
 
 import searchspaces
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import skipping, warn_of
+from jobs.terminal.parsing import call
 from searchspaces.base import space_size
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(spaces, args=arguments, prog="evoray spaces")
+    call(spaces, arguments, prog="evoray spaces")
 
 
 def spaces() -> None:

@@ -20,11 +20,12 @@ from evoray.trust import Probe, summary
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
+from jobs.terminal.parsing import call
 from jobs.terminal.progress import phase
 
 
 def main(arguments: Sequence[str]) -> None:
-    tyro.cli(trust, args=arguments, prog="evoray trust")
+    call(trust, arguments, prog="evoray trust")
 
 
 def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: tuple[str, ...] = (), trust_code: bool = False) -> None:
@@ -38,6 +39,8 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: t
     """
     console = Terminal()
     with user_input():
+        if probes < 2:
+            raise ValueError(f"--probes must be at least 2, for ranks need two networks, got {probes}")
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
         config = trusting(pipeline.config_of(folder, own), trust_code)

@@ -33,6 +33,8 @@ class TaskOptions:
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise ValueError(f"a task's weight must not be negative, got {self.weight}")
+        if self.validation_limit is not None and self.validation_limit < 1:
+            raise ValueError(f"validation_limit must be at least 1, got {self.validation_limit}; leave it out for all")
         if self.calibration_images < 2:
             raise ValueError(f"calibration_images must be at least 2, got {self.calibration_images}")
 

@@ -48,6 +48,7 @@ from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.cosearch.trust import probing
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
+from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.own import admitted, recorded, replaced
 
@@ -82,6 +83,7 @@ def config_of(folder: RunFolder, given: Sequence[str] = ()) -> CoSearch:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
     texts = searchspaces.own_paths([_CONFIG.validate_python(job["config"]).space])
     found = _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    check_values(found)  # somebody may have edited the file
     return trusting(found, False)
 
 

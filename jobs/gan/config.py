@@ -16,7 +16,9 @@ from jobs.supernet.config import DataOptions
 Selector = Literal["nsga2", "cars"]
 
 
-def _check_evolution(name: str, population: int, crossover: float, mutation: float) -> None:
+def _check_evolution(name: str, population: int, channels: int | None, crossover: float, mutation: float) -> None:
+    if channels is not None and channels < 1:
+        raise ValueError(f"{name}.channels must be at least 1, got {channels}; leave it out for the space's own")
     if population < 2:
         raise ValueError(f"{name}.population must be at least 2, got {population}: evolution needs parents")
     if min(crossover, mutation) < 0 or not 0 < crossover + mutation <= 1:
@@ -50,7 +52,7 @@ class GeneratorOptions:
     """The generator that stage 2 goes on with: a key, knee, or best:NAME on the front."""
 
     def __post_init__(self) -> None:
-        _check_evolution("generators", self.population, self.crossover_probability, self.mutation_probability)
+        _check_evolution("generators", self.population, self.channels, self.crossover_probability, self.mutation_probability)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class DiscriminatorOptions:
     """Groups of steps between two averagings; 0 for the end of each round."""
 
     def __post_init__(self) -> None:
-        _check_evolution("discriminators", self.population, self.crossover_probability, self.mutation_probability)
+        _check_evolution("discriminators", self.population, self.channels, self.crossover_probability, self.mutation_probability)
         if self.pair_workers < 1 or self.average_every_steps < 0:
             raise ValueError(
                 "discriminators.pair-workers must be at least 1 and discriminators.average-every-steps not negative, "

@@ -33,6 +33,7 @@ from jobs.gan.scoring import score_on_ray, trained_classifier
 from jobs.gan.stages import DiscriminatorRun, GeneratorRun, Setting, carry_out_stage, stage_folder
 from jobs.gan.trust import fid_probing
 from jobs.terminal.console import Terminal
+from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
 from searchspaces.base import SearchSpace
@@ -70,7 +71,9 @@ def config_of(folder: RunFolder, given: Sequence[str] = ()) -> GanSearch:
     if "config" not in job or "stages" not in job:
         raise ValueError(f"{folder.path / 'job.json'} holds no configuration of a GAN search: restore it, or start a new run")
     texts = _own_paths(_CONFIG.validate_python(job["config"]))
-    return _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    found = _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    check_values(found)  # somebody may have edited the file
+    return found
 
 
 def _own_paths(config: GanSearch) -> list[str]:

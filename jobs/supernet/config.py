@@ -29,6 +29,14 @@ class DataOptions:
     download: bool = False
     """Whether the source may fetch what is missing."""
 
+    def __post_init__(self) -> None:
+        for name in ("image_size", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"data.{name} must be at least 1, got {value}; leave it out for none")
+
+_BIGGEST_POPULATION = 1_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
@@ -74,6 +82,12 @@ class SearchOptions:
                 raise ValueError(f"search.{name} must be at least {least}, got {getattr(self, name)}")
         if self.population < 2:
             raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
+        if self.population > _BIGGEST_POPULATION:
+            raise ValueError(f"search.population must be at most {_BIGGEST_POPULATION:,}, got {self.population}")
+        if self.shards > self.evaluations:
+            raise ValueError(
+                f"search.shards must be at most search.evaluations, {self.evaluations}, or a shard has nothing to do; got {self.shards}"
+            )
         if self.rungs < 1:
             raise ValueError(f"search.rungs must be at least 1, got {self.rungs}")
         if not self.searcher:
@@ -133,6 +147,8 @@ class MeasureOptions:
         for name, least in (("calibration_images", 2), ("latency_batch", 1), ("latency_threads", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"measure.{name} must be at least {least}, got {getattr(self, name)}")
+        if self.validation_limit is not None and self.validation_limit < 1:
+            raise ValueError(f"measure.validation_limit must be at least 1, got {self.validation_limit}; leave it out for all")
 
 
 @dataclass(frozen=True, kw_only=True)

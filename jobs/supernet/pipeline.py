@@ -38,6 +38,7 @@ from jobs.supernet.config import SupernetSearch
 from jobs.supernet.teaching import trusting, untaught
 from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.console import Terminal
+from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.base import Architecture
 from searchspaces.own import admitted, recorded, replaced
@@ -80,6 +81,7 @@ def config_of(folder: RunFolder, given: Sequence[str] = ()) -> SupernetSearch:
             "one network"
         ) from None
     found = _CONFIG.validate_python(replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path)))
+    check_values(found)  # somebody may have edited the file
     return trusting(found, False)
 
 

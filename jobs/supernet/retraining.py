@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -43,6 +44,12 @@ class RetrainOptions:
     """Whether files that can run code, .pt2 teachers, are loaded."""
     image_size: int | None = None
     """Side in pixels to train at, where the space's networks can change theirs (vit_resnas); positions are interpolated."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"--workers must be at least 1, got {self.workers}")
+        if self.image_size is not None and self.image_size < 1:
+            raise ValueError(f"--image-size must be at least 1, got {self.image_size}; leave it out for the run's own")
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
         RuntimeError: The training failed again and again.
     """
     composition, architecture = work.composition, work.architecture
+    begin(work, options)
     train_on_ray(
         composition.space,
         composition.source,
@@ -165,13 +173,19 @@ def _recipe(options: RetrainOptions) -> dict[str, Any]:
 
 
 def _check_recipe(output: Path, options: RetrainOptions, architecture: Architecture) -> None:
-    wanted = {"key": architecture.key, "recipe": _recipe(options)}
     file = output / "recipe.json"
     found: Any = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    if found is not None and found != wanted:
+    if found is not None and found != {"key": architecture.key, "recipe": _recipe(options)}:
         raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
-    output.mkdir(parents=True, exist_ok=True)
-    write_json(file, wanted)
+    place = next(folder for folder in (output, *output.parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise PermissionError(f"{output} cannot be written: name another folder with --output")
+
+
+def begin(work: Retraining, options: RetrainOptions) -> None:
+    """Makes the folder this training's: everything has been checked, and another recipe is refused from now on."""
+    work.output.mkdir(parents=True, exist_ok=True)
+    write_json(work.output / "recipe.json", {"key": work.architecture.key, "recipe": _recipe(options)})
 
 
 def _accuracy(composition: Composition, architecture: Architecture, network: nn.Module, split: str) -> float:

@@ -4,30 +4,71 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import inspect
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import tyro
+
+from jobs.terminal.errors import user_input
+from jobs.terminal.limits import check_values
 
 T = TypeVar("T")
 
 _FRAME = re.compile(r"[─│╭╮╰╯┌┐└┘|]|-{3,}")
 
 
-def parse(kind: type[T], default: T, arguments: Sequence[str], *, prog: str, description: str) -> T:
-    """The configuration that `arguments` make of `default`, every path in it absolute; --help prints and exits as usual.
+def parse(kind: type[T], default: T | None, arguments: Sequence[str], *, prog: str, description: str | None = None) -> T:
+    """The configuration that `arguments` make of `default`, or of its type's own values, every path in it absolute; --help prints and exits as usual.
 
     Raises:
         ValueError: An option is unknown or its value impossible; one line, without tyro's frame.
     """
+    with _in_one_line():
+        start = tyro.MISSING_NONPROP if default is None else default
+        found = tyro.cli(kind, default=start, args=list(arguments), prog=prog, description=description)
+    check_values(found)
+    return cast(T, absolute(found))
+
+
+def call(functions: Callable[..., None] | Mapping[str, Callable[..., None]], arguments: Sequence[str], *, prog: str) -> None:
+    """Calls a command's function, or that of several which the first word names, with what `arguments` say.
+
+    Raises:
+        SystemExit: With code 2, after one line, where they say something that it does not take; --help exits as usual.
+    """
+    called: list[tuple[Callable[..., None], tuple[object, ...], dict[str, object]]] = []
+
+    def noting(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def note(*args: object, **options: object) -> None:
+            called.append((function, args, options))
+
+        return note
+
+    with user_input():
+        with _in_one_line():
+            if isinstance(functions, Mapping):
+                several = {name: noting(function) for name, function in functions.items()}
+                tyro.extras.subcommand_cli_from_dict(several, args=list(arguments), prog=prog)
+            else:
+                tyro.cli(noting(functions), args=list(arguments), prog=prog)
+        function, args, options = called[0]
+        for name, value in inspect.signature(function).bind(*args, **options).arguments.items():
+            check_values(value, f"--{name.replace('_', '-')}")
+    function(*args, **options)
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            found = tyro.cli(kind, default=default, args=list(arguments), prog=prog, description=description)
-            return cast(T, absolute(found))
+            yield
     except SystemExit as stop:
         if stop.code in (0, None):
             raise

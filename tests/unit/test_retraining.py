@@ -20,7 +20,7 @@ from jobs import quickstart, vit_resnas
 from jobs.supernet import pipeline
 from jobs.supernet.composition import compose
 from jobs.supernet.config import SupernetSearch
-from jobs.supernet.retraining import RetrainOptions, alone, prepare
+from jobs.supernet.retraining import RetrainOptions, alone, begin, prepare
 from searchspaces.base import smallest
 from searchspaces.elastic.positions import fitted_weights, resized_positions
 from searchspaces.vit_resnas.published import PUBLISHED
@@ -120,6 +120,8 @@ def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
     folder = searched(tmp_path / "run", config)
     options = RetrainOptions(train=alone(config.train))
     first = prepare(folder, config, options, "best:accuracy", None)
+    assert not first.output.exists()  # nothing is written before the training begins
+    begin(first, options)
     assert prepare(folder, config, options, "best:accuracy", None).output == first.output  # goes on
     with pytest.raises(ValueError, match="holds a training of another network or recipe: name another folder with --output"):
         prepare(folder, config, dataclasses.replace(options, seed=1), "best:accuracy", None)
