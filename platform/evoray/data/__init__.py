@@ -11,7 +11,8 @@ from typing import cast
 from evoray.data.images import ImageSource
 from searchspaces.registry import Registry
 
-REGISTRY = Registry("evoray.data", "data source", apart=frozenset({"images", "splitting", "torchvision_sets"}))
+_PARTS = frozenset({"class_folders", "images", "pictures", "splitting", "torchvision_sets"})
+REGISTRY = Registry("evoray.data", "data source", apart=_PARTS)
 
 
 def names() -> list[str]:
@@ -40,4 +41,4 @@ def load(
         raise ValueError(f"data.image-size must be between 8 and 1024 pixels, got {image_size}")
     if limit is not None and limit < 1:
         raise ValueError(f"data.limit must be at least 1 image, got {limit}")
-    return cast(ImageSource, REGISTRY.module(name).build(root=root, image_size=image_size, limit=limit, download=download))
+    return cast(ImageSource, REGISTRY.module(name).build(root=root and root.absolute(), image_size=image_size, limit=limit, download=download))

@@ -99,7 +99,7 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
     Raises:
         FileNotFoundError: None does; says what was looked for.
     """
-    base = root if root is not None else Path(environment) if environment else None
+    base = root if root is not None else Path(environment).absolute() if environment else None
     if base is None:
         raise FileNotFoundError(
             f"data source {source!r} needs a folder: give --data.root DIR or set EVORAY_DATA; expected there: {expected}"

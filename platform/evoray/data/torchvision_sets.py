@@ -66,7 +66,7 @@ def check_present(source: TorchvisionSource, download: bool) -> TorchvisionSourc
 def root_of(root: Path | None) -> Path:
     """`root`, or EVORAY_DATA, or the user's cache."""
     named = os.environ.get("EVORAY_DATA", "")
-    return root or (Path(named) if named else Path.home() / ".cache" / "evoray")
+    return root or (Path(named).absolute() if named else Path.home() / ".cache" / "evoray")
 
 
 def _dataset(source: TorchvisionSource, *, train: bool, download: bool = False) -> Any:  # Any: torchvision's data sets are untyped
