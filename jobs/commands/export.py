@@ -44,8 +44,8 @@ def export(
         networks: tuple[Taken, ...] = pipeline.taken_away(folder, pipeline.config_of(folder, own), pick)
     files: list[Path] = []
     for found in networks:
-        place = (output or folder.path / "export" / (found.design or found.architecture.key)) / found.label
         with user_input():
+            place = (output or folder.inside("export", found.design or found.architecture.key)) / found.label
             files += export_network(
                 found.network.eval(),
                 found.architecture,

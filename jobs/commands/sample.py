@@ -63,7 +63,7 @@ def sample(
         made = pictures.walks(found.network, latent, -(-count // columns), columns, seed)
     else:
         made = pictures.samples(found.network, latent, count, seed)
-    file = output or folder.path / "samples" / f"{found.stage}-{found.key}.png"
     with user_input():
+        file = output or folder.inside("samples", f"{found.stage}-{found.key}.png")
         pictures.write(pictures.grid(made, columns), file)
     Terminal().print(str(file))

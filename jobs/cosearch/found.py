@@ -55,7 +55,7 @@ def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> 
     study = composition.study
     values = {value["name"]: row[value["name"]] for value in folder.job()["values"]}
     design = described(study, np.array(row["choices"], dtype=np.int16), values)
-    own = study.space.architectures(Architecture(study.space.name, tuple(row["choices"]), row["key"]))
+    own = study.space.architectures(selection.network(study.space, row))
     for task in composition.tasks:
         about = {
             "values": values,

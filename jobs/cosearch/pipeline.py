@@ -164,7 +164,7 @@ def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) ->
         return RayEvaluator(inner, arrays, weights_digest=digest, options=pool)
 
     def ledger(method: str, problem: Problem) -> AbstractContextManager[Ledger]:
-        place = folder.path / "comparison" / method.replace(" ", "-") / "ledger"
+        place = folder.inside("comparison", method.replace(" ", "-"), "ledger")
         return FolderLedger(place, schema(problem.value_names, problem.measured_names))
 
     return dataclasses.replace(composition.study, evaluator=evaluator, ledger=ledger)
@@ -250,7 +250,7 @@ class _Nothing:
 
 
 def _place(folder: RunFolder, method: str) -> Any:
-    return folder.path / "comparison" / method.replace(" ", "-")
+    return folder.inside("comparison", method.replace(" ", "-"))
 
 
 def _write_outcome(folder: RunFolder, outcome: Mapping[str, Any]) -> None:

@@ -159,6 +159,8 @@ class Finder:
             except ValueError as error:
                 errors.append(f"{name}: {error}")
                 continue
+            space = self._composition.generators if name == "generators" else self._composition.discriminators
+            selection.network(cast(SearchSpace, space), row)
             return self.of_row(name, row)
         raise ValueError("; ".join(errors))
 

@@ -255,7 +255,7 @@ def _draw_one(stage: RunFolder, found: Found, composition: Composition) -> list[
     listed = []
     for kind, pixels, caption in kinds:
         file = f"{found.stage}-{found.key}-{kind}.png"
-        pictures.write(pictures.grid(pixels, _COLUMNS), stage.pictures / file)
+        pictures.write(pictures.grid(pixels, _COLUMNS), stage.inside("pictures", file))
         listed.append({"file": file, "title": found.key, "kind": f"{kind}{when}", "caption": caption})
     return listed
 

@@ -40,7 +40,6 @@ from jobs.supernet.trust import accuracy_probing
 from jobs.terminal.console import Terminal
 from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
-from searchspaces.base import Architecture
 from searchspaces.own import admitted, recorded, replaced
 
 CONFIG = SupernetSearch
@@ -108,7 +107,7 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Ta
     row = selection.pick(table, values, pick)
     composition = compose(untaught(config))
     weights, digest = supernet_weights(folder)
-    architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
+    architecture = selection.network(composition.space, row)
     network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
     composition.calibration(network, torch.device("cpu"))
     about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}

@@ -91,14 +91,14 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
     row = selection.pick(table, values, pick or "knee")
     config = replace(config, train=options.train, trust_code=options.trust_code)
     composition = compose(config)
-    architecture = Architecture(composition.space.name, tuple(row["choices"]), row["key"])
+    architecture = selection.network(composition.space, row)
     started = _started(folder, composition, architecture, options.weights)
     if options.image_size:
         data = replace(config.data, image_size=options.image_size)
         source = compose(replace(config, data=data)).source
         composition = replace(composition, space=_resized(composition.space, options.image_size), source=source)
     initial = None if started is None else fitted_weights(started, _network(composition, architecture))
-    place = output or folder.path / "retrained" / (row["key"] + (f"-{options.image_size}px" if options.image_size else ""))
+    place = output or folder.inside("retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else ""))
     _check_recipe(place, options, architecture)
     return Retraining(architecture, composition, initial, {v["name"]: row[v["name"]] for v in values}, place)
 

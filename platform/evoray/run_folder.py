@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,9 @@ from evoray.replacing import remove_left_overs, replace_text, replacing
 from evoray.storage import open_storage
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
+_LONGEST_NAME = 200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
+_LARGEST_PICTURE_BYTES = 16 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class RunFolder:
@@ -98,7 +102,31 @@ class RunFolder:
         folder = cls(path)
         if not (folder.path / "job.json").is_file():
             raise FileNotFoundError(f"{folder.path} is no run folder (it has no job.json): give the folder that `evoray run` printed")
+        for entry in folder.path.iterdir():
+            if entry.is_symlink():
+                folder.inside(entry.name)
         return folder
+
+    def inside(self, *names: str) -> Path:
+        """The path below the folder to which these names lead, one a level. They may come from a file that somebody else has made.
+
+        Raises:
+            ValueError: One is no name of a file, or a link leads out of the folder.
+        """
+        for name in names:
+            good = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+            if not good or len(os.fsencode(name)) > _LONGEST_NAME:
+                raise ValueError(
+                    f"{str(name)[:80]!r} is no name that a file in run folder {self.path} may have: letters and digits, no path; "
+                    "the file that says it was damaged or made by somebody else"
+                )
+        place = self.path.joinpath(*names)
+        if not place.resolve().is_relative_to(self.path.resolve()):
+            raise ValueError(
+                f"{place} is a link that leads out of run folder {self.path}: nothing is read or written there; "
+                "put what it leads to into its place, or remove it"
+            )
+        return place
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -158,6 +186,20 @@ class RunFolder:
         """The ledgers of the rounds that have begun."""
         return sorted((self.path / "rounds").glob("[0-9]*"))
 
+    def picture(self, name: str) -> bytes | None:
+        """The PNG of that name among the pictures; None where it is not there, is no PNG, too big, or not in the folder."""
+        try:
+            handle = os.open(self.inside("pictures", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would be waited for
+        except (ValueError, OSError):
+            return None
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST_PICTURE_BYTES:
+            os.close(handle)
+            return None
+        with os.fdopen(handle, "rb") as stream:
+            content = stream.read(_LARGEST_PICTURE_BYTES)
+        return content if content.startswith(_PNG) else None
+
     def picture_list(self) -> list[dict[str, Any]]:
         """What pictures.json says of each picture: file, title, kind, caption."""
         listed: list[dict[str, Any]] = _read_object(self.pictures / "pictures.json", missing={}).get("pictures", [])
@@ -171,7 +213,7 @@ class RunFolder:
     def stages(self) -> list[RunFolder]:
         """The stages that have begun, in order; the run itself where it has none."""
         names = self.job().get("stages", [])
-        begun = [RunFolder(self.path / name) for name in names if (self.path / name / "job.json").is_file()]
+        begun = [RunFolder.open(place) for place in map(self.inside, names) if (place / "job.json").is_file()]
         return begun if names else [self]
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -188,7 +230,8 @@ class RunFolder:
 
     def comparison(self) -> list[dict[str, Any]]:
         """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
-        found = [_read_object(file) for file in sorted((self.path / "comparison").glob("*/outcome.json"))]
+        files = sorted((self.path / "comparison").glob("*/outcome.json"))
+        found = [_read_object(file) for file in files if file.is_file() and not file.is_symlink()]
         return sorted(found, key=lambda outcome: outcome["method"] != "evolution")
 
     def chip(self) -> dict[str, Any] | None:

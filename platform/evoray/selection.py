@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoray import pareto
 from objectives.base import Goal
-from searchspaces.base import nearest
+from searchspaces.base import Architecture, SearchSpace, architectures, nearest
 
 Values = Sequence[Mapping[str, Any]]  # job.json's "values": JSON
 
@@ -70,6 +70,26 @@ def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:
             f"{what} a key that begins with {choice!r}; pick 'knee', 'best:NAME' or one of the front: {nearest(choice, known)}"
         )
     return _row(table, keys.index(matches[0]))
+
+
+def network(space: SearchSpace, row: Mapping[str, Any]) -> Architecture:
+    """The network of a record, whose key is that of its choices.
+
+    Raises:
+        ValueError: Its choices are none of the space, or its key is another network's.
+    """
+    choices, sizes = list(row["choices"]), [len(gene.options) for gene in space.genes]
+    if len(choices) != len(sizes) or not all(0 <= choice < size for choice, size in zip(choices, sizes, strict=True)):
+        raise ValueError(
+            f"the choices of record {str(row['key'])[:80]!r} are none of space {space.name!r}: take another record, or run anew"
+        )
+    found = architectures(space, np.array([choices], dtype=np.int16))[0]
+    if found.key != row["key"]:
+        raise ValueError(
+            f"record {str(row['key'])[:80]!r} has the choices of network {found.key}: the ledger was damaged or made by somebody else; "
+            "take another record, or run anew"
+        )
+    return found
 
 
 def _best_index(best: pa.Table, values: Values, name: str) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from evoray.ledger import read_ledger
 from evoray.records import Record, Records, Status, from_table
 from evoray.report.thinning import thinned
 from evoray.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
 
 _MOST_PLACES = 501  # where a curve of hypervolumes is drawn
 _FEW = 8  # points that are worth a look whether they change the front at all
@@ -165,9 +167,11 @@ def read_run(folder: RunFolder) -> RunView:
 def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
     found = []
     for line in folder.picture_list():
-        file = folder.pictures / Path(line["file"]).name
-        if file.is_file():
-            found.append({**line, "png": base64.b64encode(file.read_bytes()).decode()})
+        png = folder.picture(str(line.get("file", "")))
+        if png is None:
+            _log.warning("picture %r of run %s is left out: it is not there, or no PNG file of this folder", line.get("file"), folder.path)
+        else:
+            found.append({**line, "png": base64.b64encode(png).decode()})
     return found
 
 

@@ -1,0 +1,93 @@
+"""A run folder of somebody else: what it says and links to embeds no other file, and writes nowhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import searchspaces
+from evoray import selection
+from evoray.report.reading import read_run
+from evoray.run_folder import RunFolder, write_json
+from searchspaces.base import SearchSpace, smallest
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SPACE: SearchSpace = searchspaces.load("bignas:digits")
+
+
+def run_with(tmp_path: Path, **job: Any) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", {"job": "quickstart", "values": [], **job})
+
+
+@pytest.mark.parametrize(
+    "kind", ["link", "link to png", "relative", "dots", "absolute", "pipe", "folder", "text", "huge", "missing", "number"]
+)
+def test_a_picture_that_is_none_of_the_folder_is_left_out(tmp_path: Path, kind: str) -> None:
+    folder = run_with(tmp_path)
+    folder.pictures.mkdir()
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(PNG + b"secret")
+    name: Any = "a.png"
+    place = folder.pictures / "a.png"
+    if kind in ("link", "link to png"):
+        place.symlink_to(secret)
+    elif kind == "relative":
+        place.symlink_to("../../secret.png")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "text":
+        place.write_bytes(b"root:x:0:0")
+    elif kind == "huge":
+        with place.open("wb") as stream:
+            stream.write(PNG)
+            stream.truncate(1 << 40)
+    name = {"dots": "../../secret.png", "absolute": str(secret), "number": 7}.get(kind, name)
+    good = folder.pictures / "good.png"
+    good.write_bytes(PNG)
+    write_json(folder.pictures / "pictures.json", {"pictures": [{"file": name}, {"file": "good.png"}]})
+    assert [line["file"] for line in read_run(folder).pictures] == ["good.png"]
+
+
+@pytest.mark.parametrize("name", ["pictures", "ledger", "supernet", "export", "retrained", "shards", "job.json", "final"])
+def test_a_link_out_of_the_folder_is_refused_when_it_is_opened(tmp_path: Path, name: str) -> None:
+    folder = run_with(tmp_path)
+    outside = tmp_path / "outside"
+    if name == "job.json":
+        (folder.path / name).rename(outside)
+    else:
+        outside.mkdir()
+    (folder.path / name).symlink_to(outside)
+    with pytest.raises(ValueError, match=f"{name} is a link that leads out of run folder"):
+        RunFolder.open(folder.path)
+
+
+def test_a_run_folder_may_itself_be_a_link(tmp_path: Path) -> None:
+    folder = run_with(tmp_path)
+    (tmp_path / "link").symlink_to(folder.path)
+    assert RunFolder.open(tmp_path / "link").inside("export", "abc").parent.name == "export"
+
+
+@pytest.mark.parametrize("stage", ["..", "../..", "/etc", "", "a/b", 3])
+def test_stages_are_folders_of_the_run(tmp_path: Path, stage: Any) -> None:
+    with pytest.raises(ValueError, match="is no name that a file in run folder"):
+        run_with(tmp_path, stages=[stage]).stages()
+
+
+@pytest.mark.parametrize("key", ["../../../evil", "/tmp/evil", "a\0b", "", "x" * 5000, "00"])
+def test_a_key_is_that_of_its_choices(key: str) -> None:
+    choices = list(smallest(SPACE).choices)
+    with pytest.raises(ValueError, match=r"has the choices of network .* made by somebody else"):
+        selection.network(SPACE, {"key": key, "choices": choices})
+    assert selection.network(SPACE, {"key": smallest(SPACE).key, "choices": choices}) == smallest(SPACE)
+
+
+@pytest.mark.parametrize("choices", [[], [0], [-1] * 99, [30000]])
+def test_choices_are_those_of_the_space(choices: list[int]) -> None:
+    wrong = (choices * len(SPACE.genes))[: len(SPACE.genes)] if choices == [30000] else choices
+    with pytest.raises(ValueError, match="are none of space"):
+        selection.network(SPACE, {"key": "x", "choices": wrong})
