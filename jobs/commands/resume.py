@@ -10,6 +10,8 @@ from typing import Annotated
 import tyro
 
 import jobs
+from evoray import selection
+from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
@@ -35,5 +37,18 @@ def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] =
             pipeline = jobs.pipeline(folder.job()["job"])
             config = trusting(pipeline.config_of(folder, own), trust_code)
             pipeline.compose(config)
+            for stage in folder.stages():
+                _check(stage)
             stack.enter_context(folder.writing())
         pipeline.carry_out(folder, config, Terminal())
+
+
+def _check(stage: RunFolder) -> None:
+    """Names what is damaged before hours are spent.
+
+    Raises:
+        ValueError: What is recorded is of another run than job.json.
+    """
+    job, table = stage.job(), read_ledger(stage.ledger)
+    if table is not None:
+        selection.check_of_one_run(table, job)

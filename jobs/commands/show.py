@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import tyro
 
 from evoray import selection
@@ -38,12 +39,19 @@ def show(run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv:
         if json and csv:
             raise ValueError("--json and --csv exclude each other: give one of them")
         stages = [(folder, folder.job()) for folder in RunFolder.open(run).stages()]
-    if json:
-        _print_json(stages)
-    elif csv:
-        _print_csv(stages)
-    else:
-        _print_tables(stages, Terminal())
+        if json:
+            _print_json(stages)
+        elif csv:
+            _print_csv(stages)
+        else:
+            _print_tables(stages, Terminal())
+
+
+def _table(folder: RunFolder, job: dict[str, Any]) -> pa.Table | None:  # Any: JSON
+    table = read_ledger(folder.ledger)
+    if table is not None:
+        selection.check_of_one_run(table, job)
+    return table
 
 
 _Stages = Sequence[tuple[RunFolder, dict[str, Any]]]  # Any: job.json
@@ -53,7 +61,7 @@ def _print_tables(stages: _Stages, console: Terminal) -> None:
     if not stages:
         console.print("no stage of the run has begun yet")
     for folder, job in stages:
-        table = read_ledger(folder.ledger)
+        table = _table(folder, job)
         name = f"stage {job['stage']} of job {job['job']}" if "stage" in job else f"job {job['job']}"
         if table is None:
             steps = folder.metrics()
@@ -68,7 +76,7 @@ def _print_tables(stages: _Stages, console: Terminal) -> None:
 def _print_json(stages: _Stages) -> None:
     found = []
     for folder, job in stages:
-        table = read_ledger(folder.ledger)
+        table = _table(folder, job)
         front = [] if table is None else front_rows(job, selection.front(table, job["values"]))
         about = {"job": job["job"], "stage": job.get("stage"), "space": job["space"], "evaluations": 0 if table is None else len(table)}
         found.append({**about, "values": job["values"], "front": front})
@@ -82,7 +90,7 @@ def _print_csv(stages: _Stages) -> None:
         names = [value["name"] for value in job["values"]]
         stage = [job["stage"]] if "stage" in job else []
         writer.writerow([*(["stage"] if stage else []), "key", "knee", *names])
-        table = read_ledger(folder.ledger)
+        table = _table(folder, job)
         for row in [] if table is None else front_rows(job, selection.front(table, job["values"])):
             writer.writerow([*stage, row["key"], int(row["knee"]), *(row["values"][name] for name in names)])
     text = lines.getvalue()

@@ -34,7 +34,8 @@ from evoray.records import Records, schema, to_table
 from evoray.report.page import write_report
 from evoray.report.reading import read_run
 from evoray.report.tables import front_table
-from evoray.run_folder import RunFolder, read_metrics, write_json
+from evoray.run_files import read_metrics
+from evoray.run_folder import RunFolder, write_json
 from evoray.schedule import Progress, Schedule
 from evoray.searchers.base import Searcher
 from evoray.sharing import SharingEvaluator, direct

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -15,6 +14,7 @@ from torch import nn
 import searchspaces
 from evoray import data
 from evoray.data.images import ImageSource
+from evoray.run_files import Pair, read_object
 from evoray.run_folder import RunFolder
 from evoray.seeds import seed_for
 from evoray.training.gan.images import RealImages, image_splits
@@ -133,5 +133,7 @@ def found_codes(run: Path) -> list[list[int]]:
     file = RunFolder.open(run).path / PAIR
     if not file.is_file():
         raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")
-    codes: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))["discriminator"]["codes"]
+    codes: list[list[int]] | None = read_object(file, Pair).get("discriminator", {}).get("codes")
+    if codes is None:
+        raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")
     return codes

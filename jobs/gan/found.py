@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import nn
 from evoray import selection
 from evoray.bench import supernet_with
 from evoray.ledger import read_ledger
+from evoray.run_files import Keys, Pair, read_object
 from evoray.run_folder import RunFolder
 from evoray.training import checkpoints
 from evoray.training.gan.calibration import LatentCalibration
@@ -51,8 +51,7 @@ class Found:
 def pair_of(run: RunFolder) -> dict[str, Any]:
     """pair.json, {} before it is there."""
     file = run.path / PAIR
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+    return read_object(file, Pair) if file.is_file() else {}
 
 
 def row_of(stage: RunFolder, pick: str) -> dict[str, Any]:
@@ -170,7 +169,7 @@ class Finder:
 
     def _round_keys(self) -> list[str]:
         """Of the last round's pairs in the order of their copies."""
-        found: list[str] = json.loads((self.stage("discriminators").path / "pairs.json").read_text(encoding="utf-8"))["keys"]
+        found: list[str] = read_object(self.stage("discriminators").path / "pairs.json", Keys)["keys"]
         return found
 
     def _tensors(self, name: str) -> dict[str, torch.Tensor]:

@@ -18,7 +18,8 @@ from evoray.export import Taken
 from evoray.ledger import read_ledger
 from evoray.report.page import write_report
 from evoray.report.tables import front_table
-from evoray.run_folder import RunFolder, read_metrics, write_json
+from evoray.run_files import read_metrics
+from evoray.run_folder import RunFolder, write_json
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.config import StageConfig

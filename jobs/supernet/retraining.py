@@ -18,6 +18,7 @@ from evoray import selection
 from evoray.distributed.training import train_on_ray
 from evoray.export import export
 from evoray.ledger import read_ledger
+from evoray.run_files import Exported, Recipe, read_object
 from evoray.run_folder import RunFolder, write_json
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
@@ -151,7 +152,7 @@ def _started(folder: RunFolder, composition: Composition, architecture: Architec
         raise FileNotFoundError(
             f"--weights must be fresh, supernet or the folder of a finished retraining; {weights} has no weights.safetensors"
         )
-    key = json.loads(about.read_text(encoding="utf-8")).get("key")
+    key = read_object(about, Exported)["key"]
     if key != architecture.key:
         raise ValueError(f"{weights} holds network {key}, not {architecture.key}: pick that one with --pick {key}")
     return load_file(file)
@@ -174,7 +175,7 @@ def _recipe(options: RetrainOptions) -> dict[str, Any]:
 
 def _check_recipe(output: Path, options: RetrainOptions, architecture: Architecture) -> None:
     file = output / "recipe.json"
-    found: Any = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    found = read_object(file, Recipe) if file.is_file() else None
     if found is not None and found != {"key": architecture.key, "recipe": _recipe(options)}:
         raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
     place = next(folder for folder in (output, *output.parents) if folder.exists())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import os
 import secrets
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from evoray.run_files import Exported, read_object
 from evoray.run_folder import write_json
 from searchspaces.base import Architecture, SearchSpace, architectures, as_json
 
@@ -117,15 +117,9 @@ def read_architecture(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{folder} holds no architecture.json: give the folder of `evoray export RUN --to safetensors`")
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
-        texts = all(isinstance(about[name], str) for name in ("space", "key"))
-        good = texts and all(type(choice) is int for choice in about["choices"])
-    except (ValueError, KeyError, TypeError):
-        good = False
-    if not good:
-        raise ValueError(f"{file} does not tell space, key and choices of a network: export it anew")
-    found: dict[str, Any] = about
-    return found
+        return read_object(file, Exported)
+    except ValueError as error:
+        raise ValueError(f"{file} does not tell space, key and choices of a network: export it anew; {error}") from None
 
 
 def load_exported(folder: Path, space: SearchSpace) -> nn.Module:

@@ -73,7 +73,8 @@ class Manifest:
     def read(storage: Storage, *, set_aside: bool) -> Manifest | None:
         """The manifest; None where there is none, or only a damaged one, which is named."""
         try:
-            return typed(Manifest, unsealed(bytes(storage.read(_MANIFEST))))
+            found: Manifest = typed(Manifest, unsealed(bytes(storage.read(_MANIFEST))))
+            return found
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:

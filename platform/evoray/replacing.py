@@ -41,7 +41,11 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
 
 def replace_text(file: Path, text: str) -> None:
     """As `replacing`, with this text in UTF-8."""
-    data = text.encode()
+    replace_bytes(file, text.encode())
+
+
+def replace_bytes(file: Path, data: bytes) -> None:
+    """As `replacing`, with these bytes."""
     with replacing(file) as stream:
         stream.write(data)
 

@@ -18,21 +18,36 @@ report.html              the picture of the run
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from evoray.replacing import remove_left_overs, replace_text, replacing
+from evoray.run_files import (
+    Chip,
+    Collapses,
+    Job,
+    Outcome,
+    Phases,
+    Pictures,
+    Searched,
+    Snapshot,
+    Trust,
+    read_metrics,
+    read_object,
+    read_optional,
+)
+from evoray.sealing import sealed_json, sealed_table, unsealed_table
 from evoray.storage import open_storage
 
+_log = logging.getLogger(__name__)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
 _LONGEST_NAME = 200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
 _LARGEST_PICTURE_BYTES = 16 << 20
@@ -176,7 +191,9 @@ class RunFolder:
 
     def job(self) -> dict[str, Any]:
         """job.json."""
-        return _read_object(self.path / "job.json")
+        file = self.path / "job.json"
+        found = read_object(file, Job)
+        return found if found.get("stages") else read_object(file, Searched)
 
     def round(self, number: int) -> Path:
         """The ledger of one round, of a search whose supernet trains on between rounds."""
@@ -202,12 +219,12 @@ class RunFolder:
 
     def picture_list(self) -> list[dict[str, Any]]:
         """What pictures.json says of each picture: file, title, kind, caption."""
-        listed: list[dict[str, Any]] = _read_object(self.pictures / "pictures.json", missing={}).get("pictures", [])
+        listed: list[dict[str, Any]] = (read_optional(self.pictures / "pictures.json", Pictures) or {}).get("pictures", [])
         return listed
 
     def collapses(self) -> list[dict[str, Any]] | None:
         """What collapses.json holds, None where nobody watched."""
-        found: list[dict[str, Any]] | None = _read_object(self.path / "collapses.json", missing={}).get("collapses")
+        found: list[dict[str, Any]] | None = (read_optional(self.path / "collapses.json", Collapses) or {}).get("collapses")
         return found
 
     def stages(self) -> list[RunFolder]:
@@ -231,58 +248,53 @@ class RunFolder:
     def comparison(self) -> list[dict[str, Any]]:
         """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
         files = sorted((self.path / "comparison").glob("*/outcome.json"))
-        found = [_read_object(file) for file in files if file.is_file() and not file.is_symlink()]
+        read = (read_optional(file, Outcome) for file in files if not file.is_symlink())
+        found = [outcome for outcome in read if outcome is not None]
         return sorted(found, key=lambda outcome: outcome["method"] != "evolution")
 
     def chip(self) -> dict[str, Any] | None:
         """chip.json, the design that a co-search hands over, or None."""
-        return _read_object(self.path / "chip.json", missing={}) or None
+        return read_optional(self.path / "chip.json", Chip)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters of proposals in the newest sound snapshot; empty before the first barrier."""
+        for file in sorted(self.shards.glob("generation-*.json"), reverse=True):
+            found = read_optional(file, Snapshot)
+            if found is not None:
+                statistics: dict[str, Any] = found["statistics"]
+                return statistics
+        return {}
 
     def phases(self) -> dict[str, float]:
         """Seconds of each phase that has ended."""
-        return _read_object(self.path / "phases.json", missing={})
+        return read_optional(self.path / "phases.json", Phases) or {}
 
     def add_phase(self, name: str, seconds: float) -> None:
         """Adds to a phase's seconds; a resumed phase sums up."""
-        phases = self.phases()
+        phases = read_optional(self.path / "phases.json", Phases, set_aside=True) or {}
         write_json(self.path / "phases.json", {**phases, name: phases.get(name, 0.0) + seconds})
 
     def trust(self) -> dict[str, Any] | None:
         """trust.json, or None when `evoray trust` was not run."""
-        return _read_object(self.path / "trust.json", missing={}) or None
+        return read_optional(self.path / "trust.json", Trust)
 
     def write_trust(self, trust: dict[str, Any]) -> None:
         write_json(self.path / "trust.json", trust)
 
     def front(self) -> pa.Table | None:
-        """front.parquet, or None before the search has written one."""
+        """front.parquet; None before the search has written one, or where it is damaged, which is named."""
         file = self.path / "front.parquet"
-        return pq.read_table(file) if file.is_file() else None
+        try:
+            return unsealed_table(pa.py_buffer(file.read_bytes())).table if file.is_file() else None
+        except (ValueError, OSError) as error:
+            _log.warning("%s is damaged (%s): it is left out", file, error)
+            return None
 
     def write_front(self, table: pa.Table) -> None:
         with replacing(self.path / "front.parquet") as stream:
-            pq.write_table(table, stream)
+            stream.write(sealed_table(table))
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of a training's metrics.jsonl."""
-    file = folder / "metrics.jsonl"
-    lines = file.read_text(encoding="utf-8").split("\n")[:-1] if file.is_file() else []
-    return [json.loads(line) for line in lines]
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Writes durably: a reader sees the old file or the whole new one, also after a crash."""
-    replace_text(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def _read_object(file: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
-    if missing is not None and not file.is_file():
-        return missing
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON ({error}): restore it, or start a new run") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{file} must hold a JSON object, got {type(value).__name__}")
-    return value
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """Writes durably, with a digest: a reader sees the old file or the whole new one, also after a crash."""
+    replace_text(file, sealed_json(value, indent=2) + "\n")

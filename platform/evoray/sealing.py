@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
-
-T = TypeVar("T")
 
 _SEAL = "sha256"  # the last entry of a sealed object
 _ABOUT = b"evoray"  # where a sealed table says what it is
@@ -45,14 +44,14 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-def typed(kind: type[T], value: object) -> T:
-    """The value as what a type says; entries that the type does not name are left out of a dataclass.
+def typed(kind: Any, value: object) -> Any:
+    """The value as what the type `kind` says; entries that the type does not name are left out of a dataclass.
 
     Raises:
         ValueError: It does not fit.
     """
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return _adapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
@@ -108,6 +107,11 @@ def unsealed_table(data: pa.Buffer) -> SealedTable:
     if start < 0 or whole.hexdigest().encode() != digest:
         raise ValueError("it differs from its digest")
     return SealedTable(table, about)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _digest_of(content: Mapping[str, Any]) -> str:

@@ -22,6 +22,20 @@ def targets(values: Values) -> list[str]:
     return [v["name"] for v in values if v["target"]]
 
 
+def check_of_one_run(table: pa.Table, job: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        ValueError: The records are not of the search that job.json tells of.
+    """
+    lacking = [v["name"] for v in job["values"] if v["name"] not in table.column_names]
+    sizes = [len(gene["options"]) for gene in job["genes"]]
+    rows = np.asarray(pc.list_flatten(table["choices"]).to_numpy())
+    fits = len(rows) == len(table) * len(sizes) and (rows.reshape(len(table), -1) < sizes).all()
+    if lacking or not fits:
+        told = f"they lack {', '.join(lacking)}" if lacking else "their choices are not of its genes"
+        raise ValueError(f"the records of the ledger are not of the search that job.json tells of: {told}; restore the one that is wrong")
+
+
 def complete(table: pa.Table) -> pa.Table:
     """The records of which every objective was measured."""
     return table.filter(pc.equal(table["status"], "ok"))

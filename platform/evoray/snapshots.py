@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evoray.sealing import sealed_json, unsealed
 from evoray.shard import ShardGroup
 from evoray.storage import Location, open_storage
 
@@ -42,7 +42,7 @@ class Snapshots:
         states = shards.call("state", [()] * shards.num_shards)
         if self._storage is not None:
             whole = {**about, "statistics": {**about["statistics"], **_summed(states)}, "shards": states}
-            text = json.dumps(whole, allow_nan=False)
+            text = sealed_json(whole)
             try:
                 self._storage.write(f"generation-{number:06d}.json", pa.py_buffer(text.encode()))
                 for old in self._storage.names("generation-")[:-_KEPT]:
@@ -64,10 +64,10 @@ class Snapshots:
         for name in reversed(names):
             assert self._storage is not None
             try:
-                snapshot = json.loads(bytes(self._storage.read(name)))
+                snapshot = unsealed(bytes(self._storage.read(name)))
                 shards.call("restore", [(state,) for state in snapshot["shards"]])
                 take(snapshot)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
                 self._storage.rename(name, f"damaged-{name}")
                 _log.warning(
                     "search state %s/%s cannot be used (%s): it was set aside, an older one is used", self._storage.location, name, error

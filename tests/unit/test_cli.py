@@ -125,7 +125,7 @@ def test_report_writes_one_file(searched: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_damaged_job_file_is_named(searched: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (searched / "job.json").write_text("{", encoding="utf-8")
-    assert "job.json is not JSON" in complaint(["show", str(searched)], capsys)
+    assert "job.json is damaged" in complaint(["show", str(searched)], capsys)
 
 
 def test_spaces_and_describe_list_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from evoray.run_folder import RunFolder, write_json
 
+JOB = {"job": "quickstart", "seed": 3, "space": "mlp", "values": [], "genes": [], "constraints": []}
+
 
 @pytest.mark.parametrize(
     "job",
@@ -40,7 +42,7 @@ def test_a_folder_that_was_there_before_stays_when_creation_fails(tmp_path: Path
 def test_what_a_killed_creation_has_left_does_not_block_the_next(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".job.json.tmp").write_text("{", encoding="utf-8")
-    assert RunFolder.create(tmp_path / "run", {"seed": 3}).job() == {"seed": 3}
+    assert RunFolder.create(tmp_path / "run", JOB).job() == JOB
 
 
 @pytest.mark.parametrize(
@@ -65,10 +67,10 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 def test_a_change_of_the_working_folder_does_not_move_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    folder = RunFolder.create("run", {"seed": 3})
+    folder = RunFolder.create("run", JOB)
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert folder.path == tmp_path / "run"
-    assert folder.job() == {"seed": 3}
+    assert folder.job() == JOB
 
 
 def test_a_json_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import searchspaces
 from evoray import data
 from evoray.export import export
 from evoray.run_folder import RunFolder
+from evoray.sealing import unsealed
 from evoray.training.config import TrainConfig
 from evoray.training.teachers import Teacher
 from jobs import nasaic, quickstart
@@ -118,7 +119,7 @@ def test_a_wrong_architecture_is_one_clear_error_and_imports_nothing(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "evil.py").write_text("import os\nos.mkdir('ran')\n", encoding="utf-8")
     place = copied(exported, tmp_path / "t")
-    about = json.loads((place / "architecture.json").read_text(encoding="utf-8"))
+    about = unsealed((place / "architecture.json").read_bytes())
     (place / "architecture.json").write_text(json.dumps({**about, **change}), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         found(place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,22 +137,16 @@ class FirstRecords(Mapping[str, Record]):
 
 def read_run(folder: RunFolder) -> RunView:
     """Reads what is there; what is missing or not readable is empty."""
-    states = sorted(folder.shards.glob("generation-*.json"))
-    statistics: Mapping[str, Any] = {}
-    for state in reversed(states):
-        try:
-            statistics = json.loads(state.read_text(encoding="utf-8"))["statistics"]
-            break
-        except (ValueError, KeyError):
-            continue
-    job = folder.job()
+    job, table = folder.job(), read_ledger(folder.ledger)
+    if table is not None:
+        selection.check_of_one_run(table, job)
     return RunView(
         name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
         job=job,
-        table=read_ledger(folder.ledger),
+        table=table,
         baseline=read_ledger(folder.baseline if folder.baseline.is_dir() else folder.path / "comparison" / "random" / "ledger"),
         metrics=folder.metrics(),
-        statistics=statistics,
+        statistics=folder.statistics(),
         phases=folder.phases(),
         trust=folder.trust(),
         rounds=[table for place in folder.rounds() if (table := read_ledger(place)) is not None],

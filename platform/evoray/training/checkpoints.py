@@ -6,7 +6,6 @@ Written to a temporary folder, made durable, then renamed: a checkpoint is whole
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from evoray.replacing import beside, sync_folder
 from evoray.run_folder import write_json
+from evoray.sealing import unsealed
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")
@@ -45,7 +45,7 @@ class Checkpoint:
     def at(cls, folder: Path, step: int) -> Checkpoint:
         """The checkpoint of one step, verified before by `latest`."""
         place = folder / f"step-{step:08d}"
-        return cls(place, json.loads((place / "state.json").read_text(encoding="utf-8")))
+        return cls(place, unsealed((place / "state.json").read_bytes()))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The module's state dict."""
@@ -118,7 +118,7 @@ def _checked(candidate: Path) -> Checkpoint:
     for name in (*_FILES, "state.json"):
         if not (candidate / name).is_file():  # a pipe would be waited for
             raise ValueError(f"{name} is no file")
-    state = json.loads((candidate / "state.json").read_text(encoding="utf-8"))
+    state = unsealed((candidate / "state.json").read_bytes())
     if type(state["step"]) is not int or f"step-{state['step']:08d}" != candidate.name:
         raise ValueError(f"state.json is of step {state['step']!r}")
     for name in _FILES:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from evoray.replacing import open_to_append, replace_text
+from evoray.replacing import open_to_append, replace_bytes
+from evoray.run_files import parsed_lines, written_lines
+
+_log = logging.getLogger(__name__)
 
 
 class Intervals(Protocol):
@@ -50,9 +53,15 @@ class Journal:
         self._interval_steps = 0
         if self._file is None or not self._file.is_file():
             return
-        lines = [line for line in self._file.read_text(encoding="utf-8").split("\n")[:-1] if json.loads(line)["step"] <= step]
-        replace_text(self._file, "".join(f"{line}\n" for line in lines))
-        self._seconds_before = json.loads(lines[-1])["seconds"] if lines else 0.0
+        content = self._file.read_bytes()
+        found, damaged = parsed_lines(content)
+        if damaged:
+            aside = self._file.with_name(f"damaged-{self._file.name}")
+            replace_bytes(aside, content)
+            _log.warning("%s is damaged in line %s: it was set aside as %s", self._file, ", ".join(map(str, damaged)), aside.name)
+        lines = [line for line in found if line["step"] <= step]
+        replace_bytes(self._file, written_lines(lines).encode())
+        self._seconds_before = lines[-1]["seconds"] if lines else 0.0
 
     def note(self, name: str, values: dict[str, float]) -> None:
         """What the next line shall hold besides."""
@@ -81,7 +90,7 @@ class Journal:
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with open_to_append(self._file) as stream:
-            stream.write(f"{json.dumps(line)}\n".encode())
+            stream.write(written_lines([line]).encode())
         self._losses.clear()
         self._notes = {}
         self._interval_steps = 0
