@@ -192,6 +192,13 @@ def test_submitting_shows_a_token_where_the_user_has_one(monkeypatch: pytest.Mon
     assert submission.has_token()
 
 
+def test_the_package_runs_like_the_command() -> None:
+    program = [sys.executable, "-m", "evoray", "rum"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("evoray: no command 'rum'; did you mean 'run'?")
+
+
 def test_a_job_is_submitted_without_importing_ray_first() -> None:
     program = "import sys, jobs.commands.submit; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
