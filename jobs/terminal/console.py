@@ -41,8 +41,10 @@ class Terminal(Console):
 
 
 class _Lines(logging.Formatter):
+    """Of a message of several lines, such as one with a traceback, all but the first are indented: none passes for another message."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
+        return visible(super().format(record).rstrip(), keep="\n").replace("\n", "\n    ")
 
 
 def set_up_streams() -> None:

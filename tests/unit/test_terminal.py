@@ -70,8 +70,9 @@ class Weighted:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("terminal") / "run"
-    costs = [Weighted("gain", 1), Weighted(HOSTILE.replace("\ud800", ""), -1), Cost(Long(), "macs")]
+    costs = [Weighted("gain", 1), Weighted("[red]x[/] [link a]b :smile: [/]", -1), Cost(Long(), "macs")]
     evoray.search(Long(), costs, searcher="random", evaluations=300, population=300, run_dir=path)
+    write_json(path / "job.json", {**RunFolder(path).job(), "space": HOSTILE})
     return path
 
 
@@ -134,7 +135,7 @@ def test_a_narrow_terminal_shows_every_value_and_folds_keys(run: Path) -> None:
     assert "…" not in text
     assert "\x1b]" not in text
     assert "\x1b[31m" not in text
-    assert r"\x1b" in text  # folded over several lines
+    assert SHOWN in text
 
 
 def test_the_terminal_table_marks_the_knee_and_says_when_there_is_none(
@@ -179,7 +180,7 @@ def test_warnings_are_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> 
         logging.getLogger("evoray.ledger").warning("damaged: %s", HOSTILE + "\nevoray: all is well")
     finally:
         root.handlers = before
-    assert capsys.readouterr().err == f"evoray: damaged: {SHOWN}\\nevoray: all is well\n"
+    assert capsys.readouterr().err == f"evoray: damaged: {SHOWN}\n    evoray: all is well\n"
 
 
 @pytest.mark.slow

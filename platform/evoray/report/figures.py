@@ -26,7 +26,7 @@ _LETTER_PIXELS = 8
 _MOST_TICKS = 20  # on the axis of a gene
 _MOST_OPTIONS = 14  # genes named in a hover text
 _MOST_LETTERS = 120  # of one text from outside
-_MANY_LETTERS, _FEW_LETTERS = 600_000, 200_000  # of the hover texts of all points of one kind
+_MANY_LETTERS, _FEW_LETTERS = 700_000, 250_000  # of the hover texts of all points of one kind
 _FEWEST = 200  # points of a kind that are drawn in any case
 _MOST_PARALLEL = 60_000  # places where a line crosses an axis
 
@@ -71,7 +71,7 @@ def front_figure(runs: Sequence[RunView]) -> Figure:
     figure = go.Figure()
     columns: list[dict[str, list[float]]] = []
     for index, run in enumerate(runs):
-        for trace, data in _front_traces(run, COLOURS[index % len(COLOURS)], names, len(runs) > 1):
+        for trace, data in _front_traces(run, COLOURS[index % len(COLOURS)], names, len(runs)):
             figure.add_trace(trace)
             columns.append(data)
     figure.update_layout(xaxis_title=plain(first.label(names[1])), yaxis_title=plain(first.label(names[0])))
@@ -81,24 +81,25 @@ def front_figure(runs: Sequence[RunView]) -> Figure:
     return styled(figure, height=520)
 
 
-def _front_traces(run: RunView, colour: str, names: Sequence[str], several: bool) -> list[tuple[Figure, dict[str, list[float]]]]:
-    prefix = f"{plain(run.name)}: " if several else ""
+def _front_traces(run: RunView, colour: str, names: Sequence[str], num_runs: int) -> list[tuple[Figure, dict[str, list[float]]]]:
+    prefix = f"{plain(run.name)}: " if num_runs > 1 else ""
+    many, few = _MANY_LETTERS // num_runs, _FEW_LETTERS // num_runs
     traces = []
     if run.baseline is not None:
         other = from_table(run.baseline)
         dim = np.flatnonzero((other.status == Status.OK.code) & (other.violations <= 0))
         cross = {"color": GREY, "size": 6, "symbol": "x-thin", "line": {"width": 1.5, "color": GREY}}
-        traces.append(_points(run, other, dim, names, f"{prefix}random search", cross, _FEW_LETTERS))
+        traces.append(_points(run, other, dim, names, f"{prefix}random search", cross, few))
     records, ok, best = run.records, run.complete_rows, run.front_rows
     good, bad = ok[records.violations[ok] <= 0], ok[records.violations[ok] > 0]
     if len(bad):
         ring = {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6}
-        traces.append(_points(run, records, bad, names, f"{prefix}infeasible", ring, _FEW_LETTERS))
+        traces.append(_points(run, records, bad, names, f"{prefix}infeasible", ring, few))
     dot = {"color": colour, "size": 6, "opacity": 0.55} if len(good) < _CROWD else {"color": colour, "size": 4, "opacity": 0.4}
-    traces.append(_points(run, records, good, names, f"{prefix}evaluated", dot, _MANY_LETTERS))
+    traces.append(_points(run, records, good, names, f"{prefix}evaluated", dot, many))
     if len(best):
         disc = {"color": colour, "size": 10, "line": {"width": 1, "color": "#fff"}}
-        trace = _points(run, records, best, names, f"{prefix}Pareto front", disc, _MANY_LETTERS)
+        trace = _points(run, records, best, names, f"{prefix}Pareto front", disc, many)
         if len(run.targets) == 2:
             # Members come best first in the vertical target: between two of them only the second one's value is attained.
             trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "vh"})
@@ -106,7 +107,7 @@ def _front_traces(run: RunView, colour: str, names: Sequence[str], several: bool
         assert run.table is not None
         knee = best[[pareto.knee(selection.losses(run.table.take(best), run.values))]]
         star = {"color": COLOURS[4], "size": 17, "symbol": "star", "line": {"width": 1, "color": "#333"}}
-        traces.append(_points(run, records, knee, names, f"{prefix}knee", star, _FEW_LETTERS))
+        traces.append(_points(run, records, knee, names, f"{prefix}knee", star, few))
     return traces
 
 
@@ -117,7 +118,8 @@ def _points(
 
     "evaluation" is how many had ended, from 1.
     """
-    each = len(hover(run, records[int(rows[0])])) if len(rows) else 1
+    first = hover(run, records[int(rows[0])]) if len(rows) else " "
+    each = len(first) + 12 * first.count("<") + 40  # as JSON in the page, with its coordinates
     shown = thinned(rows, max(_FEWEST, letters // each))
     data = {name: (records.values[name][shown] if name in records.values else shown + 1.0).tolist() for name in names}
     y, x = list(data.values())[:2]
