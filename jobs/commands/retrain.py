@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evoray.distributed.cluster import cluster
-from evoray.run_folder import RunFolder
+from evoray.run_folder import RunFolder, check_local
 from jobs.supernet import pipeline
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
         words, own = take_options(arguments, ("--pick", "--output", "--own"))
+        check_local(own["--output"], "--output")
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")

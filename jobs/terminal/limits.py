@@ -7,6 +7,8 @@ import math
 import os
 from typing import Any
 
+from evoray.run_folder import check_local
+
 _MOST = 1_000_000_000  # of anything that is counted
 _MOST_SHARDS_PER_CORE = 32  # each is a process
 _PROCESSES = ("accuracy_workers", "score_workers", "pair_workers", "shards")
@@ -24,6 +26,8 @@ def check_values(value: Any, name: str = "") -> None:  # Any: a configuration, o
     elif isinstance(value, tuple | list):
         for item in value:
             check_values(item, name)
+    elif isinstance(value, os.PathLike):
+        check_local(value, name)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value}")
     elif isinstance(value, int) and not isinstance(value, bool):

@@ -48,7 +48,17 @@ from evoray.sealing import sealed_json, sealed_table, unsealed_table
 from evoray.storage import open_storage
 
 _log = logging.getLogger(__name__)
+
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
+
+
+def check_local(path: str | os.PathLike[str], what: str) -> None:
+    """
+    Raises:
+        ValueError: It is a URI, which would become a local folder called "s3:".
+    """
+    if _URI.match(os.fspath(path)):
+        raise ValueError(f"{what} must be a local path, got the URI {os.fspath(path)!r}: give the path of a folder or file here")
 _LONGEST_NAME = 200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
 _LARGEST_PICTURE_BYTES = 16 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -67,8 +77,7 @@ class RunFolder:
             ValueError: It is a URI, or no path at all.
         """
         text = os.fspath(path)
-        if _URI.match(text):
-            raise ValueError(f"a run folder must be a local folder, got the URI {text!r}: give the path of a folder, such as runs/mine")
+        check_local(text, "a run folder")
         if not text or "\0" in text:
             raise ValueError(f"a run folder needs a path, got {text!r}: give the path of a folder, such as runs/mine")
         self.path = Path(text).absolute()

@@ -148,7 +148,7 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ),
         ({"searcher": 3}, "searcher must be a list of names, got 3"),
         ({"evaluator": object()}, r"object is no evaluator: it lacks the method submit\(\)"),
-        ({"run_dir": "s3://bucket/run"}, "must be a local folder, got the URI 's3://bucket/run'"),
+        ({"run_dir": "s3://bucket/run"}, "must be a local path, got the URI 's3://bucket/run'"),
         ({"run_dir": ""}, "a run folder needs a path"),
     ],
     ids=str,

@@ -110,6 +110,8 @@ def lines_of_commands(draw: random.Random) -> Iterator[Line]:
     for value in ("inf", "nan", "-1", "0"):
         yield "no such float", ["retrain", "trained", "--train.epochs", value]
     yield "no such choice", ["export", "searched", "--to", "pickle"]
+    for words in (["report", "searched"], ["export", "searched"], ["sample", "searched"], ["retrain", "trained"]):
+        yield "a place that cannot be", [*words, "--output", draw.choice(("s3://bucket/x", "gs://bucket/x", "file:///tmp/x"))]
     yield "two that exclude each other", ["show", "searched", "--json", "--csv"]
     for command in ("latency", "describe", "conflict", "bench", "submit"):
         for text in draw.sample(TEXTS, 3):

@@ -51,9 +51,9 @@ def test_what_a_killed_creation_has_left_does_not_block_the_next(tmp_path: Path)
 def test_a_uri_is_refused_by_name(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for given in (uri, Path(uri)):
-        with pytest.raises(ValueError, match="must be a local folder, got the URI"):
+        with pytest.raises(ValueError, match="must be a local path, got the URI"):
             RunFolder.create(given, {})
-        with pytest.raises(ValueError, match="must be a local folder, got the URI"):
+        with pytest.raises(ValueError, match="must be a local path, got the URI"):
             RunFolder.open(given)
     assert not list(tmp_path.iterdir())
 
