@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from evoray import selection
+from evoray.belonging import check_weights
 from evoray.bench import Weights, supernet_with
 from evoray.export import Taken
 from evoray.ledger import read_ledger
@@ -30,6 +31,12 @@ def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
     """
     tensors, digest = checkpoints.load_weights(folder.supernet / task.supernet)
     return {name: tensor.numpy() for name, tensor in tensors.items()}, digest
+
+
+def digest_of(folder: RunFolder, tasks: Sequence[Task]) -> str:
+    """What a record says of the weights it was measured with: the beginnings of all supernets' digests."""
+    digests = {task.supernet: weights_of(folder, task)[1] for task in tasks}
+    return "+".join(digests.values())
 
 
 def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
@@ -55,6 +62,7 @@ def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> 
     study = composition.study
     values = {value["name"]: row[value["name"]] for value in folder.job()["values"]}
     design = described(study, np.array(row["choices"], dtype=np.int16), values)
+    check_weights(row, digest_of(folder, composition.tasks), folder.path)
     own = study.space.architectures(selection.network(study.space, row))
     for task in composition.tasks:
         about = {

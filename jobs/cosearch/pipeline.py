@@ -19,6 +19,7 @@ from rich.table import Table
 
 import searchspaces
 from evoray import provenance, searchers, selection
+from evoray.belonging import keep_only
 from evoray.bench import Weights
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
@@ -44,7 +45,7 @@ from jobs.cosearch import methods
 from jobs.cosearch.composition import Composition, Task, compose
 from jobs.cosearch.config import CoSearch
 from jobs.cosearch.design import described
-from jobs.cosearch.found import taken_away, weights_of
+from jobs.cosearch.found import digest_of, taken_away, weights_of
 from jobs.cosearch.study import ACCURACY, COSTS, Study
 from jobs.cosearch.trust import probing
 from jobs.supernet.teaching import trusting
@@ -178,9 +179,14 @@ def _search(folder: RunFolder, config: CoSearch, composition: Composition, study
     evaluator = SharingEvaluator(problem, study.evaluator(problem), study.memory)
     shards = RayShards(problem, [searcher])
     metrics = SearchMetrics()
+    kept = None
+    if config.accuracy == "inherited":
+        kept = keep_only(digest_of(folder, composition.tasks), folder.ledger, [folder.shards, folder.inside("comparison")])
     try:
         with timed(folder, "search"), phase(console, "search", search.evaluations) as bar, FolderLedger(folder.ledger, columns) as ledger:
             evaluator.remember(ledger.records)
+            if kept is not None:
+                evaluator.remember(kept)
 
             def show(progress: Progress) -> None:
                 metrics.update(progress)

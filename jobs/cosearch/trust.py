@@ -9,13 +9,14 @@ import pyarrow as pa
 import torch
 
 from evoray import selection
+from evoray.belonging import check_weights
 from evoray.bench import Weights
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, Probing, choose_probes, probe
 from jobs.cosearch.composition import Composition, compose
 from jobs.cosearch.config import CoSearch
-from jobs.cosearch.found import weights_of
+from jobs.cosearch.found import digest_of, weights_of
 from jobs.cosearch.study import ACCURACY
 from objectives.tasks import WeightedMean
 from searchspaces.base import architectures
@@ -34,6 +35,9 @@ def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
     composition = compose(config)
+    digest = digest_of(folder, composition.tasks)
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
     arguments = [(config, choices) for choices in choose_probes(_distinct(table, composition), probes, ACCURACY)]
     weights = {task.supernet: weights_of(folder, task)[0] for task in composition.tasks}
     return Probing(folder, ACCURACY, "%", _measure, weights, arguments)

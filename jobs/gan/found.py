@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from evoray import selection
+from evoray.belonging import check_weights
 from evoray.bench import supernet_with
 from evoray.ledger import read_ledger
 from evoray.run_files import Keys, Pair, read_object
@@ -95,6 +96,7 @@ class Finder:
             latent=composition.generators.latent, num_images=config.measure.calibration_images, seed=config.seed
         )
         self._weights: dict[str, dict[str, torch.Tensor]] = {}
+        self._digests: dict[str, str] = {}
 
     def stage(self, name: str) -> RunFolder:
         return RunFolder(self._run.path / name)
@@ -116,6 +118,8 @@ class Finder:
         Raises:
             ValueError: The record's pair is not of the last round.
         """
+        self._tensors(stage)
+        check_weights(row, self._digests[stage], self._run.path)
         if stage == "generators":
             network = self.generator(row)
         else:
@@ -137,6 +141,7 @@ class Finder:
         pair = pair_of(self._run)
         network = self._generator_network()
         tensors = self._tensors(FINAL)
+        check_weights({"key": FINAL, **pair["final"]}, self._digests[FINAL], self._run.path)
         network.load_state_dict(part_of(tensors, "average") or part_of(tensors, "generator"))
         return self._ready(pair["generator"]["key"], FINAL, pair["final"], network)
 
@@ -175,7 +180,7 @@ class Finder:
     def _tensors(self, name: str) -> dict[str, torch.Tensor]:
         if name not in self._weights:
             folder: Path = self._run.path / name if name == FINAL else self.stage(name).supernet
-            self._weights[name] = checkpoints.load_weights(folder)[0]
+            self._weights[name], self._digests[name] = checkpoints.load_weights(folder)
         return self._weights[name]
 
     def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> Found:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evoray import provenance, searchers, selection
+from evoray.belonging import keep_only
 from evoray.bench import Weights
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
@@ -264,6 +265,11 @@ class Scoring:
         """The round's records in the order of the population; what its ledger has is not measured again."""
         problem = self._setting.problem(self._run.space(population))
         size = len(population.choices)
+        checkpoint = checkpoints.latest(self._folder.supernet)
+        if checkpoint is not None and checkpoint.state["step"] == calendar_of(self._run.stage).start(
+            number + 1
+        ):  # else it is of a later round
+            keep_only(checkpoint.digest, self._folder.round(number))
         with FolderLedger(self._folder.round(number), schema(problem.value_names, problem.measured_names)) as ledger:
             if len(ledger) == size:
                 return ledger.take(ledger.rows(population.keys))
@@ -289,7 +295,7 @@ class Scoring:
         """With the weights of the newest checkpoint."""
         checkpoint = checkpoints.latest(self._folder.supernet)
         assert checkpoint is not None
-        weights, digest = self._run.weights(checkpoint), str(checkpoint.state["digests"]["weights.safetensors"])[:16]
+        weights, digest = self._run.weights(checkpoint), checkpoint.digest
         if self._setting.takes is None:
             return LocalEvaluator(problem, weights, weights_digest=digest)
         if self._evaluator is None:
@@ -304,11 +310,13 @@ class Scoring:
 def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
     """The last round's records become the stage's ledger and front; what collapsed in training is written down."""
     columns = schema(problem.value_names, problem.measured_names)
+    checkpoint = checkpoints.latest(folder.supernet)
+    if checkpoint is not None:
+        keep_only(checkpoint.digest, folder.ledger)
     with FolderLedger(folder.ledger, columns) as ledger:
         missing = [key not in set(ledger.records.keys.tolist()) for key in records.keys.tolist()]
         ledger.append([record for record, lacks in zip(records, missing, strict=True) if lacks])
         folder.write_front(selection.front(to_table(ledger.records, columns), folder.job()["values"]))
-    checkpoint = checkpoints.latest(folder.supernet)
     if checkpoint is not None:
         write_json(folder.path / "collapses.json", {"collapses": checkpoint.state["collapses"]})
 

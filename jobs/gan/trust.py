@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from evoray.belonging import check_weights
 from evoray.bench import Weights, supernet_with
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
@@ -38,7 +39,10 @@ def fid_probing(folder: RunFolder, config: GanSearch, composition: Composition, 
     if table is None:
         raise ValueError(f"run {folder.path} has no generators to probe yet: finish it with `evoray resume {folder.path}`")
     name = next(v["name"] for v in stage.job()["values"] if v["name"].startswith("fid"))
-    weights = part_of(checkpoints.load_weights(stage.supernet)[0], "generators")
+    tensors, digest = checkpoints.load_weights(stage.supernet)
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
+    weights = part_of(tensors, "generators")
     arguments = [(str(folder.path.absolute()), config, choices) for choices in choose_probes(table, probes, name)]
     return Probing(stage, name, "", _measure, {n: t.numpy() for n, t in weights.items()}, arguments)
 

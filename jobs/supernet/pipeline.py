@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from evoray import provenance, selection
+from evoray.belonging import check_weights, keep_only
 from evoray.bench import Weights, supernet_with
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
@@ -107,6 +108,7 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Ta
     row = selection.pick(table, values, pick)
     composition = compose(untaught(config))
     weights, digest = supernet_weights(folder)
+    check_weights(row, digest, folder.path)
     architecture = selection.network(composition.space, row)
     network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
     composition.calibration(network, torch.device("cpu"))
@@ -121,7 +123,7 @@ def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
         ValueError: The run has not so many evaluations.
         FileNotFoundError: The supernet has no checkpoint.
     """
-    return accuracy_probing(folder, config, supernet_weights(folder)[0], probes)
+    return accuracy_probing(folder, config, *supernet_weights(folder), probes)
 
 
 def carry_out(folder: RunFolder, config: SupernetSearch, console: Terminal) -> None:
@@ -181,9 +183,11 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
     )
     evaluator = RayEvaluator(problem, arrays, weights_digest=digest, options=pool)
     columns = schema(problem.value_names, problem.measured_names)
+    kept = keep_only(digest, folder.ledger, [folder.shards])
+    keep_only(digest, folder.baseline)
     try:
         with FolderLedger(folder.ledger, columns) as ledger:
-            _evolve(folder, config, composition, evaluator, ledger, console)
+            _evolve(folder, config, composition, evaluator, ledger, kept, console)
             folder.write_front(selection.front(to_table(ledger.records, columns), folder.job()["values"]))
             if config.search.baseline:
                 _compare(folder, config, composition, evaluator, ledger.records, console)
@@ -192,7 +196,13 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
 
 
 def _evolve(
-    folder: RunFolder, config: SupernetSearch, composition: Composition, evaluator: RayEvaluator, ledger: FolderLedger, console: Terminal
+    folder: RunFolder,
+    config: SupernetSearch,
+    composition: Composition,
+    evaluator: RayEvaluator,
+    ledger: FolderLedger,
+    kept: Records | None,
+    console: Terminal,
 ) -> None:
     problem, search = composition.problem, config.search
     searchers = searchers_for(
@@ -221,7 +231,7 @@ def _evolve(
                 ),
             )
             search_class = SteadySearch if search.is_steady else Search
-            search_class(problem, shards, used, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
+            search_class(problem, shards, used, ledger, schedule, snapshots=folder.shards, reuse=kept, on_progress=show).run()
     finally:
         shards.close()
 

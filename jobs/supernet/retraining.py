@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoray import selection
+from evoray.belonging import check_weights
 from evoray.distributed.training import train_on_ray
 from evoray.export import export
 from evoray.ledger import read_ledger
@@ -93,7 +94,7 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
     config = replace(config, train=options.train, trust_code=options.trust_code)
     composition = compose(config)
     architecture = selection.network(composition.space, row)
-    started = _started(folder, composition, architecture, options.weights)
+    started = _started(folder, composition, row, options.weights)
     if options.image_size:
         data = replace(config.data, image_size=options.image_size)
         source = compose(replace(config, data=data)).source
@@ -138,11 +139,13 @@ def _network(composition: Composition, architecture: Architecture) -> nn.Module:
         return composition.space.build_subnet(None, architecture)
 
 
-def _started(folder: RunFolder, composition: Composition, architecture: Architecture, weights: str | Path) -> dict[str, Tensor] | None:
+def _started(folder: RunFolder, composition: Composition, row: dict[str, Any], weights: str | Path) -> dict[str, Tensor] | None:
+    architecture = selection.network(composition.space, row)
     if weights == "fresh":
         return None
     if weights == "supernet":
-        found, _ = checkpoints.load_weights(folder.supernet)
+        found, digest = checkpoints.load_weights(folder.supernet)
+        check_weights(row, digest, folder.path)
         with torch.random.fork_rng(devices=[]):
             supernet = composition.space.build_supernet()
         supernet.load_state_dict(found)

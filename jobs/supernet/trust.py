@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from evoray.belonging import check_weights
 from evoray.bench import Weights
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
@@ -17,7 +18,7 @@ from objectives.accuracy import Accuracy
 from searchspaces.base import architectures
 
 
-def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights, probes: int) -> Probing:
+def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int) -> Probing:
     """Of `probes` networks, spread over the inherited accuracy.
 
     Raises:
@@ -26,6 +27,8 @@ def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights
     table = read_ledger(folder.ledger)
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
     composition = compose(config)  # here, for its parts may be in the user's folder
     arguments = [(config, composition, choices) for choices in choose_probes(table, probes)]
     return Probing(folder, "accuracy", "%", _measure, weights, arguments)

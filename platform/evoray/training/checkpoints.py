@@ -47,6 +47,11 @@ class Checkpoint:
         place = folder / f"step-{step:08d}"
         return cls(place, unsealed((place / "state.json").read_bytes()))
 
+    @property
+    def digest(self) -> str:
+        """The first 16 hex digits of the weights' SHA-256."""
+        return str(self.state["digests"][_FILES[0]])[:16]
+
     def weights(self) -> dict[str, torch.Tensor]:
         """The module's state dict."""
         return load_file(self.folder / _FILES[0])
@@ -154,7 +159,7 @@ def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], str]:
     found = latest(folder)
     if found is None:
         raise FileNotFoundError(f"no whole checkpoint in {folder}: train first, with `evoray resume RUN`")
-    return found.weights(), str(found.state["digests"][_FILES[0]])[:16]
+    return found.weights(), found.digest
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[int, str]) -> dict[str, torch.Tensor]:
