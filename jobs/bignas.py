@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from evoray.training.config import TrainConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 
@@ -80,7 +80,7 @@ PRESETS = {"cifar10": cifar10, "digits": digits, "imagenet": imagenet}
 
 def main() -> None:
     """The job with the command line's options."""
-    run("bignas", sys.argv[1:])
+    cli.main(["run", "bignas", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 
 from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.gan.config import DiscriminatorOptions, FinalOptions, GanSearch, GeneratorOptions, ScoreOptions
 from jobs.supernet.config import DataOptions
 
@@ -84,7 +84,7 @@ PRESETS = {"digits": digits, "cifar10": cifar10, "stl10": stl10, "released": rel
 
 def main() -> None:
     """The job with the command line's options."""
-    run("eagan", sys.argv[1:])
+    cli.main(["run", "eagan", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from evoray.training.config import TrainConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 # Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW.
@@ -97,7 +97,7 @@ PRESETS = {"digits": digits, "cifar10": cifar10, "imagenet": imagenet}
 
 def main() -> None:
     """The job with the command line's options."""
-    run("elasticvit", sys.argv[1:])
+    cli.main(["run", "elasticvit", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import dataclasses
 import sys
 
 from evoray.training.config import TrainConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.cosearch.config import ChipOptions, CoSearch, JointSearchOptions, TaskData, TaskOptions
 from jobs.supernet.config import ClusterOptions
 from objectives.asic.specs import WORKLOADS
@@ -179,7 +179,7 @@ def _cluster() -> ClusterOptions:
 
 def main() -> None:
     """The job with the command line's options."""
-    run("nasaic", sys.argv[1:])
+    cli.main(["run", "nasaic", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from evoray.training.config import TrainConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 
@@ -38,7 +38,7 @@ PRESETS = {"digits": digits}
 
 def main() -> None:
     """The job with the command line's options."""
-    run("quickstart", sys.argv[1:])
+    cli.main(["run", "quickstart", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from evoray.training.config import TrainConfig
-from jobs.commands.run import run
+from jobs import cli
 from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 # `num_random` sub-networks divide each worker's images, in one forward and backward; units are sorted while options open.
@@ -104,7 +104,7 @@ PRESETS = {"digits": digits, "cifar10": cifar10, "imagenet": imagenet}
 
 def main() -> None:
     """The job with the command line's options."""
-    run("vit_resnas", sys.argv[1:])
+    cli.main(["run", "vit_resnas", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+
+if TYPE_CHECKING:  # named only; every command would wait for it before it could be told to stop
+    from torch import nn
 
 Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an index into its gene's options
 Keys = NDArray[np.bytes_]  # (n,): text ids as ASCII bytes

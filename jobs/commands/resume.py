@@ -17,6 +17,7 @@ from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
+from jobs.terminal.stopping import advising, resuming
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,6 +41,7 @@ def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] =
             for stage in folder.stages():
                 _check(stage)
             stack.enter_context(folder.writing())
+        stack.enter_context(advising(resuming(folder.path)))
         pipeline.carry_out(folder, config, Terminal())
 
 

@@ -14,6 +14,7 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options
+from jobs.terminal.stopping import advising
 
 _ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
 _ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed."
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         check_machine(options, config.cluster.address)
         work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
     key = work.architecture.key
-    with cluster(config.cluster.address) as told:
+    with advising("the same command goes on from here"), cluster(config.cluster.address) as told:
         if told:
             console.print(told)
         with console.status(f"training {key} alone"):

@@ -12,6 +12,7 @@ from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
 from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options
+from jobs.terminal.stopping import advising, resuming
 from searchspaces.base import nearest
 
 
@@ -44,7 +45,7 @@ def run(job: str, arguments: Sequence[str]) -> None:
         check_cluster(config.cluster.address)
         folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
     console.print(f"run folder: {folder.path}")
-    with folder.writing():
+    with folder.writing(), advising(resuming(folder.path)):
         pipeline.carry_out(folder, config, console)
 
 

@@ -35,6 +35,7 @@ class DataOptions:
             if value is not None and value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}; leave it out for none")
 
+
 _BIGGEST_POPULATION = 1_000_000
 
 

@@ -41,4 +41,6 @@ def load(
         raise ValueError(f"data.image-size must be between 8 and 1024 pixels, got {image_size}")
     if limit is not None and limit < 1:
         raise ValueError(f"data.limit must be at least 1 image, got {limit}")
-    return cast(ImageSource, REGISTRY.module(name).build(root=root and root.absolute(), image_size=image_size, limit=limit, download=download))
+    return cast(
+        ImageSource, REGISTRY.module(name).build(root=root and root.absolute(), image_size=image_size, limit=limit, download=download)
+    )

@@ -124,7 +124,7 @@ def fit_on_ray(
     # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in `folder` itself.
     scratch = folder / ".ray"
     try:
-        trainer = TorchTrainer(
+        trainer = _Trainer(
             worker,
             train_loop_config={**arguments, "threads": threads_per_worker},
             scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
@@ -138,6 +138,13 @@ def fit_on_ray(
         raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
+    """Leaves the program's own handler of SIGINT in place: Ray Train's ends the process without a word, with code 1."""
+
+    def _register_sigint_handler(self, controller: Any) -> None:  # Any: an actor
+        pass
 
 
 def _is_finished(folder: Path, source: DataSource, config: TrainConfig) -> bool:
