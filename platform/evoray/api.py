@@ -1,4 +1,4 @@
-"""`evoray.search`: a whole search in one call, from Python, without Ray."""
+"""`evoray.search`: a whole search in one call, from Python, in this process or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import nn
 from evoray import pareto, provenance, searchers, selection
 from evoray.bench import weights_of
 from evoray.contracts import check_evaluator, check_objective, check_searcher, check_space
+from evoray.distributed.address import check_address
 from evoray.evaluator import Evaluator, LocalEvaluator
 from evoray.feasibility import check_feasible
 from evoray.halving import Halving, HalvingEvaluator
@@ -29,7 +30,7 @@ from evoray.records import schema, to_table
 from evoray.run_folder import RunFolder
 from evoray.schedule import Schedule
 from evoray.searchers.base import Searcher
-from evoray.shard import LocalShards, searchers_for
+from evoray.shard import LocalShards, ShardGroup, searchers_for
 from evoray.steady import SteadySearch
 from evoray.warm_start import warm_started
 from objectives.base import CostModel, Goal, Objective
@@ -88,6 +89,7 @@ def search(
     seed: int = 0,
     supernet: nn.Module | None = None,
     evaluator: Evaluator | None = None,
+    cluster: str | None = None,
     run_dir: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Evolves architectures of `space` and returns everything it has learnt.
@@ -110,15 +112,19 @@ def search(
         warm_start: Run folders of earlier searches of this space: their best are measured first, the predictor learns from all.
         seed: Of all randomness.
         supernet: Trained weights for objectives that need them.
-        evaluator: Where to measure; None for this process.
+        evaluator: Where to measure; None for this process, or the cluster.
+        cluster: None for this process; "local" for a Ray cluster of its own, which ends with the search, "auto" for the one that `ray
+            start` started on this machine, HOST:PORT for another. Shards and objectives run there, with the same records.
         run_dir: A folder for the ledger and the searcher's state. Given again with the same arguments, the search resumes.
 
     Raises:
         ValueError: Impossible configuration, or constraints that nothing satisfies; nothing has been written.
         RuntimeError: Every candidate failed, or an objective was never measured.
+        ConnectionError: There is no such cluster; nothing has been written.
     """
     evaluations, population, num_shards, seed = _sizes(evaluations, population, num_shards, seed)
     _check_arguments(space, objectives, constraints, evaluator)
+    _check_cluster(cluster, evaluator)
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
     costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     names = tuple(o.name for o in objectives) if targets is None else _names(targets, "targets")
@@ -164,7 +170,14 @@ def search(
     if folder is not None:
         _check_folder(folder, job)
     with ExitStack() as stack:
-        used = evaluator or LocalEvaluator(problem, None if supernet is None else weights_of(supernet))
+        shards: ShardGroup
+        weights = None if supernet is None else weights_of(supernet)
+        if cluster is None:
+            shards, used = LocalShards(problem, shard_searchers), evaluator or LocalEvaluator(problem, weights)
+        else:
+            from evoray.distributed.searching import searching  # Ray is imported only where it is asked for
+
+            shards, used = stack.enter_context(searching(cluster, problem, shard_searchers, weights))
         if halving is not None:
             used = HalvingEvaluator(problem, used, halving)
         ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
@@ -173,10 +186,9 @@ def search(
                 RunFolder.create(folder.path, {**job, **provenance.surroundings()})
             ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         snapshots = None if folder is None else folder.shards
-        shards = LocalShards(problem, shard_searchers)
         search_class = SteadySearch if steady else Search
         search_class(problem, shards, used, ledger, schedule, snapshots=snapshots).run()
-        if evaluator is None:
+        if evaluator is None and cluster is None:
             used.close()
         result = Result(to_table(ledger.records, columns), described["values"], space)
         if folder is not None:
@@ -207,6 +219,16 @@ def _check_arguments(space: Any, objectives: Any, constraints: Any, evaluator: A
             raise ValueError(f'constraints must be evoray.Constraint, such as Constraint("macs", at_most=2e6), got {constraint!r}')
     if evaluator is not None:
         check_evaluator(evaluator)
+
+
+def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a user hands in
+    if cluster is None:
+        return
+    if not isinstance(cluster, str) or not cluster:
+        raise ValueError(f'cluster must be "local", "auto", HOST:PORT of a Ray cluster, or None for this process, got {cluster!r}')
+    check_address(cluster, "cluster")
+    if evaluator is not None:
+        raise ValueError(f"evaluator and cluster both say where to measure, got {type(evaluator).__qualname__} and {cluster!r}: leave one out")
 
 
 def _names(value: Any, argument: str) -> tuple[str, ...]:  # Any: whatever a user hands in

@@ -34,7 +34,8 @@ class Bench:
         """`weights` are used in place, never copied or written to."""
         self._objective = objective
         self._has_told = False
-        torch.set_num_threads(max(1, round(objective.needs.cpus)))
+        self._num_threads = max(1, round(objective.needs.cpus))
+        torch.set_num_threads(self._num_threads)
         self._device = torch.device(device)
         self.renew(space, weights)
         self._worker = f"{platform.node()}:{os.getpid()}"
@@ -57,6 +58,8 @@ class Bench:
         start = time.perf_counter()
         value, error = math.nan, ""
         of = (self._objective.name, architecture.key)
+        if torch.get_num_threads() != self._num_threads:  # in a process with other benches; the number decides on the last digits
+            torch.set_num_threads(self._num_threads)
         try:
             candidate = Candidate(self._space, architecture, self._supernet)
             if share < 1.0 and isinstance(self._objective, PartlyMeasurable):

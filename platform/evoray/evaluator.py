@@ -182,10 +182,14 @@ class LocalEvaluator:
         until = time.monotonic() + min(timeout, _BATCH_SECONDS)
         candidates: list[Architecture] = []
         ended: list[_Ended] = []
-        while self._queue and (not ended or time.monotonic() < until):
-            architecture, share = self._queue.popleft()
-            candidates.append(architecture)
-            ended.append(self._evaluate(architecture, share))
+        threads = torch.get_num_threads()
+        try:
+            while self._queue and (not ended or time.monotonic() < until):
+                architecture, share = self._queue.popleft()
+                candidates.append(architecture)
+                ended.append(self._evaluate(architecture, share))
+        finally:
+            torch.set_num_threads(threads)
         return self._records(candidates, ended)
 
     def close(self) -> None:

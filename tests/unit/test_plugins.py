@@ -8,14 +8,18 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import evoray
 import jobs
 import objectives
 import searchspaces
 from evoray import data
+from evoray.evaluator import LocalEvaluator
+from evoray.problem import Problem
 from evoray.run_folder import RunFolder, write_json
 from evoray.training import samplers
 from jobs import commands
@@ -26,6 +30,7 @@ from jobs.supernet.composition import compose
 from jobs.supernet.config import SupernetSearch
 from searchspaces import own
 from searchspaces.registry import Registry
+from tests.synthetic import Macs, Score, TableSpace
 from tests.unit.test_readme import BLOCKS
 
 GOOD = BLOCKS["mlp.py"]
@@ -318,3 +323,19 @@ def test_a_run_folder_from_somebody_else_executes_nothing(record: bool, folder: 
                     pipeline.config_of(run)
     assert not (run.path / "ran").exists()
     assert not (folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [("", "cluster must be"), (3, "cluster must be"), ("ray://head:1", r"cluster takes HOST:PORT"), ("head", "cluster takes HOST:PORT")],
+)
+def test_a_cluster_that_is_none_is_refused(cluster: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evoray.search(TableSpace(), [Score(), Macs()], evaluations=8, cluster=cluster)
+
+
+def test_evaluator_and_cluster_exclude_each_other() -> None:
+    space, score = TableSpace(), Score()
+    evaluator = LocalEvaluator(Problem(space, (score,), (), ("score",)))
+    with pytest.raises(ValueError, match="evaluator and cluster both say where to measure"):
+        evoray.search(space, [score], evaluations=8, evaluator=evaluator, cluster="local")

@@ -22,6 +22,7 @@ from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
 from evoray.distributed.address import joined
 from evoray.distributed.session import own_session
+from evoray.distributed.shipping import ship_own_modules
 from evoray.distributed.submission import has_token
 
 _JOIN_SECONDS = 30.0
@@ -51,6 +52,8 @@ def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
         return
     there = joined(address)
     told = _join(there) if there else _start(dashboard)
+    if there:
+        ship_own_modules()
     failed = False
     try:
         yield told
