@@ -14,7 +14,7 @@ from types import ModuleType
 
 from searchspaces.registry import Registry
 
-_PARTS = frozenset({"cli", "commands", "cosearch", "gan", "supernet", "terminal"})
+_PARTS = frozenset({"cli", "commands", "cosearch", "datasets", "gan", "supernet", "terminal"})
 REGISTRY = Registry("jobs", "job", offers="PRESETS", apart=_PARTS)
 
 

@@ -12,6 +12,7 @@ import jobs
 from evoray.export import Taken
 from evoray.export import export as export_network
 from evoray.run_folder import RunFolder
+from jobs.datasets import UNMOVED, Elsewhere, located
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -28,6 +29,7 @@ def export(
     to: Literal["onnx", "pt2", "safetensors"] = "onnx",
     output: Path | None = None,
     own: tuple[str, ...] = (),
+    moved: Elsewhere = UNMOVED,
 ) -> None:
     """Exports a network with the weights that it has in the supernet; of a co-search the networks of all tasks, each with what it runs on.
 
@@ -37,11 +39,13 @@ def export(
         to: The format.
         output: Folder to write to, in it a folder for each of several tasks; without it RUN/export/KEY.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        moved: Of data that has moved.
     """
     with user_input():
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
-        networks: tuple[Taken, ...] = pipeline.taken_away(folder, pipeline.config_of(folder, own), pick)
+        config = located(folder, pipeline.config_of(folder, own), moved.roots)
+        networks: tuple[Taken, ...] = pipeline.taken_away(folder, config, pick)
     files: list[Path] = []
     for found in networks:
         with user_input():

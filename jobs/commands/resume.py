@@ -13,6 +13,8 @@ import jobs
 from evoray import selection
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
+from jobs import datasets
+from jobs.datasets import UNMOVED, Elsewhere
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -24,23 +26,28 @@ def main(arguments: Sequence[str]) -> None:
     call(resume, arguments, prog="evoray resume")
 
 
-def resume(run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = (), trust_code: bool = False) -> None:
+def resume(
+    run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = (), trust_code: bool = False, moved: Elsewhere = UNMOVED
+) -> None:
     """Repeats only what was running when the run was stopped.
 
     Args:
         run: The run folder.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
+        moved: Of data that has moved.
     """
     with ExitStack() as stack:
         with user_input():
             folder = RunFolder.open(run)
             pipeline = jobs.pipeline(folder.job()["job"])
             config = trusting(pipeline.config_of(folder, own), trust_code)
-            pipeline.compose(config)
+            config = datasets.located(folder, config, moved.roots)
+            datasets.check_readable(pipeline.compose(config))
             for stage in folder.stages():
                 _check(stage)
             stack.enter_context(folder.writing())
+            datasets.keep_roots(folder, moved.roots)
         stack.enter_context(advising(resuming(folder.path)))
         pipeline.carry_out(folder, config, Terminal())
 

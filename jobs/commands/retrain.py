@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evoray.distributed.cluster import cluster
 from evoray.run_folder import RunFolder, check_local
+from jobs.datasets import located
 from jobs.supernet import pipeline
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
@@ -17,14 +18,16 @@ from jobs.terminal.parsing import parse, take_options
 from jobs.terminal.stopping import advising
 
 _ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
-_ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed."
+_ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed; "
+_ABOUT += "--data.root DIR for data that has moved."
 
 
 def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
-        words, own = take_options(arguments, ("--pick", "--output", "--own"))
+        words, own = take_options(arguments, ("--pick", "--output", "--own", "--data.root"))
         check_local(own["--output"], "--output")
+        check_local(own["--data.root"], "--data.root")
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str]) -> None:
         )
         assert run is not None  # --help has ended the program
         check_machine(options, config.cluster.address)
+        roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
+        config = located(RunFolder.open(run), config, roots)
         work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
     key = work.architecture.key
     with advising("the same command goes on from here"), cluster(config.cluster.address) as told:

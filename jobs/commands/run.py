@@ -8,6 +8,7 @@ from pathlib import Path
 import jobs
 from evoray.distributed.cluster import check_cluster
 from evoray.run_folder import RunFolder
+from jobs import datasets
 from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
 from jobs.terminal.limits import check_machine
@@ -41,9 +42,11 @@ def run(job: str, arguments: Sequence[str]) -> None:
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
         RunFolder(path)  # a path that can be none is told before the long look at the rest
         composition = pipeline.compose(config)
+        config, contents = datasets.settled(config)
+        datasets.check_readable(composition)
         check_machine(config, config.cluster.address)
         check_cluster(config.cluster.address)
-        folder = RunFolder.create(path, pipeline.job_of(job, preset, config, composition))
+        folder = RunFolder.create(path, {**pipeline.job_of(job, preset, config, composition), "data": contents})
     console.print(f"run folder: {folder.path}")
     with folder.writing(), advising(resuming(folder.path)):
         pipeline.carry_out(folder, config, console)

@@ -10,6 +10,7 @@ import tyro
 
 import jobs
 from evoray.run_folder import RunFolder
+from jobs.datasets import UNMOVED, Elsewhere, located
 from jobs.gan import pictures, pipeline
 from jobs.gan.composition import compose
 from jobs.gan.found import FINAL, Finder, pair_of
@@ -33,6 +34,7 @@ def sample(
     walk: bool = False,
     output: Path | None = None,
     own: tuple[str, ...] = (),
+    moved: Elsewhere = UNMOVED,
 ) -> None:
     """Writes a grid of images.
 
@@ -45,6 +47,7 @@ def sample(
         walk: Whether each row goes from one latent vector to another.
         output: The file; without it RUN/samples/STAGE-KEY.png.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        moved: Of data that has moved.
     """
     with user_input():
         if not 1 <= count <= _MOST:
@@ -53,7 +56,7 @@ def sample(
         job = folder.job()["job"]
         if jobs.pipeline(job) is not pipeline:
             raise ValueError(f"run {run} is of job {job!r}, which finds no generators: take a run of eagan")
-        config = pipeline.config_of(folder, own)
+        config = located(folder, pipeline.config_of(folder, own), moved.roots)
         composition = compose(config)
         chosen = pick or (FINAL if FINAL in pair_of(folder) else pair_of(folder).get("discriminator", {}).get("key", "knee"))
         found = Finder(folder, config, composition).pick(chosen)

@@ -17,6 +17,7 @@ from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, summary
+from jobs.datasets import UNMOVED, Elsewhere, located
 from jobs.supernet.teaching import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -28,7 +29,14 @@ def main(arguments: Sequence[str]) -> None:
     call(trust, arguments, prog="evoray trust")
 
 
-def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: tuple[str, ...] = (), trust_code: bool = False) -> None:
+def trust(
+    run: Annotated[Path, tyro.conf.Positional],
+    /,
+    probes: int = 8,
+    own: tuple[str, ...] = (),
+    trust_code: bool = False,
+    moved: Elsewhere = UNMOVED,
+) -> None:
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
 
     Args:
@@ -36,6 +44,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: t
         probes: Networks to train alone, spread over the inherited values.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
+        moved: Of data that has moved.
     """
     console = Terminal()
     with user_input():
@@ -44,6 +53,7 @@ def trust(run: Annotated[Path, tyro.conf.Positional], /, probes: int = 8, own: t
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
         config = trusting(pipeline.config_of(folder, own), trust_code)
+        config = located(folder, config, moved.roots)
         probing = pipeline.probing(folder, config, probes)
     start = time.monotonic()
     found: list[Probe] = []

@@ -74,6 +74,11 @@ class Composition:
     study: Study
     space: SearchSpace
 
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """The data of every task."""
+        return tuple(task.source for task in self.tasks)
+
 
 def compose(config: CoSearch, *, gpus: float = 0.0) -> Composition:
     """Builds the parts; `gpus` is what one accuracy worker takes.

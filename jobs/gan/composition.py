@@ -47,6 +47,11 @@ class Composition:
     extractor: Extractor | None
 
     @property
+    def sources(self) -> tuple[ImageSource, ...]:
+        """The data of every task."""
+        return (self.source,)
+
+    @property
     def label(self) -> str:
         """What the scores' names end with."""
         return f"{self.source.name}-cnn" if self.extractor is None else self.extractor.label

@@ -44,6 +44,11 @@ class Composition:
     source: DataSource
     problem: Problem
     calibration: Calibration
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """The data of every task."""
+        return (self.source,)
     teachers: tuple[Teacher, ...] = ()
 
 

@@ -46,6 +46,14 @@ class _Bound(TypedDict):
 
 
 @with_config(strict=True)
+class _Data(TypedDict):
+    source: str
+    digest: str
+    files: int
+    bytes: int
+
+
+@with_config(strict=True)
 class Job(TypedDict):
     """job.json of any run."""
 
@@ -53,6 +61,7 @@ class Job(TypedDict):
     stages: NotRequired[list[_Folder]]
     stage: NotRequired[str]
     config: NotRequired[_Object]
+    data: NotRequired[dict[str, _Data]]
 
 
 @with_config(strict=True)

@@ -11,7 +11,7 @@ from typing import cast
 from evoray.data.images import ImageSource
 from searchspaces.registry import Registry
 
-_PARTS = frozenset({"class_folders", "images", "pictures", "splitting", "torchvision_sets"})
+_PARTS = frozenset({"class_folders", "contents", "images", "pictures", "splitting", "torchvision_sets"})
 REGISTRY = Registry("evoray.data", "data source", apart=_PARTS)
 
 

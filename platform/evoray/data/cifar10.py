@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from evoray.data.contents import Contents, of_files
 from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
 from evoray.data.splitting import train_or_val
 
@@ -49,6 +50,11 @@ class Cifar10:
 
     def open(self, split: str) -> MemorySplit:
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        sheets = (self.folder / "labels.npz").is_file()
+        names = ["labels.npz", *(f"{name}.webp" for name in (*_TRAIN, "test_batch"))] if sheets else [*_TRAIN, "test_batch"]
+        return of_files((name, self.folder / name) for name in names if (self.folder / name).is_file())
 
 
 def _read(source: Cifar10, split: str) -> Arrays:

@@ -16,7 +16,7 @@ def build(
         FileNotFoundError: It is not there.
     """
     source = TorchvisionSource(
-        root=root_of(root),
+        folder=root_of(root),
         dataset="CIFAR100",
         name="cifar100",
         num_classes=100,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
+from evoray.data.contents import Contents, of_arrays
 from evoray.data.images import Arrays, MemorySplit, opened, resized
 from evoray.data.splitting import stratified, train_or_val
 
@@ -41,6 +42,14 @@ class Digits:
 
     def open(self, split: str) -> MemorySplit:
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        images, labels = load_digits(return_X_y=True)
+        return of_arrays((images, labels))
+
+    @property
+    def folder(self) -> None:
+        return None
 
 
 def _read(source: Digits, split: str) -> Arrays:

@@ -16,7 +16,7 @@ def build(
         FileNotFoundError: It is not there.
     """
     source = TorchvisionSource(
-        root=root_of(root),
+        folder=root_of(root),
         dataset="FashionMNIST",
         name="fashion_mnist",
         num_classes=10,

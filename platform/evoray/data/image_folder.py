@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from evoray.data import class_folders
 from evoray.data.class_folders import Listing
-from evoray.data.images import Arrays, MemorySplit, opened
+from evoray.data.contents import Contents, of_files
+from evoray.data.images import SPLITS, Arrays, MemorySplit, opened
 from evoray.data.pictures import Scale, UnreadablePictureError, decode, is_deep, scale_of
 from evoray.data.splitting import limited, stratified, train_or_val
 
@@ -66,6 +67,14 @@ class ImageFolder:
             ValueError: It is larger, or a class has no readable picture in it.
         """
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        read = {file for split in SPLITS for file in _files(self, split)[0]}
+        folders = dict(self.splits).values() or ("",)
+        listed = [class_folders.listed(self.folder / place).pictures.values() for place in folders]
+        every = [file for classes in listed for files in classes for file in files if file.is_file()]
+        named = [(file.relative_to(self.folder).as_posix(), file) for file in every]
+        return of_files([pair for pair in named if pair[1] in read], [pair for pair in named if pair[1] not in read])
 
 
 def _read(source: ImageFolder, split: str) -> Arrays:

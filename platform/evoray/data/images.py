@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evoray.data.contents import Contents
+
 SPLITS = ("train", "val", "test")
 
 
@@ -44,7 +46,16 @@ class ImageSource(Protocol):
         """Number of training images."""
         ...
 
+    @property
+    def folder(self) -> Path | None:
+        """What is read; None for embedded data."""
+        ...
+
     def open(self, split: str) -> MemorySplit: ...
+
+    def contents(self) -> Contents:
+        """What is read, whatever the images are scaled to."""
+        ...
 
 
 class MemorySplit:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from evoray.data.contents import Contents, of_files
 from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
 from evoray.data.splitting import limited, train_or_val
 
@@ -52,6 +53,10 @@ class Nuclei:
         if split == "test":
             raise ValueError("data source 'nuclei' has no test part: the competition never published its own; use 'val'")
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        files = [self.folder / "split.csv", *(self.folder / "stage1_train").rglob("*.png")]
+        return of_files((file.relative_to(self.folder).as_posix(), file) for file in files if file.is_file())
 
 
 def _read(source: Nuclei, split: str) -> Arrays:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evoray.data.contents import Contents, of_files
 from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
 from evoray.data.splitting import train_or_val
 
@@ -52,6 +53,10 @@ class Stl10:
 
     def open(self, split: str) -> MemorySplit:
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        names = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin", "unlabeled_X.bin")
+        return of_files((name, self.folder / name) for name in names if (self.folder / name).is_file())
 
 
 def _read(source: Stl10, split: str) -> Arrays:

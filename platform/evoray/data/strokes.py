@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evoray.data.contents import Contents
 from evoray.data.digits import Digits
 from evoray.data.images import Arrays, MemorySplit, opened
 from evoray.seeds import generator_for
@@ -43,6 +44,13 @@ class Strokes:
 
     def open(self, split: str) -> MemorySplit:
         return opened(self, split, _read)
+
+    def contents(self) -> Contents:
+        return Digits().contents()
+
+    @property
+    def folder(self) -> None:
+        return None
 
 
 def _read(source: Strokes, split: str) -> Arrays:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evoray.data.contents import Contents, of_arrays
 from evoray.data.images import Arrays, MemorySplit, opened, resized
 from evoray.data.splitting import train_or_val
 
@@ -20,11 +21,11 @@ class TorchvisionSource:
     """One of torchvision's classes in its own layout.
 
     Attributes:
-        root: The folder given to torchvision.
+        folder: Given to torchvision.
         dataset: Name of the class in torchvision.datasets.
     """
 
-    root: Path
+    folder: Path
     dataset: str
     name: str
     num_classes: int
@@ -46,6 +47,10 @@ class TorchvisionSource:
     def open(self, split: str) -> MemorySplit:
         return opened(self, split, _read)
 
+    def contents(self) -> Contents:
+        parts = [_dataset(self, train=train) for train in (True, False)]
+        return of_arrays(np.asarray(values) for part in parts for values in (part.data, part.targets))
+
 
 def check_present(source: TorchvisionSource, download: bool) -> TorchvisionSource:
     """The source when torchvision finds its files, fetching them first when `download` is set.
@@ -57,7 +62,7 @@ def check_present(source: TorchvisionSource, download: bool) -> TorchvisionSourc
         _dataset(source, train=True, download=download)
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"data source {source.name!r} is not in {source.root} ({error}): put torchvision's {source.dataset} files there, "
+            f"data source {source.name!r} is not in {source.folder} ({error}): put torchvision's {source.dataset} files there, "
             "or add --data.download to fetch them"
         ) from None
     return source
@@ -72,7 +77,7 @@ def root_of(root: Path | None) -> Path:
 def _dataset(source: TorchvisionSource, *, train: bool, download: bool = False) -> Any:  # Any: torchvision's data sets are untyped
     import torchvision.datasets  # slow to import, and needed here only
 
-    return getattr(torchvision.datasets, source.dataset)(str(source.root), train=train, download=download)
+    return getattr(torchvision.datasets, source.dataset)(str(source.folder), train=train, download=download)
 
 
 def _read(source: TorchvisionSource, split: str) -> Arrays:
