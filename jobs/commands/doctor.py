@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -57,6 +58,7 @@ def doctor(ray_start: bool = True) -> None:
         "disk": _disk,
         "optional packages": _optional,
         "data": _data,
+        "Ray's token": _token,
     }
     if ray_start:
         checks["ray"] = _ray
@@ -110,6 +112,19 @@ def _data() -> Finding:
     if not root:
         return True, "EVORAY_DATA is not set: digits are built in, other data needs --data.root"
     return os.path.isdir(root), f"EVORAY_DATA is {root}{'' if os.path.isdir(root) else ', which is no folder'}"
+
+
+def _token() -> Finding:
+    """A token opens every cluster of this user; Ray writes it as the system's umask has it."""
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        is_open = bool(file.stat().st_mode & 0o077)
+    except OSError:
+        return True, "none yet: a local cluster writes one, for its owner only"
+    return (
+        True,
+        f"others may read {file}, which opens your clusters to them: chmod 600 {file}" if is_open else f"{file} is its owner's only",
+    )
 
 
 def _ray() -> Finding:

@@ -26,7 +26,26 @@ def main(arguments: Sequence[str]) -> None:
         rest, own = take_options(arguments[1:], ("--address",))
         if not own["--address"]:
             raise ValueError("evoray submit needs --address, the URL of the cluster's dashboard, such as http://127.0.0.1:8265")
+        _check_folders(rest)
         command = shlex.join(["python", "-m", f"jobs.{job}", *rest])
         submission = submit_program(own["--address"], command, working_dir=_ROOT)
     mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
     print(f"submitted as {submission}; follow it with: {mode}ray job logs --address {own['--address']} {submission}")
+
+
+def _check_folders(words: Sequence[str]) -> None:
+    """
+    Raises:
+        ValueError: The run would be written, or data looked for, in the job's working folder, which is thrown away with it.
+    """
+    run = take_options(words, ("--run-dir",))[1]["--run-dir"]
+    if not run:
+        raise ValueError("evoray submit needs --run-dir, a folder that every node of the cluster sees, such as /shared/runs/first")
+    given = {"--run-dir": run}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name.startswith("--") and name.endswith(".root"):
+            given[name] = value if equals else following
+    for name, folder in given.items():
+        if not Path(folder).is_absolute():
+            raise ValueError(f"{name} of a submitted job must be absolute, for the job runs in a folder of its own; got {folder!r}")
