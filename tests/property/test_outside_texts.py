@@ -84,7 +84,7 @@ def rewritten(plain: Path, place: Path, text: str) -> RunFolder:
             value |= {"name": name, "unit": text}
     genes = [{"name": f"{text}{i}", "options": [f"{text}{o}" for o in gene["options"]]} for i, gene in enumerate(job["genes"])]
     limit = {"name": name, "at_most": 75.0, "at_least": None}
-    told = {"job": text, "space": text, "seed": text, "config": {text: text}, "machine": text, "versions": {text: text}}
+    told = {"job": text, "space": text, "config": {text: text}, "machine": text, "versions": {text: text}}
     write_json(place / "job.json", {**job, **told, "values": job["values"], "genes": genes, "constraints": [limit]})
     table = read_ledger(plain / "ledger")
     for kind in ("ledger", "baseline"):
