@@ -119,9 +119,19 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.
     folder.mkdir()
     (folder / "test_batch").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
     source = data.load("cifar10", root=tmp_path)
-    with pytest.raises(pickle.UnpicklingError, match="not what it claims to be"):
+    with pytest.raises(ValueError, match="not what it claims to be"):
         source.open("test")
     assert "ran code" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("body", [b"", b"no pickle", pickle.dumps({"data": [1], "labels": []}), pickle.dumps({}), None])
+def test_a_damaged_batch_is_one_clear_error(body: bytes | None, tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    if body is not None:
+        (folder / "test_batch").write_bytes(body)
+    with pytest.raises(ValueError, match=f"test part of data source 'cifar10' in {folder} cannot be read"):
+        data.load("cifar10", root=tmp_path).open("test")
 
 
 def test_fashion_mnist_is_read_in_torchvisions_layout(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -13,6 +16,19 @@ from numpy.typing import NDArray
 
 from evoray.data.contents import Contents
 
+# What readers raise for files that are missing, cut off, or not what they claim to be.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    BadZipFile,
+    struct.error,
+)
 SPLITS = ("train", "val", "test")
 
 
@@ -127,5 +143,13 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
 def opened(source: ImageSource, split: str, read: Callable[[Any, str], Arrays]) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
     check_split(split, getattr(source, "unlabelled_splits", ()))
-    pixels, labels = read(source, split)
+    try:
+        pixels, labels = read(source, split)
+    except _DAMAGE as error:
+        raise ValueError(
+            f"the {split} part of data source {source.name!r} in {source.folder} cannot be read: "
+            f"{str(error) or type(error).__name__}; restore its files"
+        ) from error
+    if not len(labels):
+        raise ValueError(f"the {split} part of data source {source.name!r} in {source.folder} holds no image: restore its files")
     return MemorySplit(pixels, labels, source.mean, source.std)

@@ -83,7 +83,7 @@ def _chosen(source: Nuclei, split: str) -> list[str]:
 
 def _picture(folder: Path, size: int) -> NDArray[np.uint8]:
     """(1, 3, size, size)."""
-    file = next((folder / "images").glob("*.png"))
+    file = next(iter(sorted((folder / "images").glob("*.png"))), folder / "images" / "*.png")
     return resized(np.ascontiguousarray(np.asarray(Image.open(file).convert("RGB")).transpose(2, 0, 1)[None]), size)
 
 
