@@ -89,10 +89,8 @@ def test_what_cannot_be_sent_is_named_before_a_cluster_starts(tmp_path: Path) ->
     import evoray
     from tests.synthetic import Macs, Score, TableSpace
 
-    class Locked(Score):
-        def __post_init__(self) -> None:
-            object.__setattr__(self, "lock", threading.Lock())
-
-    with pytest.raises(ValueError, match=r"Locked 'score' cannot be sent to a worker.*get files, locks"):
-        evoray.search(TableSpace(), [Locked(), Macs()], evaluations=8, cluster="local", run_dir=tmp_path / "run")
+    score = Score()
+    object.__setattr__(score, "lock", threading.Lock())
+    with pytest.raises(ValueError, match=r"Score 'score' cannot be sent to a worker.*get files, locks"):
+        evoray.search(TableSpace(), [score, Macs()], evaluations=8, cluster="local", run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
