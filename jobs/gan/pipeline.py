@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -257,7 +258,8 @@ def _draw_one(stage: RunFolder, found: Found, composition: Composition) -> list[
     for kind, pixels, caption in kinds:
         file = f"{found.stage}-{found.key}-{kind}.png"
         pictures.write(pictures.grid(pixels, _COLUMNS), stage.inside("pictures", file))
-        listed.append({"file": file, "title": found.key, "kind": f"{kind}{when}", "caption": caption})
+        digest = hashlib.sha256((stage.pictures / file).read_bytes()).hexdigest()
+        listed.append({"file": file, "digest": digest, "title": found.key, "kind": f"{kind}{when}", "caption": caption})
     return listed
 
 

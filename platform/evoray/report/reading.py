@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,8 +162,8 @@ def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
     found = []
     for line in folder.picture_list():
         png = folder.picture(str(line.get("file", "")))
-        if png is None:
-            _log.warning("picture %r of run %s is left out: it is not there, or no PNG file of this folder", line.get("file"), folder.path)
+        if png is None or ("digest" in line and hashlib.sha256(png).hexdigest() != line["digest"]):
+            _log.warning("picture %r of run %s is left out: it is not there, damaged, or no PNG file of this folder", line.get("file"), folder.path)
         else:
             found.append({**line, "png": base64.b64encode(png).decode()})
     return found
