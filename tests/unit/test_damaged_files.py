@@ -165,6 +165,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
 def told(run: RunView) -> dict[str, Any]:
     """Everything that a page is drawn from."""
     parts = vars(run) | {"table": _rows(run.table), "baseline": _rows(run.baseline), "rounds": [_rows(table) for table in run.rounds]}
+    parts["trust"] = None if run.trust is None else {**run.trust, "seconds": 0}  # of `evoray trust` itself, never twice the same
     return json.loads(json.dumps(parts, default=str))  # type: ignore[no-any-return]
 
 
@@ -210,7 +211,9 @@ def outcome(
 def judged(file: str, damage: str, whole: Any, found: tuple[int, str, Any]) -> str:
     """How a command took a damaged file."""
     code, said, values = found
-    named = Path(file).name in said or (Path(file).parent.name in said and Path(file).name in ("state.json", "weights.safetensors"))
+    named = Path(file).name.strip("_").removesuffix(".json") in said or (
+        Path(file).parent.name in said and Path(file).name in ("state.json", "weights.safetensors")
+    )
     if code == 2 and (named or "job.json" in said or "checkpoint" in said):
         return "refused by name"
     if code == 0 and values == whole:
