@@ -155,13 +155,14 @@ def test_an_extracted_network_computes_what_the_supernet_computes(name: str) -> 
     for parameter in supernet.parameters():
         if parameter.ndim == 1:  # scales that start at 0 would hide whole blocks
             torch.nn.init.normal_(parameter, 1.0, 0.3)
+    supernet.double()  # deep networks make rounding of single numbers, whose order of sums is the processor's, visible
     for architecture in [smallest(space), biggest(space), *architectures(space, sampled(space, 4))]:
-        x = inputs(space, architecture)
+        x = inputs(space, architecture).double()
         with torch.no_grad():
             inherited = supernet(x, architecture)
-            alone = space.build_subnet(supernet, architecture).train()(x)
+            alone = space.build_subnet(supernet, architecture).double().train()(x)
         assert inherited.std() > 0
-        assert (inherited - alone).abs().max().item() < 1e-5 * max(1.0, inherited.abs().max().item())
+        assert (inherited - alone).abs().max().item() < 1e-9 * max(1.0, inherited.abs().max().item())
 
 
 @pytest.mark.parametrize("name", NETWORKS)

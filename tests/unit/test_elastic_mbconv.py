@@ -74,9 +74,9 @@ def test_costs_of_a_block_worked_by_hand() -> None:
 
 def test_pooling_takes_means_of_what_the_image_has() -> None:
     x = torch.arange(9.0).reshape(1, 1, 3, 3)
-    assert pooled(x, 2).tolist() == [[[[0.0, 1.5], [4.5, 6.0]]]]
-    assert pooled(x[:, :, :2, :2], 2).tolist() == [[[[2.0]]]]
-    assert pooled(x[:, :, :2, :], 2).tolist() == [[[[1.5, 3.0]]]]
+    torch.testing.assert_close(pooled(x, 2), torch.tensor([[[[0.0, 1.5], [4.5, 6.0]]]]))
+    torch.testing.assert_close(pooled(x[:, :, :2, :2], 2), torch.tensor([[[[2.0]]]]))
+    torch.testing.assert_close(pooled(x[:, :, :2, :], 2), torch.tensor([[[[1.5, 3.0]]]]))
     assert pooled(x, 1) is x
 
 

@@ -152,11 +152,12 @@ def test_repair_raises_widths_and_nothing_else() -> None:
 
 
 def furthest(space: ElasticViT, chosen: list[Architecture], x: Tensor) -> float:
-    supernet = with_scales(space.build_supernet())
+    supernet = with_scales(space.build_supernet()).double()  # so that no processor's order of sums shows through deep networks
+    x = x.double()
     found = []
     with torch.no_grad():
         for architecture in chosen:
-            inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x)
+            inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).double().train()(x)
             assert inherited.std() > 1e-3
             found.append((inherited - alone).abs().max().item() / max(1.0, inherited.abs().max().item()))
     return max(found)
@@ -166,7 +167,7 @@ def furthest(space: ElasticViT, chosen: list[Architecture], x: Tensor) -> float:
 def test_twenty_extracted_networks_compute_what_the_supernet_computes(joint_norm: bool) -> None:
     space = dataclasses.replace(build("digits"), joint_norm=joint_norm)
     chosen = [smallest(space), biggest(space), *architectures(space, sampled(space, 20))]
-    assert furthest(space, chosen, torch.randn(4, 1, 32, 32)) < 1e-5
+    assert furthest(space, chosen, torch.randn(4, 1, 32, 32)) < 1e-9
 
 
 @pytest.mark.slow
@@ -175,7 +176,7 @@ def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes
     space = build(preset)
     if preset == "final":  # sides that stay odd on the way down; the weights are those of the whole table
         space = dataclasses.replace(space, resolutions=(64, 72, 88, 90))
-    assert furthest(space, architectures(space, sampled(space, 10)), torch.randn(3, 3, 40, 40)) < 1e-5
+    assert furthest(space, architectures(space, sampled(space, 10)), torch.randn(3, 3, 40, 40)) < 1e-9
 
 
 def test_another_architecture_in_between_changes_nothing() -> None:

@@ -46,8 +46,8 @@ def test_a_patch_has_the_label_of_the_image_whose_pixels_it_shows(grid: int, siz
     assert found.patches_bnk is not None
     cells_bn = F.avg_pool2d(found.x_bchw, 3).flatten(1)
     for image in range(half):
-        owners = cells_bn[image].long()
-        assert torch.equal(cells_bn[image], owners.float())  # the box follows the cells
+        owners = cells_bn[image].round().long()
+        torch.testing.assert_close(cells_bn[image], owners.float())  # the box follows the cells
         assert torch.equal(found.patches_bnk[image].argmax(dim=1), owners % 10)
     torch.testing.assert_close(found.labels[:half], found.patches_bnk[:half].mean(dim=1))
     torch.testing.assert_close(found.labels[half:, None].expand(-1, grid**2, -1), found.patches_bnk[half:])

@@ -169,7 +169,7 @@ def test_the_masked_norm_is_the_norm_of_what_is_kept_forward_and_backward(kept: 
     wanted = [t.clone().requires_grad_() for t in (x[..., :kept], weight[:kept], bias[:kept])]
     z = F.layer_norm(wanted[0], (kept,), wanted[1], wanted[2], 1e-6)
     z.backward(upstream[..., :kept])
-    assert (y[..., :kept] - z).abs().max() < 1e-6
+    assert (y[..., :kept] - z).abs().max() < 1e-5
     assert not y[..., kept:].any()
     for whole, part in zip(found, wanted, strict=True):
         assert whole.grad is not None
