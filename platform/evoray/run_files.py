@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, FiniteFloat, PositiveInt, StringConstraints, with_config
+from pydantic import AfterValidator, Field, FiniteFloat, PositiveInt, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from evoray.sealing import sealed_json, typed, unsealed
@@ -258,7 +258,7 @@ class Recipe(TypedDict):
     recipe: _Object
 
 
-Phases = _Numbers  # phases.json
+Phases = Annotated[_Numbers, Field(min_length=1)]  # phases.json, written when the first phase has ended
 
 
 def read_object(file: Path, kind: Any) -> _Object:
