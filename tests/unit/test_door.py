@@ -151,7 +151,6 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ({"run_dir": "s3://bucket/run"}, "must be a local path, got the URI 's3://bucket/run'"),
         ({"run_dir": ""}, "a run folder needs a path"),
     ],
-    ids=str,
 )
 def test_an_argument_that_cannot_work_is_named_and_nothing_written(
     options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -289,13 +288,13 @@ def test_a_space_without_a_method_is_named() -> None:
         check_space(Toy(Gene("a", (1, 2)), Gene("a", (1, 2))))
 
 
-@pytest.mark.parametrize("options", [(float("nan"), 1.0), (object(),), "abc", 3, (1, np.int64(1))], ids=str)
+@pytest.mark.parametrize("options", [(float("nan"), 1.0), (object(),), "abc", 3, (1, np.int64(1))])
 def test_options_that_are_no_plain_values_are_refused(options: Any) -> None:
     with pytest.raises(ValueError, match="gene 'w' needs"):
         Gene("w", options)
 
 
-@pytest.mark.parametrize("bound", [float("inf"), float("nan"), "3", True, [1, 2], object()], ids=str)
+@pytest.mark.parametrize("bound", [float("inf"), float("nan"), "3", True, [1, 2], object()])
 def test_a_bound_that_is_no_number_is_refused(bound: Any) -> None:
     with pytest.raises(ValueError, match="constraint on 'macs' needs a finite number as at_most"):
         Constraint("macs", at_most=bound)

@@ -22,7 +22,6 @@ JOB = {"job": "quickstart", "seed": 3, "space": "mlp", "values": [], "genes": []
         {"what": object()},
         {("a", "b"): 1},
     ],
-    ids=str,
 )
 def test_a_creation_that_fails_leaves_nothing_behind(tmp_path: Path, job: dict[Any, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
