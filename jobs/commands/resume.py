@@ -11,11 +11,13 @@ import tyro
 
 import jobs
 from evoray import selection
+from evoray.distributed.cluster import check_cluster
 from evoray.ledger import read_ledger
 from evoray.run_folder import RunFolder
 from jobs import datasets
 from jobs.datasets import UNMOVED, Elsewhere
 from jobs.supernet.teaching import trusting
+from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -27,7 +29,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def resume(
-    run: Annotated[Path, tyro.conf.Positional], /, own: tuple[str, ...] = (), trust_code: bool = False, moved: Elsewhere = UNMOVED
+    run: Annotated[Path, tyro.conf.Positional],
+    /,
+    own: tuple[str, ...] = (),
+    trust_code: bool = False,
+    moved: Elsewhere = UNMOVED,
+    cluster: ClusterOption = AS_STARTED,
 ) -> None:
     """Repeats only what was running when the run was stopped.
 
@@ -36,6 +43,7 @@ def resume(
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
         moved: Of data that has moved.
+        cluster: Where it goes on; the run folder keeps that.
     """
     with ExitStack() as stack:
         with user_input():
@@ -43,11 +51,14 @@ def resume(
             pipeline = jobs.pipeline(folder.job()["job"])
             config = trusting(pipeline.config_of(folder, own), trust_code)
             config = datasets.located(folder, config, moved.roots)
+            config = on_cluster(config, cluster)
             datasets.check_readable(pipeline.compose(config))
             for stage in folder.stages():
                 _check(stage)
+            check_cluster(config.cluster.address)
             stack.enter_context(folder.writing())
             datasets.keep_roots(folder, moved.roots)
+            keep_address(folder, cluster)
         stack.enter_context(advising(resuming(folder.path)))
         pipeline.carry_out(folder, config, Terminal())
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoray.distributed.cluster import cluster
+from evoray.distributed.cluster import check_cluster, cluster
 from evoray.run_folder import RunFolder, check_local
 from jobs.datasets import located
 from jobs.supernet import pipeline
 from jobs.supernet.config import SupernetSearch
 from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
+from jobs.terminal.cluster_option import ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_machine
@@ -19,13 +20,13 @@ from jobs.terminal.stopping import advising
 
 _ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
 _ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed; "
-_ABOUT += "--data.root DIR for data that has moved."
+_ABOUT += "--data.root DIR for data that has moved; --cluster.address HOST:PORT, auto or local for another Ray cluster than the run's."
 
 
 def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
-        words, own = take_options(arguments, ("--pick", "--output", "--own", "--data.root"))
+        words, own = take_options(arguments, ("--pick", "--output", "--own", "--data.root", "--cluster.address"))
         check_local(own["--output"], "--output")
         check_local(own["--data.root"], "--data.root")
         run = Path(words[0]) if words and not words[0].startswith("-") else None
@@ -40,10 +41,12 @@ def main(arguments: Sequence[str]) -> None:
             description=_ABOUT,
         )
         assert run is not None  # --help has ended the program
+        config = on_cluster(config, ClusterOption(address=own["--cluster.address"] or None))
         check_machine(options, config.cluster.address)
         roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
         config = located(RunFolder.open(run), config, roots)
         work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
+        check_cluster(config.cluster.address)
     key = work.architecture.key
     with advising("the same command goes on from here"), cluster(config.cluster.address) as told:
         if told:

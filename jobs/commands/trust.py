@@ -12,13 +12,15 @@ import ray
 import tyro
 
 import jobs
-from evoray.distributed.cluster import cluster
+from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster import cluster as connected
 from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from evoray.trust import Probe, summary
 from jobs.datasets import UNMOVED, Elsewhere, located
 from jobs.supernet.teaching import trusting
+from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -36,6 +38,7 @@ def trust(
     own: tuple[str, ...] = (),
     trust_code: bool = False,
     moved: Elsewhere = UNMOVED,
+    cluster: ClusterOption = AS_STARTED,
 ) -> None:
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
 
@@ -45,6 +48,7 @@ def trust(
         own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
         moved: Of data that has moved.
+        cluster: Where the probes are trained.
     """
     console = Terminal()
     with user_input():
@@ -53,11 +57,12 @@ def trust(
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
         config = trusting(pipeline.config_of(folder, own), trust_code)
-        config = located(folder, config, moved.roots)
+        config = on_cluster(located(folder, config, moved.roots), cluster)
         probing = pipeline.probing(folder, config, probes)
+        check_cluster(config.cluster.address)
     start = time.monotonic()
     found: list[Probe] = []
-    with cluster(config.cluster.address) as told:
+    with connected(config.cluster.address) as told:
         if told:
             console.print(told)
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
