@@ -11,26 +11,25 @@ import jobs
 from evoray.distributed.submission import submit_program
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import take_options
-
-_ROOT = Path(__file__).resolve().parents[2]
+from searchspaces import own
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`--run-dir` must be on storage that every node of the cluster sees."""
+    """`--run-dir` must be on storage that every node of the cluster sees; the current folder travels where options name objects in it."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: evoray submit JOB --address http://HOST:8265 --run-dir SHARED_FOLDER [--any.field value]")
         raise SystemExit(0 if arguments else 2)
     with user_input():
         job = arguments[0]
         jobs.check(job)  # without loading it, which would import ray too early
-        rest, own = take_options(arguments[1:], ("--address",))
-        if not own["--address"]:
+        rest, mine = take_options(arguments[1:], ("--address",))
+        if not mine["--address"]:
             raise ValueError("evoray submit needs --address, the URL of the cluster's dashboard, such as http://127.0.0.1:8265")
         _check_folders(rest)
         command = shlex.join(["python", "-m", f"jobs.{job}", *rest])
-        submission = submit_program(own["--address"], command, working_dir=_ROOT)
+        submission = submit_program(mine["--address"], command, working_dir=_own_folder(rest))
     mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
-    print(f"submitted as {submission}; follow it with: {mode}ray job logs --address {own['--address']} {submission}")
+    print(f"submitted as {submission}; follow it with: {mode}ray job logs --address {mine['--address']} {submission}")
 
 
 def _check_folders(words: Sequence[str]) -> None:
@@ -49,3 +48,30 @@ def _check_folders(words: Sequence[str]) -> None:
     for name, folder in given.items():
         if not Path(folder).is_absolute():
             raise ValueError(f"{name} of a submitted job must be absolute, for the job runs in a folder of its own; got {folder!r}")
+
+
+def _own_folder(words: Sequence[str]) -> Path | None:
+    """The current folder where the job's options name an object of the user's own that is in it; else nothing of it is needed.
+
+    Raises:
+        ValueError: Such an object is in a file that does not travel.
+    """
+    here = Path.cwd().resolve()
+    values = [word.partition("=")[2] if word.startswith("--") else word for word in words]
+    found = [one for one in map(_located, values) if one is not None and not Path(one.text).is_absolute()]
+    for one in found:
+        if one.text.startswith("..") and not one.file.is_relative_to(here):
+            raise ValueError(
+                f"{one.text!r} is outside the current folder {here}, which alone is sent to the cluster: "
+                "go to a folder that holds it, or give its absolute path on storage that every node sees"
+            )
+    inside = [one for one in found if one.file.is_relative_to(here) and "site-packages" not in one.file.parts]
+    return here if inside else None
+
+
+def _located(text: str) -> own.Own | None:
+    """Where the object is that `text` names, if it names one that is here."""
+    try:
+        return own.locate(text) if own.is_own(text, ()) else None
+    except ValueError:  # a registered name with its preset, a constraint, an address; the job itself says what it does not know
+        return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
-_LEFT_BEHIND = [".venv", ".git", "runs", "build", "*.egg-info", "__pycache__", "tests"]
+OURS = ("evoray", "jobs", "objectives", "searchspaces")
+_LEFT_BEHIND = [".venv", ".git", "runs", "build", "*.egg-info", "__pycache__"]
 _MODE = "RAY_AUTH_MODE"
 
 
-def submit_program(address: str, command: str, *, working_dir: Path) -> str:
-    """Ships `working_dir` and runs `command` there on the cluster; returns the submission's id.
+def submit_program(address: str, command: str, *, working_dir: Path | None = None) -> str:
+    """Ships our packages, and `working_dir` where there is one, and runs `command` on the cluster; returns the submission's id.
 
     Call it before anything has imported ray.
 
@@ -23,13 +26,8 @@ def submit_program(address: str, command: str, *, working_dir: Path) -> str:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    environment = {
-        "working_dir": str(working_dir),
-        "py_modules": [str(working_dir / "platform" / "evoray")],
-        "excludes": _LEFT_BEHIND,
-    }
     try:
-        return str(JobSubmissionClient(address).submit_job(entrypoint=command, runtime_env=environment))
+        return str(JobSubmissionClient(address).submit_job(entrypoint=command, runtime_env=shipped(working_dir)))
     except AuthenticationError as error:
         reason = str(error).splitlines()[0]
         raise PermissionError(
@@ -37,7 +35,20 @@ def submit_program(address: str, command: str, *, working_dir: Path) -> str:
         ) from None
 
 
+def shipped(working_dir: Path | None) -> dict[str, Any]:  # Any: a runtime environment of Ray's
+    """Our packages alone, from where this program imports them: an editable install, a checkout or a folder of many other packages."""
+    environment: dict[str, Any] = {"py_modules": [str(_folder_of(name)) for name in OURS], "excludes": _LEFT_BEHIND}
+    return environment if working_dir is None else {**environment, "working_dir": str(working_dir)}
+
+
 def has_token() -> bool:
     """Where Ray looks for one."""
     named = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(named or Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _folder_of(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None, f"{package} has lost its __init__.py"
+    return Path(spec.origin).parent
