@@ -63,6 +63,7 @@ def test_steady_state_the_ledger_replays_to_where_it_ended(tmp_path: Path) -> No
     for state in (tmp_path / "run" / "shards").glob("generation-*.json"):
         state.unlink()
     parts = num_parts(tmp_path / "run" / "ledger")
-    replayed = drivers.search(tmp_path / "run", evaluations=400, asynchronous=True)
+    log = str(tmp_path / "measured.txt")  # the same objective as before: another one would be refused
+    replayed = drivers.search(tmp_path / "run", log=log, seconds=0.004, evaluations=400, asynchronous=True)
     assert replayed.records.equals(table), "the replay proposed something else than what is in the ledger"
     assert num_parts(tmp_path / "run" / "ledger") == parts
