@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ pytest.importorskip("ray")
 
 import searchspaces
 from evoray import data
-from evoray.distributed.training import train_on_ray
+from evoray.distributed.training import fit_on_ray, train_on_ray
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
+from evoray.training.group import TorchGroup
 from evoray.training.loop import fresh_network, train_network
 from searchspaces.base import smallest
 from tests.processes import workers
@@ -83,9 +85,66 @@ def test_one_worker_that_fails_too_often_stops_with_the_reason(local_ray: None, 
         train_on_ray(SPACE, SOURCE, CONFIG, seed=2, folder=tmp_path, num_workers=1)
 
 
-def test_a_training_that_always_fails_stops_with_its_reason(local_ray: None, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"failed more than 0 times.*leaves nothing for some of 2 workers"):
-        train_on_ray(SPACE, SOURCE, dataclasses.replace(CONFIG, batch_size=1), seed=1, folder=tmp_path, num_workers=2, max_failures=0)
+@dataclasses.dataclass(frozen=True)
+class Lacking:
+    """Data whose files are not there; each look for them is a line in `log`."""
+
+    log: Path
+    name = "lacking"
+    num_classes = 10
+    image_shape = (1, 16, 16)
+
+    def open(self, split: str) -> Any:
+        noted(self.log)
+        raise FileNotFoundError(f"no pictures of split {split}")
+
+
+def noted(log: Path) -> None:
+    with log.open("a", encoding="utf-8") as out:
+        out.write("once\n")
+
+
+def times(log: Path) -> int:
+    return len(log.read_text(encoding="utf-8").splitlines())
+
+
+def mistaken(arguments: Mapping[str, Any]) -> None:
+    """A worker whose first rank makes a mistake while the other waits for it."""
+    group = TorchGroup()
+    if group.rank == 0:
+        noted(Path(arguments["log"]))
+        raise KeyError("no such gene")
+    group.add_up(torch.zeros(1))
+
+
+def dying(arguments: Mapping[str, Any]) -> None:
+    """A worker whose first rank dies while the other waits for it."""
+    group = TorchGroup()
+    if group.rank == 0:
+        noted(Path(arguments["log"]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    group.add_up(torch.zeros(1))
+
+
+def test_a_mistake_inside_workers_is_raised_after_one_attempt(local_ray: None, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(RuntimeError, match="training failed: FileNotFoundError: no pictures of split train"):
+        train_on_ray(SPACE, Lacking(log), CONFIG, seed=1, folder=tmp_path, num_workers=2)
+    assert times(log) <= 2, "each of two workers looks once"
+
+
+@pytest.mark.parametrize(
+    ("worker", "message", "starts"),
+    [(mistaken, "training failed: KeyError: 'no such gene'", 1), (dying, "failed more than 1 times", 2)],
+)
+def test_only_lost_workers_are_worth_another_start(
+    worker: Any, message: str, starts: int, local_ray: None, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    options: dict[str, Any] = {"num_workers": 2, "use_gpu": False, "threads_per_worker": 1, "max_failures": 1}
+    with pytest.raises(RuntimeError, match=message):
+        fit_on_ray(worker, {"log": str(log)}, folder=tmp_path, **options)
+    assert times(log) == starts
 
 
 def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(local_ray: None, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def train_stage_on_ray(
     `takes` is what a worker alone takes of its machine, and whether it uses a GPU; of several each has a core, and a GPU if so.
 
     Raises:
-        RuntimeError: Ray is not initialised, or training failed more often than that.
+        RuntimeError: Ray is not initialised, or training failed more often than that, or by a mistake.
     """
     check_connected()
     folder = folder.absolute()

@@ -19,10 +19,11 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from evoray.distributed.lost_workers import mistake_in
 from evoray.distributed.tasks import run_tasks
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
@@ -59,13 +60,13 @@ def train_on_ray(
         num_workers: One worker, data-parallel ones, or (fewest, most) for elastic training.
         use_gpu: Whether each worker takes a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
-        max_failures: How often the training is started again from its last checkpoint: after any error, of one worker after its death.
+        max_failures: How often the training is started again from its last checkpoint after workers, nodes or their links were lost.
         architecture: Trains this network alone, instead of the supernet.
         initial: The state dict that it starts from; None for fresh weights.
         teachers: Networks from outside; each worker loads them.
 
     Raises:
-        RuntimeError: Ray is not initialised, or training failed more often than that.
+        RuntimeError: Ray is not initialised, or training failed more often than that, or by a mistake.
     """
     check_connected()
     if _is_finished(folder, source, config):
@@ -115,29 +116,41 @@ def fit_on_ray(
 ) -> None:
     """Runs `worker({**arguments, "threads": ...})` on every worker of a TorchTrainer, which forms their process group.
 
+    It is run again, up to `max_failures` times, after workers, nodes or their links were lost. Ray's own counter would also repeat
+    what a worker raises by mistake.
+
     Raises:
-        RuntimeError: It failed more often than that.
+        RuntimeError: It failed more often than that, or by a mistake that the next start would repeat.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in `folder` itself.
     scratch = folder / ".ray"
+    last: BaseException | None = None
     try:
-        trainer = _Trainer(
-            worker,
-            train_loop_config={**arguments, "threads": threads_per_worker},
-            scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
-            torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-            run_config=RunConfig(
-                name=f"fit-{time.time_ns()}", storage_path=str(scratch), failure_config=FailureConfig(max_failures=max_failures)
-            ),
-        )
-        trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+        for _ in range(max_failures + 1):
+            trainer = _Trainer(
+                worker,
+                train_loop_config={**arguments, "threads": threads_per_worker},
+                scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
+                torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+                run_config=RunConfig(
+                    name=f"fit-{time.time_ns()}", storage_path=str(scratch), failure_config=FailureConfig(max_failures=0)
+                ),
+            )
+            try:
+                trainer.fit()
+                return
+            except (ray.train.TrainingFailedError, RayActorError) as error:
+                mistake = mistake_in(error)
+                if mistake is not None:
+                    said = " ".join(str(mistake).split())
+                    raise RuntimeError(f"training failed: {type(mistake).__name__}: {said}") from error
+                last = error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(last)}") from last
 
 
 class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
@@ -190,7 +203,7 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
         train_network(network, source, config, seed=seed, **where)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     """The line that says what went wrong, of the many that Ray gives."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line.split(":")[0]]

@@ -47,4 +47,13 @@ class TorchGroup:
         return self._world_size
 
     def add_up(self, tensor: torch.Tensor) -> None:
-        dist.all_reduce(tensor)
+        """
+        Raises:
+            ConnectionError: Another rank has ended, or cannot be reached.
+        """
+        try:
+            dist.all_reduce(tensor)
+        except (torch.AcceleratorError, torch.OutOfMemoryError):
+            raise
+        except RuntimeError as error:  # gloo has no type of its own for a lost peer
+            raise ConnectionError(f"rank {self._rank} of {self._world_size} has lost the others: {error}") from error

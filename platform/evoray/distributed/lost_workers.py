@@ -1,0 +1,41 @@
+"""Which failures of a training are worth another start: a machine was lost, not a mistake made that the next start would repeat."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
+from ray.train import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
+from ray.train.v2._internal.exceptions import RayTrainError
+
+# A worker's own error may be of a machine too: of its network, its processor or its storage.
+_LOSSES = (
+    RayTrainError,
+    RayActorError,
+    NodeDiedError,
+    ObjectLostError,
+    WorkerCrashedError,
+    torch.AcceleratorError,
+    torch.distributed.DistError,
+    OSError,
+)
+_MISTAKEN_PATHS = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+def mistake_in(error: TrainingFailedError | RayActorError) -> BaseException | None:
+    """The error that every further start of the training would raise again; None where only workers, nodes or links were lost.
+
+    One worker's mistake breaks the others' links, so theirs are told as losses beside it.
+    """
+    if isinstance(error, (RayActorError, PreemptionError)):  # the controller's own process, or a node that is taken away
+        return None
+    if isinstance(error, WorkerGroupError):
+        failures: list[BaseException] = [failure for _, failure in sorted(error.worker_failures.items())]
+        return next((failure for failure in failures if not _is_loss(failure)), None)
+    # The controller tells so also of a worker that dies while the group is formed.
+    failed: BaseException = error.controller_failure if isinstance(error, ControllerError) else error
+    return None if _is_loss(failed) else failed
+
+
+def _is_loss(failure: BaseException) -> bool:
+    return isinstance(failure, _LOSSES) and not isinstance(failure, _MISTAKEN_PATHS)
