@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,7 @@ Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an inde
 Keys = NDArray[np.bytes_]  # (n,): text ids as ASCII bytes
 Option = int | float | str | bool  # tuples of them too, such as (3, 3) for a kernel
 
+_MOST_OPTIONS = 2**15 - 1  # an index into them fits into Choices
 _DIGITS = np.frombuffer(b"0123456789abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 
 
@@ -39,11 +40,13 @@ class Gene:
     options: tuple[Option, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
+        if isinstance(self.options, str | bytes | Set | Mapping) or not isinstance(self.options, Iterable):  # a set has no order
             raise ValueError(f"gene {self.name!r} needs a tuple of options, got {self.options!r}")
         object.__setattr__(self, "options", tuple(_plain_option(option, self.name) for option in self.options))
         if not self.options or len(set(self.options)) != len(self.options):
             raise ValueError(f"gene {self.name!r} needs distinct options and at least one, got {self.options}")
+        if len(self.options) > _MOST_OPTIONS:
+            raise ValueError(f"gene {self.name!r} must have at most {_MOST_OPTIONS} options, got {len(self.options)}: make two genes of it")
 
 
 def _plain_option(option: Any, gene: str) -> Any:  # Any: whatever a user offers

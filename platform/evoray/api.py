@@ -125,6 +125,13 @@ def search(
     evaluations, population, num_shards, seed = _sizes(evaluations, population, num_shards, seed)
     _check_arguments(space, objectives, constraints, evaluator)
     _check_cluster(cluster, evaluator)
+    _check_kind(searcher_options, Mapping, "searcher_options", "a dict of the searcher's options by name")
+    _check_kind(migration, Migration, "migration", "an evoray.migration.Migration")
+    _check_kind(halving, Halving, "halving", "an evoray.halving.Halving")
+    _check_kind(supernet, nn.Module, "supernet", "a torch module with trained weights")
+    _check_kind(run_dir, (str, os.PathLike), "run_dir", "the path of a folder")
+    if isinstance(warm_start, str | bytes | os.PathLike):
+        raise ValueError(f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a single one")
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
     costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     names = tuple(o.name for o in objectives) if targets is None else _names(targets, "targets")
@@ -229,6 +236,11 @@ def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a use
     check_address(cluster, "cluster")
     if evaluator is not None:
         raise ValueError(f"evaluator and cluster both say where to measure, got {type(evaluator).__qualname__} and {cluster!r}: leave one out")
+
+
+def _check_kind(value: Any, kind: type | tuple[type, ...], argument: str, expected: str) -> None:  # Any: whatever a user hands in
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{argument} must be {expected}, or None, got {type(value).__qualname__} {value!r:.200}")
 
 
 def _names(value: Any, argument: str) -> tuple[str, ...]:  # Any: whatever a user hands in

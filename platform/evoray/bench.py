@@ -63,9 +63,9 @@ class Bench:
         try:
             candidate = Candidate(self._space, architecture, self._supernet)
             if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
-                value = float(self._objective.measure_part(candidate, share))
+                value = _real(self._objective.measure_part(candidate, share))
             else:
-                value = float(self._objective.measure(candidate))
+                value = _real(self._objective.measure(candidate))
             if not math.isfinite(value):
                 value, error = math.nan, f"{self._objective.name} is {value}"
         except MeasurementError as failure:
@@ -98,6 +98,17 @@ class Bench:
             if error:
                 errors[i] = error
         return (found.tobytes(), errors) if errors else found.tobytes()
+
+
+def _real(value: Any) -> float:  # Any: whatever an objective returns
+    """
+    Raises:
+        TypeError: It is no real number; numpy would drop the imaginary part of a complex one.
+        ValueError: It is a text of no number.
+    """
+    if np.iscomplexobj(value):
+        raise TypeError(f"must return a real number, got the complex number {value!r:.80}")
+    return float(value)
 
 
 def _place(failure: BaseException) -> str:

@@ -59,7 +59,7 @@ def _bound(name: str, side: str, value: object) -> float | None:
     if value is None:
         return None
     try:
-        number = float("nan") if isinstance(value, bool | str) else float(value)  # type: ignore[arg-type]
+        number = float("nan") if isinstance(value, bool | np.bool_ | str) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
@@ -164,7 +164,10 @@ class Problem:
         """
         values = {}
         for cost in self.costs:
-            column = np.asarray(cost.evaluate(choices), dtype=np.float64)
+            found = np.asarray(cost.evaluate(choices.copy()))  # a copy: one that writes into it would change the networks
+            if found.dtype.kind not in "biufO":  # O: such as Decimal
+                raise ValueError(f"cost {cost.name!r} must return real numbers, got {found.dtype}")
+            column = found.astype(np.float64)
             if column.shape != (len(choices),) or not np.isfinite(column).all():
                 raise ValueError(
                     f"cost {cost.name!r} must return {len(choices)} finite values, got shape {column.shape} with "

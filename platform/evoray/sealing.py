@@ -35,7 +35,10 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
     Raises:
         ValueError: It is no JSON object, or differs from its digest.
     """
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep to be read") from None
     if not isinstance(value, dict):
         raise ValueError(f"it must hold a JSON object, got {type(value).__name__}")
     digest = value.pop(_SEAL, None)

@@ -150,6 +150,13 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ({"evaluator": object()}, r"object is no evaluator: it lacks the method submit\(\)"),
         ({"run_dir": "s3://bucket/run"}, "must be a local path, got the URI 's3://bucket/run'"),
         ({"run_dir": ""}, "a run folder needs a path"),
+        ({"run_dir": 5}, "run_dir must be the path of a folder, or None, got int 5"),
+        ({"run_dir": b"run"}, "run_dir must be the path of a folder, or None, got bytes"),
+        ({"searcher_options": [1]}, "searcher_options must be a dict"),
+        ({"migration": 5}, "migration must be an evoray.migration.Migration"),
+        ({"halving": True}, "halving must be an evoray.halving.Halving"),
+        ({"supernet": "x"}, "supernet must be a torch module"),
+        ({"warm_start": "runs/x"}, "warm_start must be a list of run folders, got 'runs/x'"),
     ],
 )
 def test_an_argument_that_cannot_work_is_named_and_nothing_written(
@@ -288,13 +295,13 @@ def test_a_space_without_a_method_is_named() -> None:
         check_space(Toy(Gene("a", (1, 2)), Gene("a", (1, 2))))
 
 
-@pytest.mark.parametrize("options", [(float("nan"), 1.0), (object(),), "abc", 3, (1, np.int64(1))])
+@pytest.mark.parametrize("options", [(float("nan"), 1.0), (object(),), "abc", 3, (1, np.int64(1)), {"a", "b"}, {"a": 1}, b"ab", range(40_000)])
 def test_options_that_are_no_plain_values_are_refused(options: Any) -> None:
-    with pytest.raises(ValueError, match="gene 'w' needs"):
+    with pytest.raises(ValueError, match=r"gene 'w' (needs|must have)"):
         Gene("w", options)
 
 
-@pytest.mark.parametrize("bound", [float("inf"), float("nan"), "3", True, [1, 2], object()])
+@pytest.mark.parametrize("bound", [float("inf"), float("nan"), "3", True, np.True_, [1, 2], object()])
 def test_a_bound_that_is_no_number_is_refused(bound: Any) -> None:
     with pytest.raises(ValueError, match="constraint on 'macs' needs a finite number as at_most"):
         Constraint("macs", at_most=bound)
@@ -478,3 +485,37 @@ def test_genes_fixed_to_different_options_are_refused() -> None:
         restrict(TableSpace(), ["depth=1", "depth=2"])
     assert restrict(TableSpace(), ["depth=1", "depth=1"]).repair(np.zeros((1, 5), dtype=np.int16)).shape == (1, 5)
     assert Macs().name
+
+
+class WritingCost(ToyCost):
+    def evaluate(self, choices: Choices) -> NDArray[np.float64]:
+        values = choices.sum(axis=1) + 1.0
+        choices[:] = 0
+        return values
+
+
+def test_a_cost_that_writes_into_its_choices_changes_no_network() -> None:
+    def found(cost: ToyCost) -> list[dict[str, Any]]:
+        result = evoray.search(Toy(), [cost], evaluations=8, population=4, searcher="nsga2")
+        return result.records.select(["key", "choices", "macs"]).to_pylist()
+
+    assert found(WritingCost()) == found(ToyCost())
+
+
+@pytest.mark.parametrize("values", [1j, "1"])
+def test_a_cost_that_is_no_real_number_is_refused(values: Any) -> None:
+    class Odd(ToyCost):
+        def evaluate(self, choices: Choices) -> Any:
+            return np.array([values] * len(choices))
+
+    with pytest.raises(ValueError, match="cost 'macs' must return real numbers, got"):
+        evoray.search(Toy(), [Odd()], evaluations=8, population=4, searcher="nsga2")
+
+
+def test_a_complex_measurement_is_a_failure_and_not_its_real_part() -> None:
+    class Odd(Total):
+        def measure(self, candidate: Candidate) -> Any:
+            return np.complex128(5 + 1j)
+
+    with pytest.raises(RuntimeError, match="must return a real number, got the complex number"):
+        evoray.search(Toy(), [Odd()], evaluations=8, population=4, searcher="nsga2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +172,13 @@ def test_a_relative_root_is_the_same_folder_from_everywhere(tmp_path: Path, monk
     source = data.load("image_folder", root=Path("pics"), image_size=16)
     monkeypatch.chdir("/")
     assert len(source.open("train")) == 8
+
+
+def test_a_pipe_among_the_pictures_is_left_out_and_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    layout(tmp_path, "cat", "dog")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    os.mkfifo(tmp_path / "dog" / "pipe")
+    source = data.load("image_folder", root=tmp_path, image_size=16)
+    assert sum(len(source.open(split)) for split in ("train", "val", "test")) == 12
+    assert str(tmp_path / "cat" / "pipe.png") in caplog.text
+    assert str(tmp_path / "dog" / "pipe") in caplog.text

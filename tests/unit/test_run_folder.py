@@ -78,3 +78,10 @@ def test_a_json_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) ->
         write_json(tmp_path / "a.json", {"a": float("nan")})
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     assert '"a": 1' in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"job": ' + '{"a": ' * 100_000])
+def test_a_file_nested_without_end_is_damaged(text: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="is damaged"):
+        RunFolder.open(tmp_path).job()

@@ -56,6 +56,8 @@ class UnreadablePictureError(ValueError):
 def _opened(file: Path, *, load: bool = True, size: int = 0) -> Iterator[Image.Image]:
     """The picture, its pixels read, a JPEG's at not less than `size` pixels a side."""
     try:
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise UnreadablePictureError(f"{file} is no picture that can be read: it is no file")
         picture = Image.open(file, formats=_FORMATS)
         if size:
             picture.draft("RGB", (size, size))
