@@ -34,18 +34,22 @@ class _Stop:
     def __init__(self) -> None:
         self.number = 0
         self.advice = _AGAIN
+        self.is_raised = False
         self.is_told = False
+        self._telling = threading.Lock()
 
     def handle(self, number: int, frame: object) -> None:
-        if not self.number:
-            self.number = number
+        if not self.is_raised:
+            self.is_raised = True
+            self.number = self.number or number
             raise KeyboardInterrupt
 
-    def tell(self, how: str) -> int:
-        """Says it; the exit code."""
-        if not self.is_told:
-            self.is_told = True
-            complain(KeyboardInterrupt(f"{how}; {self.advice}"))
+    def tell(self) -> int:
+        """Says it once; the exit code."""
+        with self._telling:
+            if not self.is_told:
+                self.is_told = True
+                complain(KeyboardInterrupt(f"interrupted; {self.advice}"))
         return 128 + (self.number or signal.SIGINT)
 
     def watch(self, wakened: int) -> None:
@@ -61,13 +65,17 @@ class _Stop:
             told = [number for number in numbers if number in _SIGNALS]
             if told and not first:
                 first, number = time.monotonic(), signal.Signals(told[0])
+                self.number = self.number or number  # the main thread may not have come to it yet
+                # Said at once: a signal to the whole group ends Ray's processes too, and Ray then ends this one.
+                self.tell()
+                sys.stderr.flush()
             elif told and time.monotonic() - first > _SAME_SECONDS:
                 return self._end(number)
 
     def _end(self, number: int) -> None:
         own_session().end()
-        self.number = self.number or number  # the main thread has not come to it yet
-        code = self.tell("stopped at once")
+        self.number = self.number or number
+        code = self.tell()
         sys.stderr.flush()
         os._exit(code)
 
@@ -82,12 +90,12 @@ def stoppable() -> Iterator[None]:
     Raises:
         SystemExit: With 130 after SIGINT, with 143 after SIGTERM.
     """
-    _stop.number, _stop.advice, _stop.is_told = 0, _AGAIN, False
+    _stop.number, _stop.advice, _stop.is_raised, _stop.is_told = 0, _AGAIN, False, False
     with _handlers():
         try:
             yield
         except KeyboardInterrupt:
-            raise SystemExit(_stop.tell("interrupted")) from None
+            raise SystemExit(_stop.tell()) from None
 
 
 @contextmanager

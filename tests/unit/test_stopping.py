@@ -61,4 +61,4 @@ def test_a_second_signal_ends_what_does_not_listen() -> None:
     program.send_signal(signal.SIGINT)
     _, errors = program.communicate(timeout=30)
     assert program.returncode == 143
-    assert errors == "evoray: stopped at once; `evoray resume '/somewhere/my run'` goes on from here\n"
+    assert errors == "evoray: interrupted; `evoray resume '/somewhere/my run'` goes on from here\n"
