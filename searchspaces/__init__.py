@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from searchspaces import own
 from searchspaces.base import Gene, SearchSpace, nearest
-from searchspaces.registry import Registry, built
+from searchspaces.registry import Registry, built, guarded
 
 REGISTRY = Registry("searchspaces", "search space", apart=frozenset({"base", "elastic", "own", "product", "registry"}))
 
@@ -82,7 +82,7 @@ def _checked(space: Any, what: str, file: Path) -> SearchSpace:
     Raises:
         ValueError: It does not fit the contract.
     """
-    missing = [member for member in _MEMBERS if not hasattr(space, member)]
+    missing = guarded(lambda: [member for member in _MEMBERS if not hasattr(space, member)], what, file)
     if missing:
         raise ValueError(
             f"{what}: what {file} makes, {type(space).__name__}, is no search space: it lacks {', '.join(missing)}; "

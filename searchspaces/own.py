@@ -13,6 +13,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -114,11 +115,13 @@ def instance(text: str, offered: Mapping[str, Any], what: str, methods: Sequence
     """
     found = locate(text)
     value = load(found, what)
-    if inspect.isclass(value) or not any(hasattr(value, method) for method in methods):
-        if not callable(value):
-            raise ValueError(f"{what}: {found.file} holds {type(value).__name__} {value!r} there, which is neither one nor builds one")
-        value = built(value, offered, what, found.file)
-    return value
+    is_one = guarded(lambda: not inspect.isclass(value) and any(hasattr(value, method) for method in methods), what, found.file)
+    if is_one:
+        return value
+    if not callable(value):
+        shown = guarded(lambda: f"{type(value).__name__} {value!r:.200}", what, found.file)
+        raise ValueError(f"{what}: {found.file} holds {shown} there, which is neither one nor builds one")
+    return built(value, offered, what, found.file)
 
 
 def digest(file: Path) -> str:
@@ -201,7 +204,8 @@ def _imported(found: Own, what: str) -> ModuleType:
     try:
         module = guarded(lambda: importlib.import_module(found.module), what, found.file)
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # the module itself has taken it away
+            sys.path.remove(folder)
     if folder not in sys.path:
         sys.path.append(folder)
     if found.folder not in folders():  # processes that this one starts look there too: the workers of a local cluster

@@ -11,7 +11,7 @@ import tyro
 from evoray.report.page import write_report
 from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal
-from jobs.terminal.errors import user_input
+from jobs.terminal.errors import complain, user_input
 from jobs.terminal.parsing import call
 
 
@@ -31,5 +31,16 @@ def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: P
             raise ValueError("evoray report needs at least one run folder, got none")
         folders = [RunFolder.open(run) for run in runs]
         file = output or folders[0].report
-        write_report([stage for folder in folders for stage in folder.stages()], file)
+        write_report([stage for folder in folders for stage in _readable(folder, len(folders))], file)
     Terminal().print(str(file))
+
+
+def _readable(folder: RunFolder, num_runs: int) -> list[RunFolder]:
+    """The stages of a run; a damaged one among several is named and left out of the report."""
+    try:
+        return folder.stages()
+    except ValueError as error:
+        if num_runs == 1:
+            raise
+        complain(ValueError(f"run {folder.path} is left out of the report: {error}"))
+        return []

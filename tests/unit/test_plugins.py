@@ -339,3 +339,21 @@ def test_evaluator_and_cluster_exclude_each_other() -> None:
     evaluator = LocalEvaluator(Problem(space, (score,), (), ("score",)))
     with pytest.raises(ValueError, match="evaluator and cluster both say where to measure"):
         evoray.search(space, [score], evaluations=8, evaluator=evaluator, cluster="local")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class S:\n    def __repr__(self):\n        raise RuntimeError('mine')\nspace = S()\n",
+        "class S:\n    def __getattr__(self, name):\n        raise RuntimeError('mine')\nspace = S()\n",
+        "class S:\n    repair = 1\n    @property\n    def name(self):\n        raise RuntimeError('mine')\nspace = S()\n",
+        "import sys\nsys.path.clear()\nraise RuntimeError('mine')\n",
+    ],
+    ids=["repr", "getattr", "property", "path"],
+)
+def test_an_own_object_that_raises_wherever_it_is_looked_at_is_named(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    file = folder / "raising.py"
+    file.write_text(source, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line \d+: RuntimeError: mine; mend that file"):
+        searchspaces.load(f"{file}:space")

@@ -17,6 +17,7 @@ from evoray.report.genealogy import ancestors, genealogy_figure
 from evoray.report.page import write_report
 from evoray.report.reading import feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
 from evoray.run_folder import RunFolder
+from jobs.commands.report import main as report_command
 from tests.runs import hostile, make_run
 
 
@@ -174,3 +175,18 @@ def test_the_page_asks_no_network(folder: RunFolder) -> None:
     written = page(folder)
     outside = written[: written.index("<script>")] + written[written.index("</head>") :]
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", outside)
+
+
+def test_a_run_that_is_damaged_beside_others_is_named_and_left_out(
+    folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = make_run(tmp_path / "bad", seed=2)
+    (bad.path / "job.json").write_text("{", encoding="utf-8")
+    report_command([str(folder.path), str(bad.path), "--output", str(tmp_path / "page.html")])
+    assert (tmp_path / "page.html").is_file()
+    said = capsys.readouterr().err
+    assert f"run {bad.path} is left out of the report" in said
+    assert "job.json is damaged" in said
+    with pytest.raises(SystemExit):
+        report_command([str(bad.path), "--output", str(tmp_path / "none.html")])
+    assert not (tmp_path / "none.html").exists()
