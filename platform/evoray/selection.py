@@ -27,13 +27,20 @@ def check_of_one_run(table: pa.Table, job: Mapping[str, Any]) -> None:
     Raises:
         ValueError: The records are not of the search that job.json tells of.
     """
-    lacking = [v["name"] for v in job["values"] if v["name"] not in table.column_names]
+    names = [v["name"] for v in job["values"]]
     sizes = [len(gene["options"]) for gene in job["genes"]]
     rows = np.asarray(pc.list_flatten(table["choices"]).to_numpy())
-    fits = len(rows) == len(table) * len(sizes) and (rows.reshape(len(table), -1) < sizes).all()
-    if lacking or not fits:
-        told = f"they lack {', '.join(lacking)}" if lacking else "their choices are not of its genes"
-        raise ValueError(f"the records of the ledger are not of the search that job.json tells of: {told}; restore the one that is wrong")
+    if lacking := [name for name in names if name not in table.column_names]:
+        told = f"they lack {', '.join(lacking)}"
+    elif wrong := [name for name in names if names.count(name) > 1 or not pa.types.is_floating(table.schema.field(name).type)]:
+        told = f"job.json names a value twice, or a column that is none: {wrong[0]}"
+    elif not targets(job["values"]):
+        told = "job.json names no target"
+    elif len(rows) != len(table) * len(sizes) or not (rows.reshape(len(table), -1) < sizes).all():
+        told = "their choices are not of its genes"
+    else:
+        return
+    raise ValueError(f"the records of the ledger are not of the search that job.json tells of: {told}; restore the one that is wrong")
 
 
 def complete(table: pa.Table) -> pa.Table:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import searchspaces
@@ -93,3 +94,24 @@ def test_choices_are_those_of_the_space(choices: list[int]) -> None:
     wrong = (choices * len(SPACE.genes))[: len(SPACE.genes)] if choices == [30000] else choices
     with pytest.raises(ValueError, match="are none of space"):
         selection.network(SPACE, {"key": "x", "choices": wrong})
+
+
+def _value(name: str, target: bool = True) -> dict[str, Any]:
+    return {"name": name, "unit": "", "goal": "minimize", "target": target}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([_value("error"), _value("seconds")], "they lack seconds"),
+        ([_value("loss"), _value("loss")], "a value twice, or a column that is none: loss"),
+        ([_value("key")], "a value twice, or a column that is none: key"),
+        ([_value("loss", target=False)], "names no target"),
+        ([], "names no target"),
+    ],
+)
+def test_values_that_job_json_was_given_by_hand_are_told(values: list[dict[str, Any]], told: str) -> None:
+    columns = {"key": ["a"], "choices": [[0, 1]], "error": [""], "loss": [0.5]}
+    job = {"values": values, "genes": [{"options": [1, 2]}, {"options": [1, 2]}]}
+    with pytest.raises(ValueError, match=told):
+        selection.check_of_one_run(pa.table(columns), job)
