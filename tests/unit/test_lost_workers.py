@@ -38,8 +38,7 @@ def test_a_mistake_is_found_beside_the_losses_that_it_causes(kind: type[Exceptio
     assert mistake_in(WorkerGroupError("", {0: CUT, 1: error, 2: DEAD})) is error
 
 
-def test_a_controllers_failure_is_judged_like_a_workers() -> None:
-    error = ValueError("no such storage")
-    assert mistake_in(ControllerError(error)) is error
-    assert mistake_in(ControllerError(ActorDiedError())) is None, "a worker that died while the group was formed"
-    assert mistake_in(ActorDiedError()) is None
+@pytest.mark.parametrize("failure", [ValueError("no such storage"), ActorDiedError()])
+def test_a_fit_that_its_controller_gave_up_is_not_started_again(failure: Exception) -> None:
+    assert mistake_in(ControllerError(failure)) is failure
+    assert mistake_in(ActorDiedError()) is None, "the controller's own process"

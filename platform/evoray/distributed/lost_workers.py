@@ -23,7 +23,7 @@ _MISTAKEN_PATHS = (FileNotFoundError, FileExistsError, PermissionError, IsADirec
 
 
 def mistake_in(error: TrainingFailedError | RayActorError) -> BaseException | None:
-    """The error that every further start of the training would raise again; None where only workers, nodes or links were lost.
+    """The error that another start of the training would not mend; None where only workers, nodes or links were lost.
 
     One worker's mistake breaks the others' links, so theirs are told as losses beside it.
     """
@@ -32,9 +32,10 @@ def mistake_in(error: TrainingFailedError | RayActorError) -> BaseException | No
     if isinstance(error, WorkerGroupError):
         failures: list[BaseException] = [failure for _, failure in sorted(error.worker_failures.items())]
         return next((failure for failure in failures if not _is_loss(failure)), None)
-    # The controller tells so also of a worker that dies while the group is formed.
+    # Also where a worker dies while the group is formed: of such a fit Ray 2.60 leaves the placement group behind, for whose
+    # processors another start would wait for ever.
     failed: BaseException = error.controller_failure if isinstance(error, ControllerError) else error
-    return None if _is_loss(failed) else failed
+    return failed
 
 
 def _is_loss(failure: BaseException) -> bool:
