@@ -72,7 +72,10 @@ def test_joining_what_does_not_answer_is_an_error_at_once(clean: Path) -> None:
 
 
 def test_ctrl_c_works_while_connecting_to_what_never_answers() -> None:
-    program = "import sys; from evoray.distributed.cluster import cluster; cluster(sys.argv[1]).__enter__()"
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits that it is ignored
+        "from evoray.distributed.cluster import cluster; cluster(sys.argv[1]).__enter__()"
+    )
     with socket.create_server(("0.0.0.0", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}

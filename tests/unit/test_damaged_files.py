@@ -154,7 +154,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
     with monkeypatch.context() as patch:
         for module in (report, trust, pipeline):
             patch.setattr(module, "write_report", write)
-        patch.setattr(trust, "cluster", lambda address: nullcontext())
+        patch.setattr(trust, "connected", lambda address: nullcontext())
         patch.setattr(trust, "run_tasks", probed)
         patch.setattr(trust.ray, "cluster_resources", dict)
         patch.setattr(pipeline, "carry_out", lambda folder, config, console: pipeline.finish(folder, console))
