@@ -17,7 +17,7 @@ from tests.benchmarks._logged import LOG
 from tests.processes import lives, workers
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PATIENCE_SECONDS = 240.0
+_PATIENCE_SECONDS = 600.0  # the machine may be busy with other things
 
 
 class Driven:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,24 @@ class Runs:
 
     def __init__(self, place: Path) -> None:
         self._place = place
+        self._started: list[Driven] = []
+
+    def start(self, words: list[str], folder: RunFolder) -> Driven:
+        self._started.append(Driven(words, self.log(folder)))
+        return self._started[-1]
+
+    def close(self) -> None:
+        """Kills what still runs, where the benchmark itself was stopped."""
+        for driven in self._started:
+            if driven.process.poll() is None:
+                driven.kill()
+            driven.clean(set())
 
     def finished(self, name: str, words: list[str]) -> RunFolder:
         """The undisturbed run of these options, made once."""
         folder = RunFolder(self._place / name)
         if not folder.report.is_file():
-            Driven([*_SMALL, *words, "--run-dir", str(folder.path)], self.log(folder)).end()
+            self.start([*_SMALL, *words, "--run-dir", str(folder.path)], folder).end()
         return folder
 
     def trained(self, name: str, finished: RunFolder) -> RunFolder:
@@ -67,7 +80,7 @@ class Runs:
         return self._place / f"{folder.path.name}.log"
 
     def resumed(self, folder: RunFolder) -> Driven:
-        return Driven(["resume", str(folder.path)], self.log(folder))
+        return self.start(["resume", str(folder.path)], folder)
 
 
 def rows_of(location: Path) -> dict[str, dict[str, Any]]:
@@ -134,7 +147,7 @@ def killed_trainings(runs: Runs, piece: str, tries: int, rng: np.random.Generato
     folder = RunFolder(reference.path.with_name(piece))
     kept: dict[int, str] = {}
     kills = repeated = 0
-    driven = Driven([*_SMALL, *_TRAINED, "--run-dir", str(folder.path)], runs.log(folder))
+    driven = runs.start([*_SMALL, *_TRAINED, "--run-dir", str(folder.path)], folder)
     for moment in moments(rng, tries, steps - 1):
         if not driven.wait_for(lambda moment=moment: newest_step(folder) >= moment):  # type: ignore[misc]
             break
@@ -171,7 +184,7 @@ def stopped(runs: Runs, phase: str, number: signal.Signals) -> dict[str, Any]:
     else:
         folder = RunFolder(runs.finished("stopped", words).path.with_name(name))
         alone = ["--cluster.train-workers", "1"] if phase == "training by one" else []
-        driven = Driven([*_SMALL, *words, *alone, "--run-dir", str(folder.path)], runs.log(folder))
+        driven = runs.start([*_SMALL, *words, *alone, "--run-dir", str(folder.path)], folder)
     reached: dict[str, Callable[[], bool]] = {
         "start": lambda: any(driven.folder.glob("ray/session_*/logs/gcs_server*")),
         "training by one": lambda: newest_step(folder) > 0,
@@ -214,8 +227,7 @@ def main() -> None:
         line[name] = found
         print(f"{name:<26}" + "  ".join(f"{key} {value}" for key, value in found.items()), file=sys.stderr, flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="evoray-kills-runs-") as place:
-        runs = Runs(Path(place))
+    with tempfile.TemporaryDirectory(prefix="evoray-kills-runs-") as place, closing(Runs(Path(place))) as runs:
         for piece in options.pieces:
             rng = np.random.default_rng([options.seed, _PIECES.index(piece)])
             if piece == "signals":
