@@ -125,11 +125,7 @@ def search(
     evaluations, population, num_shards, seed = _sizes(evaluations, population, num_shards, seed)
     _check_arguments(space, objectives, constraints, evaluator)
     _check_cluster(cluster, evaluator)
-    _check_kind(searcher_options, Mapping, "searcher_options", "a dict of the searcher's options by name")
-    _check_kind(migration, Migration, "migration", "an evoray.migration.Migration")
-    _check_kind(halving, Halving, "halving", "an evoray.halving.Halving")
-    _check_kind(supernet, nn.Module, "supernet", "a torch module with trained weights")
-    _check_kind(run_dir, (str, os.PathLike), "run_dir", "the path of a folder")
+    _check_kinds(searcher_options=searcher_options, migration=migration, halving=halving, supernet=supernet, run_dir=run_dir)
     if isinstance(warm_start, str | bytes | os.PathLike):
         raise ValueError(f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a single one")
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
@@ -169,9 +165,7 @@ def search(
         "warm_start": [os.path.abspath(run) for run in warm_start],
     }
     job = {"job": "evoray.search", "preset": "", "seed": seed, **described, "config": config}
-    job["objects"] = {"space": identity(space), **{o.name: identity(o) for o in objectives}}
-    if evaluator is not None and not type(evaluator).__module__.startswith("evoray."):
-        job["objects"]["evaluator"] = identity(evaluator)
+    job["objects"] = _identities(space, objectives, evaluator)
     folder = None if run_dir is None else RunFolder(run_dir)
     is_new = folder is not None and not (folder.path / "job.json").is_file()
     if folder is not None:
@@ -238,9 +232,28 @@ def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a use
         raise ValueError(f"evaluator and cluster both say where to measure, got {type(evaluator).__qualname__} and {cluster!r}: leave one out")
 
 
-def _check_kind(value: Any, kind: type | tuple[type, ...], argument: str, expected: str) -> None:  # Any: whatever a user hands in
-    if value is not None and not isinstance(value, kind):
-        raise ValueError(f"{argument} must be {expected}, or None, got {type(value).__qualname__} {value!r:.200}")
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "searcher_options": (Mapping, "a dict of the searcher's options by name"),
+    "migration": (Migration, "an evoray.migration.Migration"),
+    "halving": (Halving, "an evoray.halving.Halving"),
+    "supernet": (nn.Module, "a torch module with trained weights"),
+    "run_dir": ((str, os.PathLike), "the path of a folder"),
+}
+
+
+def _check_kinds(**arguments: Any) -> None:  # Any: whatever a user hands in
+    for argument, value in arguments.items():
+        kind, expected = _KINDS[argument]
+        if value is not None and not isinstance(value, kind):
+            raise ValueError(f"{argument} must be {expected}, or None, got {type(value).__qualname__} {value!r:.200}")
+
+
+def _identities(space: SearchSpace, objectives: Sequence[Objective | CostModel], evaluator: Evaluator | None) -> dict[str, Any]:
+    """JSON of what the user's objects are, by name; evoray's own evaluators measure alike and are left out."""
+    objects = {"space": identity(space), **{o.name: identity(o) for o in objectives}}
+    if evaluator is not None and not type(evaluator).__module__.startswith("evoray."):
+        objects["evaluator"] = identity(evaluator)
+    return objects
 
 
 def _names(value: Any, argument: str) -> tuple[str, ...]:  # Any: whatever a user hands in
