@@ -21,6 +21,7 @@ import searchspaces
 from evoray import provenance, searchers, selection
 from evoray.belonging import keep_only
 from evoray.bench import Weights
+from evoray.distributed.address import joined
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
@@ -162,7 +163,12 @@ def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) ->
     def evaluator(problem: Problem) -> Evaluator:
         inner = direct(problem)
         workers = dict.fromkeys(inner.measured_names, options.accuracy_workers)
-        pool = PoolOptions(workers_of=workers, timeout_seconds=options.timeout_seconds, max_attempts=options.max_attempts)
+        pool = PoolOptions(
+            workers_of=workers,
+            timeout_seconds=options.timeout_seconds,
+            max_attempts=options.max_attempts,
+            is_fixed=not joined(options.address),
+        )
         return RayEvaluator(inner, arrays, weights_digest=digest, options=pool)
 
     def ledger(method: str, problem: Problem) -> AbstractContextManager[Ledger]:

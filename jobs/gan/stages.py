@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from evoray import provenance, searchers, selection
 from evoray.belonging import keep_only
 from evoray.bench import Weights
+from evoray.distributed.address import joined
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
 from evoray.distributed.pool import PoolOptions
@@ -300,7 +301,12 @@ class Scoring:
             return LocalEvaluator(problem, weights, weights_digest=digest)
         if self._evaluator is None:
             options = self._setting.config.cluster
-            pool = PoolOptions(workers=options.score_workers, timeout_seconds=options.timeout_seconds, max_attempts=options.max_attempts)
+            pool = PoolOptions(
+                workers=options.score_workers,
+                timeout_seconds=options.timeout_seconds,
+                max_attempts=options.max_attempts,
+                is_fixed=not joined(options.address),
+            )
             self._evaluator = RayEvaluator(problem, weights, weights_digest=digest, options=pool)
         else:
             self._evaluator.renew(problem, weights, weights_digest=digest)

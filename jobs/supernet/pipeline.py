@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from evoray import provenance, selection
 from evoray.belonging import check_weights, keep_only
 from evoray.bench import Weights, supernet_with
+from evoray.distributed.address import joined
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
@@ -179,7 +180,10 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
     problem, options = composition.problem, config.cluster
     arrays, digest = supernet_weights(folder)
     pool = PoolOptions(
-        workers_of={"accuracy": options.accuracy_workers}, timeout_seconds=options.timeout_seconds, max_attempts=options.max_attempts
+        workers_of={"accuracy": options.accuracy_workers},
+        timeout_seconds=options.timeout_seconds,
+        max_attempts=options.max_attempts,
+        is_fixed=not joined(options.address),
     )
     evaluator = RayEvaluator(problem, arrays, weights_digest=digest, options=pool)
     columns = schema(problem.value_names, problem.measured_names)

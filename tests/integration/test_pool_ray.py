@@ -175,6 +175,16 @@ def test_actors_beyond_the_cluster_are_a_demand_that_an_autoscaler_sees(local_ra
     assert eventually(lambda: demand() == 0, patience_seconds=60)
 
 
+def test_more_objectives_than_a_fixed_machine_has_cores_share_it(local_ray: None) -> None:
+    scores = tuple(Score(name=name) for name in ("score", "second", "third"))  # each wants a core, and there are two
+    table = table_problem()
+    problem = Problem(table.space, scores, table.costs, ("score", "macs"))
+    with evaluator_of(problem, is_fixed=True) as evaluator:
+        evaluator.submit(candidates(20))
+        records = collected(evaluator, 20)
+    assert all(set(record.values) >= {"score", "second", "third"} for record in records)
+
+
 def test_actors_that_no_node_can_hold_are_an_error_and_no_endless_wait(local_ray: None) -> None:
     def start() -> object:
         nowhere = NodeAffinitySchedulingStrategy("ab" * 28, soft=False)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,9 +17,10 @@ from evoray.distributed.pool import Measured, Pool, PoolOptions
 from evoray.evaluator import Attempt, stages
 from evoray.problem import Problem
 from evoray.records import Record
-from objectives.base import Objective
+from objectives.base import Needs, Objective
 from searchspaces.base import Architecture
 
+_log = logging.getLogger(__name__)
 _CHECK_SECONDS = 0.1  # between two looks at deadlines and idle actors
 
 
@@ -38,8 +42,12 @@ class RayEvaluator:
         self._next_check = 0.0
         stored = self._stored = None if weights is None else ray.put(dict(weights))
         counts = self._options.workers_of or {}
+        workers = {o.name: counts.get(o.name, self._options.workers) for o in problem.measured}
+        self._needs = {o.name: o.needs for o in problem.measured}
+        if self._options.is_fixed:
+            self._needs = fitting(self._needs, workers, ray.cluster_resources())
         self._pools = {
-            o.name: Pool(o.name, counts.get(o.name, self._options.workers), o.needs, partial(_start, problem, o, stored), self._options)
+            o.name: Pool(o.name, workers[o.name], o.needs, partial(_start, problem, o, self._needs[o.name], stored), self._options)
             for o in problem.measured
         }
 
@@ -54,7 +62,8 @@ class RayEvaluator:
         self._problem, self._digest, self._orders = problem, weights_digest, {}
         stored = self._stored = ray.put(dict(weights))  # the reference keeps the weights where actors that start later find them
         for objective in problem.measured:
-            self._pools[objective.name].renew(partial(_start, problem, objective, stored), problem.space, stored)
+            start = partial(_start, problem, objective, self._needs[objective.name], stored)
+            self._pools[objective.name].renew(start, problem.space, stored)
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         order = self._orders.setdefault(share, stages(self._problem, share))
@@ -127,8 +136,36 @@ class RayEvaluator:
         del self._attempts[attempt.architecture.key]
 
 
-def _start(problem: Problem, objective: Objective, weights: Any) -> Any:  # Any: Ray's handles are untyped
-    needs = objective.needs
+def fitting(needs: Mapping[str, Needs], workers: Mapping[str, int], has: Mapping[str, float]) -> dict[str, Needs]:
+    """Needs of which all actors together find room on a machine that has so much: of what is short each gets the same share.
+
+    Otherwise the actors that come last would wait for ever, and with them every candidate.
+
+    Args:
+        needs: Of one actor of each objective.
+        workers: Actors of each objective.
+        has: Ray's resources, by its names.
+    """
+    fitted = dict(needs)
+    for resource, part in (("CPU", "cpus"), ("GPU", "gpus")):
+        total = sum(getattr(need, part) * workers[name] for name, need in needs.items())
+        there = has.get(resource, 0.0)
+        if not 0.0 < there < total:
+            continue
+        _log.warning(
+            "the actors of %s need %g %s together, and this machine has %g: they share them, so that measured times are noisier",
+            ", ".join(needs),
+            total,
+            part,
+            there,
+        )
+        for name, need in fitted.items():
+            share = math.floor(1e4 * getattr(need, part) * there / total) / 1e4  # Ray counts in steps of 0.0001
+            fitted[name] = dataclasses.replace(need, **{part: share})
+    return fitted
+
+
+def _start(problem: Problem, objective: Objective, needs: Needs, weights: Any) -> Any:  # Any: Ray's handles are untyped
     actor_class: Any = ray.remote(Bench)
     return actor_class.options(
         num_cpus=needs.cpus,

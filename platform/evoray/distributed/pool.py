@@ -44,6 +44,8 @@ class PoolOptions:
         timeout_seconds: A measurement that takes longer is stopped with its actor.
         max_attempts: How often one measurement is started before its candidate counts as failed.
         idle_seconds: Actors without work for so long are released; they are started again when there is work.
+        is_fixed: Whether the cluster never grows: actors that it cannot hold beside each other then share what it has, instead of
+            waiting for a node that joins.
     """
 
     workers: int = 1
@@ -52,6 +54,7 @@ class PoolOptions:
     timeout_seconds: float = 120.0
     max_attempts: int = 2
     idle_seconds: float = 300.0
+    is_fixed: bool = False
 
     def __post_init__(self) -> None:
         counts = [self.workers, self.max_attempts, *(self.workers_of or {}).values()]

@@ -37,7 +37,8 @@ def searching(
         check_ships(searcher, f"searcher {type(searcher).__qualname__}")
     with cluster(address, dashboard=False):
         workers = _room(problem, ray.cluster_resources(), is_fixed=address == "local")
-        evaluator = RayEvaluator(problem, weights, options=PoolOptions(workers=workers, timeout_seconds=_NO_LIMIT))
+        pool = PoolOptions(workers=workers, timeout_seconds=_NO_LIMIT, is_fixed=address == "local")
+        evaluator = RayEvaluator(problem, weights, options=pool)
         try:
             shards = RayShards(problem, searchers)
             try:
