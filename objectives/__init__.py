@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from objectives.base import CostModel, Goal, Objective
+from objectives.base import CostModel, Objective
 from searchspaces.own import instance, is_own, locate
 from searchspaces.registry import Registry, built
 
@@ -65,6 +65,4 @@ def _checked(objective: Any, what: str, file: Path) -> Objective | CostModel:
             f"{what}: what {file} makes, {type(objective).__name__}, is no objective: it lacks {', '.join(missing)}; "
             "objectives/base.py says what each is"
         )
-    if not isinstance(objective.goal, Goal):
-        raise ValueError(f"{what}: its goal must be objectives.base.Goal.MINIMIZE or Goal.MAXIMIZE, got {objective.goal!r}")
     return cast("Objective | CostModel", objective)

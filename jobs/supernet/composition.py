@@ -12,6 +12,7 @@ import torch
 import objectives
 import searchspaces
 from evoray import data, searchers
+from evoray.contracts import check_objective, check_space
 from evoray.distributed.shipping import check_ships
 from evoray.feasibility import check_feasible
 from evoray.problem import Problem, parse_constraint
@@ -44,12 +45,12 @@ class Composition:
     source: DataSource
     problem: Problem
     calibration: Calibration
+    teachers: tuple[Teacher, ...] = ()
 
     @property
     def sources(self) -> tuple[DataSource, ...]:
         """The data of every task."""
         return (self.source,)
-    teachers: tuple[Teacher, ...] = ()
 
 
 def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
@@ -60,6 +61,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         FileNotFoundError: The data is not there.
     """
     space = searchspaces.load(config.space)
+    check_space(space)
     options = config.data
     source = data.load(options.name, root=options.root, image_size=options.image_size, limit=options.limit, download=options.download)
     space = fitted(space, source)
@@ -116,6 +118,7 @@ def _asked(config: SupernetSearch, offered: Mapping[str, Any], builtin: Sequence
         if text in builtin or text in found or (target and text not in known and not objectives.own_paths([text])):
             continue  # Problem says what is no target
         made = found[text] = objectives.build(text, offered)
+        check_objective(made)
         others = [*builtin, *(other.name for asked, other in found.items() if asked != text)]
         if made.name in others:
             raise ValueError(f"objective {text!r} is called {made.name!r}, as another one of this search: give it another name")

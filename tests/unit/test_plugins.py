@@ -271,6 +271,25 @@ def test_an_objective_that_a_job_cannot_take_is_named(target: str, message: str,
         compose(quickstart(("accuracy", target)))
 
 
+def test_a_job_holds_own_objects_to_the_contract_that_a_search_from_python_does(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        "from objectives.base import Goal\nfrom searchspaces import load\n\n\n"
+        "class Zeros:\n    name, unit, goal = 'zeros', '', 'maximize'\n\n"
+        "    def evaluate(self, choices):\n        return (choices == 0).sum(axis=1).astype(float)\n\n\n"
+        "class Sideways(Zeros):\n    goal = 'sideways'\n\n\n"
+        "class Beyond(type(load('bignas:digits'))):\n"
+        "    def repair(self, choices):\n        return super().repair(choices) + 100\n\n\n"
+        "def beyond():\n    import dataclasses\n    good = load('bignas:digits')\n"
+        "    return Beyond(**{f.name: getattr(good, f.name) for f in dataclasses.fields(good) if f.init})\n",
+        encoding="utf-8",
+    )
+    assert compose(quickstart(("accuracy", "mine:Zeros"))).problem.targets == ("accuracy", "zeros")
+    with pytest.raises(ValueError, match="needs a goal of minimize or maximize, got 'sideways'"):
+        compose(quickstart(("accuracy", "mine:Sideways")))
+    with pytest.raises(ValueError, match=r"repair of space .* must return indices of options"):
+        compose(quickstart(("accuracy", "macs"), space="mine:beyond"))
+
+
 def run_of_ones_own(folder: Path) -> RunFolder:
     """A run that names a space and an objective of the user's."""
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
