@@ -22,7 +22,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, kw_only=True)
 class MovedData:
-    """Where one data set is now."""
+    """Place of one data set now."""
 
     root: Path | None = None
     """The folder that the data has moved to; other data than the run was started with is refused."""
@@ -30,14 +30,14 @@ class MovedData:
 
 @dataclass(frozen=True, kw_only=True)
 class MovedTask:
-    """Where one task's data is now."""
+    """Place of one task's data now."""
 
     data: MovedData = field(default_factory=MovedData)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Where a run's data is now: --data.root, of a co-search --first.data.root and --second.data.root."""
+    """Places of a run's data now: --data.root, of a co-search --first.data.root and --second.data.root."""
 
     data: MovedData = field(default_factory=MovedData)
     first: MovedTask = field(default_factory=MovedTask)

@@ -53,7 +53,7 @@ def build(name: str, offered: Mapping[str, Any]) -> Objective | CostModel:
 
 
 def own_paths(texts: list[str]) -> list[str]:
-    """Those of `texts` that are import paths, not names of this folder."""
+    """Selects those of `texts` that are import paths, not names of this folder."""
     return [text for text in texts if is_own(text, ())]
 
 

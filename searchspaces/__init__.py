@@ -53,7 +53,7 @@ def load(name: str) -> SearchSpace:
 
 
 def own_paths(texts: list[str]) -> list[str]:
-    """Those of `texts` that are import paths, not names of this folder."""
+    """Selects those of `texts` that are import paths, not names of this folder."""
     known = [*REGISTRY.names(), *REGISTRY.faults()]
     return [text for text in texts if own.is_own(text, known)]
 

@@ -24,7 +24,7 @@ from searchspaces.registry import built, guarded
 
 @dataclass(frozen=True)
 class Own:
-    """Where an object is.
+    """The place of an object.
 
     Attributes:
         text: As the user wrote it.
@@ -59,7 +59,7 @@ def folders() -> list[Path]:
 
 
 def locate(text: str) -> Own:
-    """Where the object of this import path is; nothing is executed.
+    """Finds the object of this import path; nothing is executed.
 
     Raises:
         ValueError: There is no such file or module, or the text is no import path.
@@ -130,7 +130,7 @@ def digest(file: Path) -> str:
 
 
 def recorded(texts: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What job.json says of objects: by their text the file and its digest."""
+    """Describes objects for job.json: by their text the file and its digest."""
     found = [locate(text) for text in texts]
     return {one.text: {"file": str(one.file), "sha256": digest(one.file)} for one in found}
 

@@ -70,7 +70,7 @@ def _own_folder(words: Sequence[str]) -> Path | None:
 
 
 def _located(text: str) -> own.Own | None:
-    """Where the object is that `text` names, if it names one that is here."""
+    """Finds the object that `text` names, if it is one of this machine."""
     try:
         return own.locate(text) if own.is_own(text, ()) else None
     except ValueError:  # a registered name with its preset, a constraint, an address; the job itself says what it does not know

@@ -34,7 +34,7 @@ def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
 
 
 def digest_of(folder: RunFolder, tasks: Sequence[Task]) -> str:
-    """What a record says of the weights it was measured with: the beginnings of all supernets' digests."""
+    """Names the weights that a record was measured with: the beginnings of all supernets' digests."""
     digests = {task.supernet: weights_of(folder, task)[1] for task in tasks}
     return "+".join(digests.values())
 

@@ -1,4 +1,4 @@
-"""Which networks from outside teach, and whether those that can run code are trusted: a run folder never says so, only a command line."""
+"""Networks from outside that teach, and the trust in those that can run code, which only a command line gives and never a run folder."""
 
 from __future__ import annotations
 

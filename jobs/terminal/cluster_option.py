@@ -14,7 +14,7 @@ C = TypeVar("C", bound=Any)  # Any: the configuration of any job
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOption:
-    """Which Ray cluster is joined."""
+    """The Ray cluster to join."""
 
     address: str | None = None
     """HOST:PORT of a Ray cluster, auto for the one that `ray start` started on this machine, local for one of its own; without it

@@ -17,7 +17,7 @@ _UNBOUNDED = 1_000_000  # columns of a pipe or file
 
 
 class Terminal(Console):
-    """Where commands print. Strings are no markup; a table keeps every column, in a pipe or file without its box."""
+    """Prints for commands. Strings are no markup; a table keeps every column, in a pipe or file without its box."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, quiet=quiet)
@@ -41,7 +41,7 @@ class Terminal(Console):
 
 
 class _Lines(logging.Formatter):
-    """Of a message of several lines, such as one with a traceback, all but the first are indented: none passes for another message."""
+    """Indents all lines of a message but the first, such as those of a traceback: none passes for another message."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record).rstrip(), keep="\n").replace("\n", "\n    ")

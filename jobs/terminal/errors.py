@@ -33,7 +33,7 @@ def complain(error: BaseException) -> None:
 
 @contextmanager
 def skipping() -> Iterator[None]:
-    """Around one line of a listing: what cannot be loaded is one line on standard error, and the listing goes on."""
+    """Lets a listing go on past what cannot be loaded, which is one line on standard error."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What no option can be, whatever it is called: numbers that are not finite, negative counts, more than a machine could ever hold."""
+"""Refuses what no option can be, whatever it is called: numbers that are not finite, negative counts, more than a machine could ever hold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_values(value: Any, name: str = "") -> None:  # Any: a configuration, o
 
 
 def check_machine(config: Any, address: str = "") -> None:  # Any: a configuration
-    """Is this machine large enough for what it is to run? Nothing is known of a cluster that is joined, so that goes unchecked.
+    """Checks that this machine is large enough for what it is to run; a cluster that is joined may grow and is not checked.
 
     Raises:
         ValueError: More training workers are wanted than it has cores, or more other processes than it can hold; names the option.

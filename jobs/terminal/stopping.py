@@ -85,7 +85,7 @@ _stop = _Stop()
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Around a whole command.
+    """Runs a whole command that both signals end with one line and their exit code.
 
     Raises:
         SystemExit: With 130 after SIGINT, with 143 after SIGTERM.
@@ -100,7 +100,7 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def advising(advice: str) -> Iterator[None]:
-    """What a user can do after a stop in this block, of which something is kept."""
+    """Sets what a user is told to do after a stop in this block, of which something is kept."""
     before, _stop.advice = _stop.advice, advice
     yield
     _stop.advice = before

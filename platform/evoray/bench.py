@@ -112,7 +112,7 @@ def _real(value: Any) -> float:  # Any: whatever an objective returns
 
 
 def _place(failure: BaseException) -> str:
-    """Where it was raised, " (mine.py:12 in measure)": the last lines of the way there, without our own."""
+    """Names the place where it was raised, " (mine.py:12 in measure)", without the lines of our own on the way there."""
     own = [frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename != __file__]
     return f" ({', '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in own[-3:])})" if own else ""
 

@@ -1,4 +1,4 @@
-"""Does an object of the user's own fit its contract? Looked at before anything is measured or written, so that the error names what is missing."""
+"""Checks that objects of the user's own fit their contracts, before anything is measured or written, and names what is missing."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def option_counts(space: SearchSpace) -> NDArray[np.int64]:
 
 
 def check_choices(space: SearchSpace, counts: NDArray[np.int64], choices: Any, source: str) -> None:
-    """Are these option indices of the space's genes, which have `counts` options?
+    """Checks that these are option indices of the space's genes, which have `counts` options.
 
     Raises:
         ValueError: They are of another shape or type, or an index has no option. `source` says whose they are.

@@ -107,7 +107,7 @@ def export(
 
 
 def read_architecture(folder: Path) -> dict[str, Any]:
-    """What architecture.json of an export holds, its space, key and choices checked for what they are.
+    """Reads architecture.json of an export, its space, key and choices checked for what they are.
 
     Raises:
         FileNotFoundError: It is not there.

@@ -1,4 +1,4 @@
-"""What an object of the user's own is: its class, how it was made, and its class's source, so that a changed one is known as another.
+"""Describes an object of the user's own by its class, how it was made, and its class's source, so that a changed one is known as another.
 
 An objective that is changed between two searches in one run folder would lend the old values to the new one. Nothing here can see
 everything (functions that a method calls are not followed); it sees what people change: arguments, attributes, and the class's text.
@@ -61,7 +61,7 @@ def identity(value: Any, depth: int = 0) -> Any:  # Any: an object of the user's
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Where two identities differ: "epochs is 12, was 1", the first of each branch."""
+    """Lists the differences of two identities: "epochs is 12, was 1", the first of each branch."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         found: list[str] = []
         for key in dict.fromkeys([*before, *now]):

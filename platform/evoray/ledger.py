@@ -261,7 +261,7 @@ def num_parts(location: Location) -> int:
 
 
 def _first_run(levels: Sequence[int]) -> int | None:
-    """Where `FAN_IN` equal levels begin."""
+    """Finds the place where `FAN_IN` equal levels begin."""
     length = 0
     for index, level in enumerate(levels):
         length = length + 1 if index and level == levels[index - 1] else 1
@@ -271,7 +271,7 @@ def _first_run(levels: Sequence[int]) -> int | None:
 
 
 def _manifest_of(before: Manifest | None, tables: Tables, parts: Sequence[Part], appends: int) -> Manifest:
-    """What there must be from now on: what is there. Appends that no part holds are lost."""
+    """Makes the manifest of what is there. Appends that no part holds are lost."""
     table, usual = tables.together(parts), tables.ids().most_common(1)
     whole = before or Manifest(usual[0][0] if usual else secrets.token_hex(8), unsealed=tables.unsealed(parts))
     lost = gaps([part.span for part in parts], appends)

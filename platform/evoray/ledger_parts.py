@@ -35,7 +35,7 @@ class Part:
 
     @property
     def level(self) -> int:
-        """How often it was merged."""
+        """The number of times that it was merged."""
         size, level = self.last - self.first + 1, 0
         while size >= FAN_IN:
             size, level = size // FAN_IN, level + 1
@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What there must be. It is written after the parts, so there may be more.
+    """The appends and records that there must be. It is written after the parts, so there may be more.
 
     Attributes:
         ledger: The ledger's id, which every part bears.
@@ -119,7 +119,7 @@ class Listing:
 
 
 def gaps(covered: Iterable[Span], end: int) -> list[Span]:
-    """What of the appends before `end` is not covered."""
+    """Lists the spans of appends before `end` that no part covers."""
     found, expected = [], 0
     for first, last in sorted(covered):
         if first > expected:
@@ -169,7 +169,7 @@ class Tables:
         return pa.concat_tables([self._tables[p].table for p in parts]) if parts else None
 
     def ids(self) -> Counter[str]:
-        """Of the ledgers that the parts say they are of."""
+        """Identities of the ledgers that the parts say they are of."""
         return Counter(str(t.about.get("ledger")) for t in self._tables.values() if t.about is not None)
 
     def unsealed(self, parts: Sequence[Part]) -> int:
@@ -200,7 +200,7 @@ class Tables:
 
 
 def read_part(storage: Storage, part: Part, manifest: Manifest | None) -> SealedTable:
-    """What one part holds.
+    """Reads one part.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -230,7 +230,7 @@ def write_part(storage: Storage, part: Part, table: pa.Table, ledger: str) -> No
 
 
 def uncovered(parts: Sequence[Part]) -> list[Part]:
-    """Without those that are inside of a merged one; in the order of writing."""
+    """Leaves out the parts that are inside of a merged one; in the order of writing."""
     kept: list[Part] = []
     for part in sorted(parts, key=lambda p: (p.first, -p.last)):
         if not kept or part.last > kept[-1].last:
@@ -239,7 +239,7 @@ def uncovered(parts: Sequence[Part]) -> list[Part]:
 
 
 def _check(table: pa.Table) -> None:
-    """Of a part without a digest: holds it records at all?"""
+    """Checks that a part without a digest holds records at all."""
     try:
         from_table(table)
     except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:

@@ -277,7 +277,7 @@ def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
 
 
 def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> None:
-    """Are these fit to be columns of the ledger and names in a constraint?
+    """Checks that these can be columns of the ledger and names in a constraint.
 
     Raises:
         ValueError: One is the name of another column, or holds a sign of comparison.

@@ -40,12 +40,12 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
 
 
 def replace_text(file: Path, text: str) -> None:
-    """As `replacing`, with this text in UTF-8."""
+    """Replaces a file, as `replacing` does, by this text in UTF-8."""
     replace_bytes(file, text.encode())
 
 
 def replace_bytes(file: Path, data: bytes) -> None:
-    """As `replacing`, with these bytes."""
+    """Replaces a file, as `replacing` does, by these bytes."""
     with replacing(file) as stream:
         stream.write(data)
 

@@ -99,7 +99,7 @@ class _Statistics(TypedDict):
 
 @with_config(strict=True)
 class Snapshot(TypedDict):
-    """What a report reads of shards/generation-*.json."""
+    """The part of shards/generation-*.json that a report reads."""
 
     statistics: _Statistics
 

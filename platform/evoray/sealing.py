@@ -87,7 +87,7 @@ def sealed_table(table: pa.Table, about: Mapping[str, Any] | None = None) -> pa.
 
 
 def unsealed_table(data: pa.Buffer) -> SealedTable:
-    """What a Parquet file holds.
+    """Reads a Parquet file.
 
     Raises:
         ValueError: It cannot be read, or differs from its digest.

@@ -1,4 +1,4 @@
-"""Which folders below a root are splits, which are classes, and which files are their pictures (docs/data.md has the table)."""
+"""Finds the splits and classes among the folders below a root, and their pictures (docs/data.md has the table)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def listed(folder: Path) -> Listing:
 
 
 def same_classes(classes: Sequence[str], names: Sequence[str]) -> Mapping[str, str] | None:
-    """Which of `classes` each of a split's folder `names` is, whatever its capitals, hyphens and spaces; None where they differ."""
+    """Maps a split's folder `names` to `classes`, whatever their capitals, hyphens and spaces; None where they differ."""
     matched = {name: name for name in names if name in classes}
     free = [name for name in classes if name not in matched]
     for name in names:

@@ -1,4 +1,4 @@
-"""What a data set holds, as a digest: the same data elsewhere has the same one, other data under the same name has not."""
+"""Digests of data sets: the same data elsewhere has the same one, other data under the same name has not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _THREADS = 8  # reading waits for the disk, and hashlib lets others run
 
 @dataclass(frozen=True)
 class Contents:
-    """What is read of a data set.
+    """The content of a data set that is read.
 
     Attributes:
         digest: SHA-256 of names, sizes and bytes, in hexadecimal.
@@ -30,7 +30,7 @@ class Contents:
 
 
 def of_files(named: Iterable[tuple[str, Path]], unread: Iterable[tuple[str, Path]] = ()) -> Contents:
-    """Of files by the names that they have in the data set, whose order does not matter; of `unread` ones names and sizes count."""
+    """Digests files by the names that they have in the data set, whose order does not matter; of `unread` ones names and sizes count."""
     pairs, apart = sorted(named), sorted(unread)
     with ThreadPoolExecutor(_THREADS) as pool:
         digests = list(pool.map(_digest, [path for _, path in pairs]))
@@ -44,7 +44,7 @@ def of_files(named: Iterable[tuple[str, Path]], unread: Iterable[tuple[str, Path
 
 
 def of_arrays(arrays: Iterable[NDArray[np.generic]]) -> Contents:
-    """Of data that is no files of its own."""
+    """Digests data that is no files of its own."""
     whole, count, size = hashlib.sha256(), 0, 0
     for array in arrays:
         whole.update(f"{array.dtype.str}{array.shape}".encode())

@@ -64,13 +64,13 @@ class ImageSource(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """What is read; None for embedded data."""
+        """The folder that is read; None for embedded data."""
         ...
 
     def open(self, split: str) -> MemorySplit: ...
 
     def contents(self) -> Contents:
-        """What is read, whatever the images are scaled to."""
+        """Describes the data that is read, whatever the images are scaled to."""
         ...
 
 

@@ -37,7 +37,7 @@ _DAMAGE = (OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticE
 
 @dataclass(frozen=True)
 class Scale:
-    """Which values of deep pictures are black and white.
+    """The values of deep pictures that are black and white.
 
     Attributes:
         integers: Of whole numbers.
@@ -70,7 +70,7 @@ def _opened(file: Path, *, load: bool = True, size: int = 0) -> Iterator[Image.I
 
 
 def is_picture(file: Path) -> bool:
-    """Whether the file's content, not its name, is a picture's."""
+    """Tells whether the file's content, not its name, is a picture's."""
     try:
         with _opened(file, load=False):
             return True
@@ -79,7 +79,7 @@ def is_picture(file: Path) -> bool:
 
 
 def is_deep(file: Path) -> bool:
-    """Whether the picture has one channel of more than eight bits; a file that is no picture has not."""
+    """Tells whether the picture has one channel of more than eight bits; a file that is no picture has not."""
     try:
         with _opened(file, load=False) as picture:
             return _has_depth(picture.mode)
@@ -159,7 +159,7 @@ def _apart(low: float, high: float) -> tuple[float, float]:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """As EXIF says; 1 where that is missing or damaged, and for TIFF, which Pillow turns itself."""
+    """Reads the orientation of EXIF; 1 where that is missing or damaged, and for TIFF, which Pillow turns itself."""
     try:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged annotation may raise anything, and the picture is whole

@@ -1,4 +1,4 @@
-"""Which Ray cluster is meant: one of its own, or one to join. Imports no Ray, so that a configuration can be checked without."""
+"""Reads the address of a Ray cluster: one of its own, or one to join. Imports no Ray, so that a configuration can be checked without."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ def _started_here() -> str:
 
 
 def temporary_folder() -> Path:
-    """Where Ray keeps what it knows of this machine's clusters."""
+    """The folder where Ray keeps what it knows of this machine's clusters."""
     linux = os.environ.get("TMPDIR", "/tmp") if Path("/proc").is_dir() else ""
     return Path(os.environ.get("RAY_TMPDIR") or linux or tempfile.gettempdir()) / "ray"

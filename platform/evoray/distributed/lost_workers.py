@@ -1,4 +1,4 @@
-"""Which failures of a training are worth another start: a machine was lost, not a mistake made that the next start would repeat."""
+"""Tells lost machines, which are worth another start of a training, from mistakes, which the next start would repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a local Ray cluster is made of, processes and a session folder, so that nothing of it stays behind. Imports no Ray.
+"""Finds and ends the processes and the session folder of a local Ray cluster, so that nothing of it stays behind. Imports no Ray.
 
 Ray ends its own processes in its own time, and not those of a start that was interrupted. Reads Linux's /proc; elsewhere Ray's
 way has to do.
@@ -49,7 +49,7 @@ class Session:
 
 
 def own_session() -> Session:
-    """What there is now; to be asked before Ray ends it, for what has lost its parent cannot be found any more."""
+    """Finds the clusters of this process; to be asked before Ray ends them, for what has lost its parent cannot be found any more."""
     table = {entry.name: stat for entry in Path("/proc").glob("[0-9]*") if (stat := _stat(entry.name))}
     children: dict[str, list[str]] = {}
     for pid, fields in table.items():
@@ -72,7 +72,7 @@ def own_session() -> Session:
 
 
 def _living(processes: frozenset[Process]) -> list[int]:
-    """Without those that only wait for their parent to notice."""
+    """Selects the processes that live, without those that only wait for their parent to notice."""
     return [pid for pid, started in processes if (stat := _stat(str(pid))) and stat[19] == started and stat[0] != "Z"]
 
 

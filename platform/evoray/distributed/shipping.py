@@ -28,7 +28,7 @@ def check_ships(value: Any, what: str) -> None:  # Any: the user's own object
 
 
 def ship_own_modules() -> None:
-    """From now on what the user's own modules define travels whole, to machines that do not have these files.
+    """Makes what the user's own modules define travel whole from now on, to machines that do not have these files.
 
     Those are the modules of the current folder, the program's, and those of PYTHONPATH. A cluster that this program starts needs
     none of that: its workers have the same folders.

@@ -11,7 +11,7 @@ from evoray.report.reading import RunView, final_hypervolumes
 
 
 def headline(run: RunView) -> Markup:
-    """What was searched, the knee of the front, and tiles with the numbers that a reader asks for first."""
+    """Shows what was searched, the knee of the front, and tiles with the numbers that a reader asks for first."""
     best = run.front()
     evaluated = f"networks in {len(run.rounds)} rounds" if run.rounds else "networks evaluated"
     tiles = [(f"{len(run.origins):,}", "", evaluated)]

@@ -1,4 +1,4 @@
-"""What a page can hold of a large run: some of its rows, evenly chosen."""
+"""Chooses the rows of a large run that a page can hold, evenly."""
 
 from __future__ import annotations
 

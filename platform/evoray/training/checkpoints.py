@@ -97,7 +97,7 @@ def latest(folder: Path) -> Checkpoint | None:
 
 
 def latest_to_go_on(folder: Path) -> Checkpoint | None:
-    """As `latest`, for the one who trains on: damaged ones are renamed to "damaged-...", so that they do not count among those kept."""
+    """Finds the newest checkpoint, for the one who trains on: damaged ones are renamed to "damaged-...", so that they do not count among those kept."""
     return _newest(folder, set_aside=True)
 
 
