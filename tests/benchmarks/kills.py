@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
 import signal
 import sys
@@ -206,7 +207,7 @@ def stopped(runs: Runs, phase: str, number: signal.Signals) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "processes_left": processes,
         "folders_left": folders,
-        "advised": text.count(f"evoray resume {folder.path}") == 1,
+        "advised": text.count(f"evoray resume {shlex.quote(str(folder.path))}") == 1,
         "lost": sum(found.get(key) != row for key, row in before.items()),
     }
 
