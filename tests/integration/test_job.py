@@ -1,4 +1,4 @@
-"""The whole quickstart, small: stopped in training, killed in the search, resumed, shown, trusted and exported."""
+"""The whole quickstart, small: stopped and killed in training, killed in the search, resumed, shown, trusted and exported."""
 
 from __future__ import annotations
 
@@ -57,18 +57,29 @@ def stopped_when(words: list[str], environment: dict[str, str], reached: Callabl
     return process.returncode, errors
 
 
+def newest_step(folder: RunFolder) -> int:
+    """Of the checkpoints; 0 where there is none."""
+    return max((int(place.name.removeprefix("step-")) for place in folder.supernet.glob("step-*")), default=0)
+
+
 def test_a_job_stopped_and_killed_is_resumed_to_its_end_and_its_front_can_be_used(tmp_path: Path, environment: dict[str, str]) -> None:
     run = tmp_path / "run"
     folder = RunFolder(run)
     start = ["run", "quickstart", "--run-dir", str(run), *SMALL]
-    code, errors = stopped_when(start, environment, lambda: len(list(folder.supernet.glob("step-*"))) > 0, signal.SIGINT)
+    code, errors = stopped_when(start, environment, lambda: newest_step(folder) > 0, signal.SIGINT)
     assert code == 130, errors  # Ray Train, which trains here, has a handler of its own
     assert f"`evoray resume {run}` goes on from here" in errors
     assert not list(Path(environment["RAY_TMPDIR"]).glob("ray/session_*"))
+    stopped = newest_step(folder)
+    stopped_when(["resume", str(run)], environment, lambda: newest_step(folder) > stopped, signal.SIGKILL)
+    killed = newest_step(folder)
+    assert killed > stopped
     assert not folder.ledger.exists()
     stopped_when(["resume", str(run)], environment, lambda: len(list(folder.ledger.glob("part-*.parquet"))) > 1, signal.SIGKILL)
     before = read_ledger(folder.ledger)
     assert before is not None
+    steps = [line["step"] for line in folder.metrics()]
+    assert steps == list(range(1, newest_step(folder) + 1)), "a step of the training was lost or trained twice"
     weights = [p.name for p in folder.supernet.glob("step-*")]
     output = evoray(["resume", str(run)], environment)
     assert "Pareto front" in output
