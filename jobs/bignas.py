@@ -11,7 +11,7 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 
 def cifar10() -> SupernetSearch:

@@ -14,10 +14,10 @@ import sys
 from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
 from jobs import cli
-from jobs.gan.config import DiscriminatorOptions, FinalOptions, GanSearch, GeneratorOptions, ScoreOptions
-from jobs.supernet.config import DataOptions
+from jobs.pipelines.gan.config import DiscriminatorOptions, FinalOptions, GanSearch, GeneratorOptions, ScoreOptions
+from jobs.pipelines.supernet.config import DataOptions
 
-PIPELINE = "jobs.gan.pipeline"
+PIPELINE = "jobs.pipelines.gan.pipeline"
 
 
 def digits() -> GanSearch:

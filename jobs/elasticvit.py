@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 # Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW.
 _RECIPE = TrainConfig(

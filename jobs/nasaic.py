@@ -12,11 +12,11 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.cosearch.config import ChipOptions, CoSearch, JointSearchOptions, TaskData, TaskOptions
-from jobs.supernet.config import ClusterOptions
+from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, JointSearchOptions, TaskData, TaskOptions
+from jobs.pipelines.supernet.config import ClusterOptions
 from objectives.asic.specs import WORKLOADS
 
-PIPELINE = "jobs.cosearch.pipeline"
+PIPELINE = "jobs.pipelines.cosearch.pipeline"
 
 
 def digits() -> CoSearch:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
 
 # `num_random` sub-networks divide each worker's images, in one forward and backward; units are sorted while options open.
 _RECIPE = TrainConfig(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import evoray
 from evoray import Constraint
-from evoray.ledger import FolderLedger
-from evoray.records import Record, Status, from_table, schema
-from evoray.run_folder import RunFolder, write_json
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record, Status, from_table, schema
+from evoray.records.run_folder import RunFolder, write_json
 from tests.synthetic import Faulty, Macs, Score, TableSpace
 
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from evoray.problem import Constraint, Problem
+from evoray.problem.problem import Constraint, Problem
 from objectives.base import Candidate, Goal, MeasurementError, Needs
 from searchspaces.base import Architecture, Choices, Gene
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["searchspaces", "objectives", "evoray", "jobs"]  # each may import those before it
+LAYERS = ["searchspaces", "objectives", "evoray", "jobs", "benchmarks"]  # each may import those before it
 KNOWN = ("searchspaces.base", "searchspaces.registry", "searchspaces.own", "objectives.base")  # contracts, and what finds plug-ins
 HOMES = {
     "searchspaces": ROOT / "searchspaces",
     "objectives": ROOT / "objectives",
     "evoray": ROOT / "platform" / "evoray",
     "jobs": ROOT / "jobs",
+    "benchmarks": ROOT / "benchmarks",
 }
 PYTHON = sorted(file for home in (*HOMES.values(), ROOT / "tests") for file in home.rglob("*.py"))
 FILES = [(layer, file) for layer, home in HOMES.items() for file in sorted(home.rglob("*.py"))]
@@ -60,7 +61,7 @@ def test_imports_point_one_way(layer: str, file: Path) -> None:
 
 @pytest.mark.parametrize(("layer", "file"), FILES, ids=[str(f.relative_to(ROOT)) for _, f in FILES])
 def test_ray_stays_in_distributed(layer: str, file: Path) -> None:
-    if HOMES["evoray"] / "distributed" in file.parents or layer == "jobs":
+    if HOMES["evoray"] / "distributed" in file.parents or layer in ("jobs", "benchmarks"):
         return
     assert not any(name.split(".")[0] == "ray" for name in imports_of(file)), f"{file} imports ray; only platform/evoray/distributed does"
 

@@ -20,8 +20,8 @@ from evoray.report.figures import conflict_figure
 from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
-from jobs.supernet.composition import fitted
-from jobs.supernet.config import DataOptions
+from jobs.pipelines.supernet.build import fitted
+from jobs.pipelines.supernet.config import DataOptions
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse

@@ -12,7 +12,7 @@ from rich.table import Table
 import searchspaces
 from evoray import variation
 from evoray.seeds import generator_for
-from evoray.training.levels import describe_levels, levels_of
+from evoray.training.samplers.parts.complexity_levels import describe_levels, levels_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call

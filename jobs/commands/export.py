@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import tyro
 
 import jobs
-from evoray.export import Taken
-from evoray.export import export as export_network
-from evoray.run_folder import RunFolder
-from jobs.datasets import UNMOVED, Elsewhere, located
+from evoray.records.run_folder import RunFolder
+from evoray.results.export import Taken
+from evoray.results.export import export as export_network
+from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call

@@ -15,7 +15,7 @@ import tyro
 from rich.table import Table
 
 import searchspaces
-from evoray.replacing import replace_text
+from evoray.files.atomic import replace_text
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import complain, user_input
 from jobs.terminal.parsing import call

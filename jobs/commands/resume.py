@@ -10,13 +10,13 @@ from typing import Annotated
 import tyro
 
 import jobs
-from evoray import selection
 from evoray.distributed.cluster import check_cluster
-from evoray.ledger import read_ledger
-from evoray.run_folder import RunFolder
-from jobs import datasets
-from jobs.datasets import UNMOVED, Elsewhere
-from jobs.supernet.teaching import trusting
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.results import picking
+from jobs.pipelines import datasets
+from jobs.pipelines.datasets import UNMOVED, Elsewhere
+from jobs.pipelines.supernet.teachers import trusting
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -71,4 +71,4 @@ def _check(stage: RunFolder) -> None:
     """
     job, table = stage.job(), read_ledger(stage.ledger)
     if table is not None:
-        selection.check_of_one_run(table, job)
+        picking.check_of_one_run(table, job)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evoray.distributed.cluster import check_cluster, cluster
-from evoray.run_folder import RunFolder, check_local
-from jobs.datasets import located
-from jobs.supernet import pipeline
-from jobs.supernet.config import SupernetSearch
-from jobs.supernet.retraining import RetrainOptions, alone, prepare, retrain
+from evoray.records.run_folder import RunFolder, check_local
+from jobs.pipelines.datasets import located
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.retraining import RetrainOptions, alone, prepare, retrain
 from jobs.terminal.cluster_option import ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input

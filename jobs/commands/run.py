@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jobs
 from evoray.distributed.cluster import check_cluster
-from evoray.run_folder import RunFolder
-from jobs import datasets
+from evoray.records.run_folder import RunFolder
+from jobs.pipelines import datasets
 from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import user_input, warn_of
 from jobs.terminal.limits import check_machine

@@ -9,11 +9,11 @@ from typing import Annotated
 import tyro
 
 import jobs
-from evoray.run_folder import RunFolder
-from jobs.datasets import UNMOVED, Elsewhere, located
-from jobs.gan import pictures, pipeline
-from jobs.gan.composition import compose
-from jobs.gan.found import FINAL, Finder, pair_of
+from evoray.records.run_folder import RunFolder
+from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
+from jobs.pipelines.gan import pictures, pipeline
+from jobs.pipelines.gan.build import compose
+from jobs.pipelines.gan.results import FINAL, Finder, pair_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import pyarrow as pa
 import tyro
 
-from evoray import selection
-from evoray.ledger import read_ledger
+from evoray.files.visible_text import visible
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
 from evoray.report.tables import front_rows, front_table
-from evoray.run_folder import RunFolder
-from evoray.visible_text import visible
+from evoray.results import picking
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -50,7 +50,7 @@ def show(run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv:
 def _table(folder: RunFolder, job: dict[str, Any]) -> pa.Table | None:  # Any: JSON
     table = read_ledger(folder.ledger)
     if table is not None:
-        selection.check_of_one_run(table, job)
+        picking.check_of_one_run(table, job)
     return table
 
 
@@ -69,7 +69,7 @@ def _print_tables(stages: _Stages, console: Terminal) -> None:
             console.print(f"no evaluations of {name} yet; the supernet is {trained}")
             continue
         console.print(f"{len(table)} evaluations of {name} in space {job['space']}")
-        front = selection.front(table, job["values"])
+        front = picking.front(table, job["values"])
         console.print(front_table(job, front, whole=not console.is_terminal))
 
 
@@ -77,7 +77,7 @@ def _print_json(stages: _Stages) -> None:
     found = []
     for folder, job in stages:
         table = _table(folder, job)
-        front = [] if table is None else front_rows(job, selection.front(table, job["values"]))
+        front = [] if table is None else front_rows(job, picking.front(table, job["values"]))
         about = {"job": job["job"], "stage": job.get("stage"), "space": job["space"], "evaluations": 0 if table is None else len(table)}
         found.append({**about, "values": job["values"], "front": front})
     print(json.dumps({"fronts": found}, indent=2))
@@ -91,7 +91,7 @@ def _print_csv(stages: _Stages) -> None:
         stage = [job["stage"]] if "stage" in job else []
         writer.writerow([*(["stage"] if stage else []), "key", "knee", *names])
         table = _table(folder, job)
-        for row in [] if table is None else front_rows(job, selection.front(table, job["values"])):
+        for row in [] if table is None else front_rows(job, picking.front(table, job["values"])):
             writer.writerow([*stage, row["key"], int(row["knee"]), *(row["values"][name] for name in names)])
     text = lines.getvalue()
     print(visible(text, keep="\n") if sys.stdout.isatty() else text, end="")

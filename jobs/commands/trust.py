@@ -15,11 +15,11 @@ import jobs
 from evoray.distributed.cluster import check_cluster
 from evoray.distributed.cluster import cluster as connected
 from evoray.distributed.tasks import run_tasks
+from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder
-from evoray.trust import Probe, summary
-from jobs.datasets import UNMOVED, Elsewhere, located
-from jobs.supernet.teaching import trusting
+from evoray.results.rank_correlation import Probe, summary
+from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
+from jobs.pipelines.supernet.teachers import trusting
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input

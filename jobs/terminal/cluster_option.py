@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from evoray.distributed.address import check_address
-from evoray.run_folder import RunFolder, write_json
+from evoray.records.run_folder import RunFolder, write_json
 
 C = TypeVar("C", bound=Any)  # Any: the configuration of any job
 

@@ -11,7 +11,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
 
 _UNBOUNDED = 1_000_000  # columns of a pipe or file
 

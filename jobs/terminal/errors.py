@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
 from searchspaces.registry import Registry
 
 _MISTAKES = (ValueError, OSError)  # OSError: not there, there already, not writable, in use, cannot be reached

@@ -7,7 +7,7 @@ import math
 import os
 from typing import Any
 
-from evoray.run_folder import check_local
+from evoray.records.run_folder import check_local
 
 _MOST = 1_000_000_000  # of anything that is counted
 _MOST_SHARDS_PER_CORE = 32  # each is a process

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from evoray.run_folder import RunFolder
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
+from evoray.records.run_folder import RunFolder
 from jobs.terminal.console import Terminal
 
 _LINE_SECONDS = 10.0

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoray.api import Result, search
-    from evoray.halving import Halving
-    from evoray.migration import Migration
-    from evoray.problem import Constraint
+    from evoray.engine.migration import Migration
+    from evoray.evaluation.successive_halving import Halving
+    from evoray.problem.problem import Constraint
 
 __all__ = ["Constraint", "Halving", "Migration", "Result", "search"]
 
 _HOMES = {
-    "Constraint": "evoray.problem",
-    "Halving": "evoray.halving",
-    "Migration": "evoray.migration",
+    "Constraint": "evoray.problem.problem",
+    "Halving": "evoray.evaluation.successive_halving",
+    "Migration": "evoray.engine.migration",
     "Result": "evoray.api",
     "search": "evoray.api",
 }
 
 
-def __getattr__(name: str) -> Any:  # Any: whatever stands behind the name; found on first use, so that `import evoray.records` is light
+def __getattr__(name: str) -> Any:  # Any: whatever stands behind the name; found on first use, so that `import evoray.records.records` is light
     if name not in _HOMES:
         raise AttributeError(f"module 'evoray' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

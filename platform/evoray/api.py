@@ -13,26 +13,29 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 from torch import nn
 
-from evoray import pareto, provenance, searchers, selection
-from evoray.bench import weights_of
-from evoray.contracts import check_evaluator, check_objective, check_searcher, check_space
+from evoray import searchers
 from evoray.distributed.address import check_address
-from evoray.evaluator import Evaluator, LocalEvaluator
-from evoray.feasibility import check_feasible
-from evoray.halving import Halving, HalvingEvaluator
-from evoray.identity import differences, identity
-from evoray.ledger import FolderLedger, MemoryLedger
-from evoray.loop import Search
-from evoray.migration import Migration
-from evoray.plain import plain, whole
-from evoray.problem import Constraint, Problem
-from evoray.records import schema, to_table
-from evoray.run_folder import RunFolder
-from evoray.schedule import Schedule
+from evoray.engine.generational import Search
+from evoray.engine.migration import Migration
+from evoray.engine.schedule import Schedule
+from evoray.engine.shard import LocalShards, ShardGroup, searchers_for
+from evoray.engine.steady_state import SteadySearch
+from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
+from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
+from evoray.evaluation.worker import weights_of
+from evoray.pareto import dominance
+from evoray.problem.contracts import check_evaluator, check_objective, check_searcher, check_space
+from evoray.problem.feasibility import check_feasible
+from evoray.problem.identity import differences, identity
+from evoray.problem.plain_values import plain, whole
+from evoray.problem.problem import Constraint, Problem
+from evoray.records import environment
+from evoray.records.ledger import FolderLedger, MemoryLedger
+from evoray.records.records import schema, to_table
+from evoray.records.run_folder import RunFolder
+from evoray.results import picking
 from evoray.searchers.base import Searcher
-from evoray.shard import LocalShards, ShardGroup, searchers_for
-from evoray.steady import SteadySearch
-from evoray.warm_start import warm_started
+from evoray.searchers.parts.warm_start import warm_started
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Architecture, SearchSpace
 
@@ -53,17 +56,17 @@ class Result:
 
     def front(self) -> pa.Table:
         """The Pareto front: feasible records that no feasible record dominates."""
-        return selection.front(self.records, self.values)
+        return picking.front(self.records, self.values)
 
     def hypervolume(self, reference: ArrayLike) -> float:
         """Volume between the front and `reference` (m,), given in the targets' own units and order."""
         best = self.front()
         signs = np.array([Goal(v["goal"]).sign for v in self.values if v["target"]])
-        return pareto.hypervolume(selection.losses(best, self.values), signs * np.asarray(reference, dtype=np.float64))
+        return dominance.hypervolume(picking.losses(best, self.values), signs * np.asarray(reference, dtype=np.float64))
 
     def pick(self, choice: str = "knee") -> Architecture:
         """The architecture that `choice` names: "knee", "best:NAME", or (the beginning of) a key."""
-        row = selection.pick(self.records, self.values, choice)
+        row = picking.pick(self.records, self.values, choice)
         return Architecture(self.space.name, tuple(row["choices"]), row["key"])
 
     def knee(self) -> Architecture:
@@ -149,7 +152,7 @@ def search(
     )
     check_feasible(problem, seed)
     shard_searchers = warm_started(problem, shard_searchers, warm_start, population=size)
-    described = provenance.describe(problem)
+    described = environment.describe(problem)
     columns = schema(problem.value_names, problem.measured_names)
     steady = asynchronous if asynchronous is not None else all(getattr(s, "asynchronous", False) for s in shard_searchers)
     if halving is not None and steady:
@@ -184,7 +187,7 @@ def search(
         ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
         if folder is not None:
             if is_new:
-                RunFolder.create(folder.path, {**job, **provenance.surroundings()})
+                RunFolder.create(folder.path, {**job, **environment.surroundings()})
             ledger = stack.enter_context(FolderLedger(folder.ledger, columns))
         snapshots = None if folder is None else folder.shards
         search_class = SteadySearch if steady else Search
@@ -234,8 +237,8 @@ def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a use
 
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "searcher_options": (Mapping, "a dict of the searcher's options by name"),
-    "migration": (Migration, "an evoray.migration.Migration"),
-    "halving": (Halving, "an evoray.halving.Halving"),
+    "migration": (Migration, "an evoray.engine.migration.Migration"),
+    "halving": (Halving, "an evoray.evaluation.successive_halving.Halving"),
     "supernet": (nn.Module, "a torch module with trained weights"),
     "run_dir": ((str, os.PathLike), "the path of a folder"),
 }

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.supernet.composition import compose
-from jobs.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.config import SupernetSearch
 
 ALL = [(job, preset) for job in jobs.names() for preset in jobs.load(job).PRESETS]
 

@@ -17,8 +17,8 @@ import torch
 import objectives
 import searchspaces
 from evoray import data
-from evoray.training.calibration import Calibration
 from evoray.training.gan.calibration import LatentCalibration
+from evoray.training.recipe.calibration import Calibration
 from objectives.base import Candidate, Goal, MeasurementError, Needs
 from objectives.inception.extractors import Features
 from objectives.iou import IntersectionOverUnion

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from evoray import searchers
-from evoray.evaluator import LocalEvaluator
-from evoray.problem import Constraint, Problem
-from evoray.records import Record
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.problem.problem import Constraint, Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Searcher, TracesCandidates
 from searchspaces.base import Choices, architectures, canonical_keys, key_array
 from tests.synthetic import TableSpace, table_problem

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from tests.processes import eventually, lives
+from benchmarks.parts.processes import eventually, lives
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]
 

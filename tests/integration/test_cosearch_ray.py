@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from evoray.export import load_exported
-from evoray.ledger import read_ledger
-from evoray.run_folder import RunFolder
-from jobs.cosearch.composition import compose
-from jobs.cosearch.pipeline import config_of
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.results.export import load_exported
+from jobs.pipelines.cosearch.build import compose
+from jobs.pipelines.cosearch.pipeline import config_of
 from objectives.base import BuiltCandidate
 from searchspaces.base import Architecture
 

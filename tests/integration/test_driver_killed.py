@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evoray import selection
-from evoray.ledger import num_parts, read_ledger
-from evoray.records import from_table
+from evoray.records.ledger import num_parts, read_ledger
+from evoray.records.records import from_table
+from evoray.results import picking
 from tests import drivers
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_generational_the_records_and_the_front_are_those_of_an_uninterrupted_ru
     table = killed_many_times(tmp_path / "run", tmp_path / "measured.txt", asynchronous=False)
     whole = drivers.search(None, evaluations=400)
     assert facts(table) == facts(whole.records)
-    assert set(selection.front(table, whole.values)["key"].to_pylist()) == set(whole.front()["key"].to_pylist())
+    assert set(picking.front(table, whole.values)["key"].to_pylist()) == set(whole.front()["key"].to_pylist())
 
 
 def test_steady_state_the_ledger_replays_to_where_it_ended(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from evoray.ledger import read_ledger
-from evoray.records import from_table
-from evoray.run_folder import RunFolder
+from benchmarks.parts.processes import eventually
+from evoray.records.ledger import read_ledger
+from evoray.records.records import from_table
+from evoray.records.run_folder import RunFolder
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.build import compose
 from jobs.quickstart import PRESETS
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
 from tests import drivers
-from tests.processes import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from evoray.export import load_exported
-from evoray.ledger import read_ledger
-from evoray.run_folder import RunFolder
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.results.export import load_exported
 from jobs.cli import main
-from jobs.gan import pipeline
-from jobs.gan.composition import compose
-from jobs.gan.found import pair_of
-from jobs.gan.pipeline import config_of
+from jobs.pipelines.gan import pipeline
+from jobs.pipelines.gan.build import compose
+from jobs.pipelines.gan.pipeline import config_of
+from jobs.pipelines.gan.results import pair_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evoray.ledger import read_ledger
-from evoray.run_folder import RunFolder
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -18,18 +18,18 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
+from benchmarks.parts.processes import eventually, workers
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
-from evoray.evaluator import LocalEvaluator
-from evoray.ledger import MemoryLedger
-from evoray.loop import Search
-from evoray.migration import Migration
-from evoray.problem import Problem
-from evoray.schedule import Schedule
-from evoray.shard import LocalShards, searchers_for
+from evoray.engine.generational import Search
+from evoray.engine.migration import Migration
+from evoray.engine.schedule import Schedule
+from evoray.engine.shard import LocalShards, searchers_for
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.problem.problem import Problem
+from evoray.records.ledger import MemoryLedger
 from objectives.base import Needs
-from tests.processes import eventually, workers
 from tests.synthetic import Score, table_problem
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]

@@ -18,14 +18,14 @@ pytest.importorskip("ray")
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evoray.bench import Bench
+from benchmarks.parts.processes import eventually, lives, workers
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import Pool, PoolOptions
-from evoray.problem import Constraint, Problem
-from evoray.records import Record, Status
+from evoray.evaluation.worker import Bench
+from evoray.problem.problem import Constraint, Problem
+from evoray.records.records import Record, Status
 from objectives.base import Candidate, Needs
 from searchspaces.base import Architecture, architectures
-from tests.processes import eventually, lives, workers
 from tests.synthetic import Faulty, Leaky, Score, score_of, table_problem
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -10,18 +10,18 @@ import pytest
 
 pytest.importorskip("ray")
 
+from benchmarks.parts.processes import eventually, kill_worker
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
-from evoray.evaluator import LocalEvaluator
-from evoray.ledger import FolderLedger, MemoryLedger
-from evoray.loop import Search
-from evoray.migration import Migration
-from evoray.problem import Constraint, Problem
-from evoray.records import Records, Status, schema
-from evoray.schedule import Schedule
-from evoray.shard import LocalShards, searchers_for
-from tests.processes import eventually, kill_worker
+from evoray.engine.generational import Search
+from evoray.engine.migration import Migration
+from evoray.engine.schedule import Schedule
+from evoray.engine.shard import LocalShards, searchers_for
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.problem.problem import Constraint, Problem
+from evoray.records.ledger import FolderLedger, MemoryLedger
+from evoray.records.records import Records, Status, schema
 from tests.synthetic import Faulty, Score, table_problem
 
 pytestmark = pytest.mark.ray

@@ -17,14 +17,14 @@ import torch
 pytest.importorskip("ray")
 
 import searchspaces
+from benchmarks.parts.processes import workers
 from evoray import data
 from evoray.distributed.training import fit_on_ray, train_on_ray
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from evoray.training.group import TorchGroup
 from evoray.training.loop import fresh_network, train_network
+from evoray.training.process_group import TorchGroup
 from searchspaces.base import smallest
-from tests.processes import workers
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 

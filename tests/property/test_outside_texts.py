@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evoray.ledger import FolderLedger, read_ledger
-from evoray.records import from_table, schema, to_table
+from evoray.files.visible_text import visible
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.records import from_table, schema, to_table
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder, write_json
-from evoray.visible_text import visible
 from jobs.cli import main
 from tests.runs import make_run
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoray.run_folder import RunFolder
+from evoray.records.run_folder import RunFolder
 
 PIECES = st.sampled_from(["..", ".", "/", "\\", "\0", "a", "~", "", "link", " ", "\n", "%2e", "evil"])
 NAMES = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=8).map("".join), st.text(max_size=5).map(lambda t: t * 100))

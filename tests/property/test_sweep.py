@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evoray import pareto
+from evoray.pareto import dominance
 
 pytestmark = pytest.mark.slow  # the first run compiles
 
 
 def by_merit(losses: NDArray[np.float64], count: int) -> list[int]:
     """The definition: rank and crowding of all points, then one sort."""
-    rank = pareto.ranks(losses)
-    order = np.lexsort((-pareto.crowding(losses, rank), rank))
+    rank = dominance.ranks(losses)
+    order = np.lexsort((-dominance.crowding(losses, rank), rank))
     return order[:count].tolist()
 
 
@@ -29,11 +29,11 @@ def by_merit(losses: NDArray[np.float64], count: int) -> list[int]:
     seed=st.integers(0, 2**32),
 )
 def test_compiled_survival_keeps_what_the_definition_keeps(num: int, num_losses: int, levels: int, share: float, seed: int) -> None:
-    from evoray import sweep
+    from evoray.pareto import compiled
 
     losses = np.random.default_rng(seed).integers(0, levels, (num, num_losses)).astype(np.float64)
     count = int(share * num)
-    assert sweep.best(losses, count).tolist() == by_merit(losses, count)
+    assert compiled.best(losses, count).tolist() == by_merit(losses, count)
 
 
 @pytest.mark.parametrize("num_losses", [2, 3])
@@ -41,6 +41,6 @@ def test_compiled_survival_keeps_what_the_definition_keeps(num: int, num_losses:
 def test_many_survivors_keep_what_the_definition_keeps(num_losses: int, decimals: int) -> None:
     losses = np.random.default_rng(0).random((6000, num_losses)).round(decimals)
     violations = np.where(np.arange(6000) % 5 == 0, losses[:, 0].round(1), 0.0)
-    rank, crowd = pareto.order_of_merit(losses, violations)
+    rank, crowd = dominance.order_of_merit(losses, violations)
     for count in (100, 3000, 5500, 7000):
-        assert pareto.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()
+        assert dominance.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.asic_price import tables
 from objectives import asic
 from objectives.asic import constants as sets
-from tests.benchmarks.asic_price import tables
 
 DIMENSIONS = ("K", "C", "R", "S", "OY", "OX", "stride")
 MODES = ["maestro2019", "maestro2021", "eyeriss", "physical", "cacti45"]

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from evoray.belonging import check_weights, keep_only
-from evoray.ledger import FolderLedger, read_ledger
-from evoray.records import Record, schema
-from evoray.run_folder import RunFolder
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.records import Record, schema
+from evoray.records.run_folder import RunFolder
+from evoray.records.weights_digest import check_weights, keep_only
 from evoray.training import checkpoints
 from jobs import cli, quickstart
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.build import compose
 from searchspaces.base import smallest
 
 COLUMNS = schema(["accuracy"], ["accuracy"])

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import chi2
 
 import searchspaces
-from evoray.training.chains import ChainDrawer
-from evoray.training.levels import LevelDrawer, levels_of
+from evoray.training.samplers.parts.budgeted_draws import ChainDrawer
+from evoray.training.samplers.parts.complexity_levels import LevelDrawer, levels_of
 from searchspaces.base import Levels, architectures, smallest
 
 SPACES = ["elasticvit", "elasticvit:digits", "elasticvit:cifar"]

@@ -11,7 +11,7 @@ import pytest
 
 import evoray
 from evoray.distributed import submission
-from evoray.run_folder import RunFolder
+from evoray.records.run_folder import RunFolder
 from jobs.cli import main
 from tests.synthetic import Macs, Score, TableSpace
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import jobs
-from evoray.run_folder import RunFolder
+from evoray.records.run_folder import RunFolder
 from jobs.cli import main
 from jobs.commands import resume, retrain, trust
-from jobs.cosearch.config import CoSearch
-from jobs.gan.config import GanSearch
-from jobs.supernet import pipeline
-from jobs.supernet.config import ClusterOptions, SupernetSearch
+from jobs.pipelines.cosearch.config import CoSearch
+from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.config import ClusterOptions, SupernetSearch
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
 
 OLD, NEW = "10.0.0.1:6379", "10.0.0.2:6379"

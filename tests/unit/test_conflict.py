@@ -18,12 +18,12 @@ import searchspaces
 from evoray.data.digits import Digits
 from evoray.training import samplers
 from evoray.training.config import TrainConfig
-from evoray.training.conflict import conflict_matrix, cosine, gradient, used_weights
-from evoray.training.distillation import adaptive_loss, ensemble_labels, soft_loss
-from evoray.training.group import Alone
+from evoray.training.gradient_conflict import conflict_matrix, cosine, gradient, used_weights
 from evoray.training.loop import train_supernet
-from evoray.training.passes import forward_together, subnet_losses
+from evoray.training.process_group import Alone
+from evoray.training.recipe.distillation import adaptive_loss, ensemble_labels, soft_loss
 from evoray.training.samplers import performance_aware
+from evoray.training.supernet_step import forward_together, subnet_losses
 from searchspaces.base import architecture_of, biggest, smallest
 
 SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.parts.tables import TABLES, tabular_problem
 from evoray import Constraint, searchers
-from evoray.problem import Problem
-from evoray.records import Record, Records
+from evoray.problem.feasible import WindowSampler
+from evoray.problem.problem import Problem
+from evoray.records.records import Record, Records
 from evoray.seeds import generator_for
-from evoray.window import WindowSampler
 from searchspaces.base import Choices, architectures, key_array
 from tests.synthetic import score_of, table_problem
-from tests.tables import TABLES, tabular_problem
 
 STAGES = TABLES["stages"](7)
 

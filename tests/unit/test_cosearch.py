@@ -14,29 +14,29 @@ import pytest
 import torch
 
 import searchspaces
+from benchmarks.parts.codesign import LogMacs, stub_study
 from evoray import data, searchers
-from evoray.evaluator import LocalEvaluator
-from evoray.ledger import MemoryLedger
-from evoray.loop import Search
-from evoray.problem import Problem
-from evoray.records import Record, Records, Status
-from evoray.refinement import Refined
-from evoray.run_folder import RunFolder
-from evoray.schedule import Schedule
-from evoray.shard import LocalShards
-from evoray.sharing import SharingEvaluator, direct
-from jobs.cosearch import methods
-from jobs.cosearch.composition import check_specs, compose
-from jobs.cosearch.config import CoSearch
-from jobs.cosearch.design import described
-from jobs.cosearch.found import taken_away
+from evoray.engine.generational import Search
+from evoray.engine.schedule import Schedule
+from evoray.engine.shard import LocalShards
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.evaluation.shared import SharingEvaluator, direct
+from evoray.problem.problem import Problem
+from evoray.records.ledger import MemoryLedger
+from evoray.records.records import Record, Records, Status
+from evoray.records.run_folder import RunFolder
+from evoray.searchers.parts.inner_search import Refined
 from jobs.nasaic import PRESETS
+from jobs.pipelines.cosearch import methods
+from jobs.pipelines.cosearch.build import check_specs, compose
+from jobs.pipelines.cosearch.config import CoSearch
+from jobs.pipelines.cosearch.design import described
+from jobs.pipelines.cosearch.results import taken_away
 from objectives.asic.specs import Specs
 from objectives.base import Candidate, MeasurementError
 from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import Architecture, architectures, biggest, key_array
-from tests.codesign import LogMacs, stub_study
 
 BUDGET = methods.Budget(networks=16, seed=1, population=8)
 

@@ -20,23 +20,23 @@ import pytest
 import torch
 
 import jobs
-from evoray.ledger import FolderLedger
-from evoray.records import Record, schema
+from benchmarks.parts.codesign import stub_study
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record, schema
+from evoray.records.run_files import written_lines
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.reading import RunView, read_run
-from evoray.run_files import written_lines
-from evoray.run_folder import RunFolder, write_json
-from evoray.selection import front
+from evoray.results.picking import front
+from evoray.results.rank_correlation import Probe
 from evoray.training import checkpoints
-from evoray.trust import Probe
 from jobs import quickstart
 from jobs.cli import main
 from jobs.commands import report, trust
-from jobs.cosearch.design import described
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
+from jobs.pipelines.cosearch.design import described
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.build import compose
 from objectives.asic.specs import Specs
 from searchspaces.base import architectures
-from tests.codesign import stub_study
 from tests.runs import make_run
 
 _OPTIONAL = (

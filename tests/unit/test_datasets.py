@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from evoray import data
-from evoray.run_folder import RunFolder
-from jobs.cosearch.config import CoSearch, TaskData, TaskOptions
-from jobs.datasets import Moved, keep_roots, located, settled
-from jobs.supernet.config import DataOptions, SupernetSearch
+from evoray.records.run_folder import RunFolder
+from jobs.pipelines.cosearch.config import CoSearch, TaskData, TaskOptions
+from jobs.pipelines.datasets import Moved, keep_roots, located, settled
+from jobs.pipelines.supernet.config import DataOptions, SupernetSearch
 from jobs.terminal.parsing import parse
 
 

@@ -18,13 +18,13 @@ from torch import nn
 
 import evoray
 from evoray import Constraint
-from evoray.contracts import check_space
-from evoray.identity import differences, identity
-from evoray.migration import Migration
-from evoray.plain import plain, whole
-from evoray.records import from_table, recordable
-from evoray.restriction import restrict
-from evoray.run_folder import RunFolder
+from evoray.engine.migration import Migration
+from evoray.problem.contracts import check_space
+from evoray.problem.fixed_genes import restrict
+from evoray.problem.identity import differences, identity
+from evoray.problem.plain_values import plain, whole
+from evoray.records.records import from_table, recordable
+from evoray.records.run_folder import RunFolder
 from objectives.base import Candidate, Goal, Needs
 from searchspaces.base import Architecture, Choices, Gene
 from tests.synthetic import Macs, Score, TableSpace
@@ -153,8 +153,8 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ({"run_dir": 5}, "run_dir must be the path of a folder, or None, got int 5"),
         ({"run_dir": b"run"}, "run_dir must be the path of a folder, or None, got bytes"),
         ({"searcher_options": [1]}, "searcher_options must be a dict"),
-        ({"migration": 5}, "migration must be an evoray.migration.Migration"),
-        ({"halving": True}, "halving must be an evoray.halving.Halving"),
+        ({"migration": 5}, "migration must be an evoray.engine.migration.Migration"),
+        ({"halving": True}, "halving must be an evoray.evaluation.successive_halving.Halving"),
         ({"supernet": "x"}, "supernet must be a torch module"),
         ({"warm_start": "runs/x"}, "warm_start must be a list of run folders, got 'runs/x'"),
     ],

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 import searchspaces
-from evoray import data, export
-from evoray.training.calibration import Calibration
+from evoray import data
+from evoray.results import export
+from evoray.training.recipe.calibration import Calibration
 from searchspaces.base import architectures
 
 SPACE: Any = searchspaces.load("bignas:digits")

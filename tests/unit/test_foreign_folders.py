@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 import searchspaces
-from evoray import selection
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.reading import read_run
-from evoray.run_folder import RunFolder, write_json
+from evoray.results import picking
 from searchspaces.base import SearchSpace, smallest
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -85,15 +85,15 @@ def test_stages_are_folders_of_the_run(tmp_path: Path, stage: Any) -> None:
 def test_a_key_is_that_of_its_choices(key: str) -> None:
     choices = list(smallest(SPACE).choices)
     with pytest.raises(ValueError, match=r"has the choices of network .* made by somebody else"):
-        selection.network(SPACE, {"key": key, "choices": choices})
-    assert selection.network(SPACE, {"key": smallest(SPACE).key, "choices": choices}) == smallest(SPACE)
+        picking.network(SPACE, {"key": key, "choices": choices})
+    assert picking.network(SPACE, {"key": smallest(SPACE).key, "choices": choices}) == smallest(SPACE)
 
 
 @pytest.mark.parametrize("choices", [[], [0], [-1] * 99, [30000]])
 def test_choices_are_those_of_the_space(choices: list[int]) -> None:
     wrong = (choices * len(SPACE.genes))[: len(SPACE.genes)] if choices == [30000] else choices
     with pytest.raises(ValueError, match="are none of space"):
-        selection.network(SPACE, {"key": "x", "choices": wrong})
+        picking.network(SPACE, {"key": "x", "choices": wrong})
 
 
 def _value(name: str, target: bool = True) -> dict[str, Any]:
@@ -114,4 +114,4 @@ def test_values_that_job_json_was_given_by_hand_are_told(values: list[dict[str, 
     columns = {"key": ["a"], "choices": [[0, 1]], "error": [""], "loss": [0.5]}
     job = {"values": values, "genes": [{"options": [1, 2]}, {"options": [1, 2]}]}
     with pytest.raises(ValueError, match=told):
-        selection.check_of_one_run(pa.table(columns), job)
+        picking.check_of_one_run(pa.table(columns), job)

@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder, write_json
 from evoray.training.gan.images import RealImages, image_splits
 from evoray.training.gan.pairings import ManyToOne, Pair
 from jobs import eagan
 from jobs.cli import main
-from jobs.gan import pictures, pipeline
-from jobs.gan.composition import autogan_codes, compose, found_codes
-from jobs.gan.found import full_name
+from jobs.pipelines.gan import pictures, pipeline
+from jobs.pipelines.gan.build import autogan_codes, compose, found_codes
+from jobs.pipelines.gan.results import full_name
 from searchspaces.eagan import build
 from tests.runs import make_run
 

@@ -14,8 +14,8 @@ from evoray import data
 from evoray.training import checkpoints
 from evoray.training.gan.config import GanConfig, StageConfig
 from evoray.training.gan.images import RealImages
+from evoray.training.gan.parameter_averaging import merged
 from evoray.training.gan.rounds import Calendar, Round, Share
-from evoray.training.gan.sharing import merged
 from evoray.training.gan.stage import DiscriminatorStage, FinalStage, GeneratorStage, Stage
 from evoray.training.gan.training import StageTraining, part_of
 from searchspaces.base import Architecture, architectures

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from evoray import data
-from evoray.training.averaging import AverageWeights
 from evoray.training.gan import config
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.collapse import CollapseWatch, spread
@@ -20,6 +19,7 @@ from evoray.training.gan.images import signed
 from evoray.training.gan.losses import discriminator_loss, generator_loss
 from evoray.training.gan.pairings import ManyToOne, OneToOne, Pair, drawn, latents
 from evoray.training.gan.step import Player, discriminator_step, generator_step
+from evoray.training.recipe.averaging import AverageWeights
 from searchspaces.base import Architecture, architectures
 from searchspaces.eagan import build
 

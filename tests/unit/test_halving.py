@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import evoray
-from evoray.evaluator import LocalEvaluator
-from evoray.halving import Halving, HalvingEvaluator
-from evoray.records import Record, Status, from_table
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
+from evoray.records.records import Record, Status, from_table
 from objectives.base import Candidate
 from searchspaces.base import architectures
 from tests.synthetic import Macs, Score, TableSpace, score_of, table_problem

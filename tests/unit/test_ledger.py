@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from evoray.ledger import FolderLedger, read_ledger
-from evoray.records import Record, Status, from_table, schema, to_table
-from evoray.storage import LocalStorage
+from evoray.files.storage import LocalStorage
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.records import Record, Status, from_table, schema, to_table
 
 SCHEMA = schema(["score", "macs"], ["score"])
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evoray.ledger import FolderLedger, read_ledger
-from evoray.ledger_parts import FAN_IN
-from evoray.records import Record, schema
-from evoray.sealing import sealed_table, unsealed_table
+from evoray.files.checksums import sealed_table, unsealed_table
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.ledger_parts import FAN_IN
+from evoray.records.records import Record, schema
 
 SCHEMA = schema(["score", "macs"], ["score"])
 
@@ -202,8 +202,8 @@ def test_pandas_reads_the_folder(tmp_path: Path) -> None:
 _FIRST_APPEND = """
 import sys
 from pathlib import Path
-from evoray.ledger import FolderLedger
-from evoray.records import Record, schema
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record, schema
 with FolderLedger(Path(sys.argv[1]), schema(["score"], ["score"])) as ledger:
     before = set(sys.modules)
     ledger.append([Record(key="a", choices=(1,), values={"score": 1.0}, seconds={"score": 0.1})])

@@ -14,11 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from evoray import storage as storage_module
-from evoray.ledger import FolderLedger, num_parts, read_ledger
-from evoray.ledger_parts import FAN_IN
-from evoray.records import Record, schema
-from evoray.storage import ArrowStorage, LocalStorage, open_storage
+from evoray.files import storage as storage_module
+from evoray.files.storage import ArrowStorage, LocalStorage, open_storage
+from evoray.records.ledger import FolderLedger, num_parts, read_ledger
+from evoray.records.ledger_parts import FAN_IN
+from evoray.records.records import Record, schema
 
 SCHEMA = schema(["score", "macs"], ["score"])
 

@@ -14,10 +14,18 @@ import pytest
 import searchspaces
 from evoray import variation
 from evoray.training import samplers
-from evoray.training.levels import LevelDrawer, LevelWalk, derive_levels, describe_levels, draw_above, gap_between, levels_of
 from evoray.training.samplers import Horizon
 from evoray.training.samplers.complexity_aware import ComplexityAware
 from evoray.training.samplers.multi_architecture import MultiArchitecture
+from evoray.training.samplers.parts.complexity_levels import (
+    LevelDrawer,
+    LevelWalk,
+    derive_levels,
+    describe_levels,
+    draw_above,
+    gap_between,
+    levels_of,
+)
 from evoray.training.samplers.performance_aware import PerformanceAware, preference_genes
 from evoray.training.samplers.sandwich import Sandwich
 from evoray.training.samplers.uniform import Uniform
@@ -180,7 +188,7 @@ def test_derived_levels_can_be_drawn_from_and_have_affordable_floors(name: str, 
 
 
 def test_a_window_without_networks_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evoray.training.levels._MOST_ROWS", 5000)
+    monkeypatch.setattr("evoray.training.samplers.parts.complexity_levels._MOST_ROWS", 5000)
     empty = Levels("macs", (1e12,), 1.0, (smallest(DIGITS),))
     with pytest.raises(ValueError, match="level 0 of space 'elasticvit:digits' holds next to no network"):
         LevelDrawer(DIGITS, empty).draw(0, 1, np.random.default_rng(0))

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 import searchspaces
 from evoray import data
 from evoray.training.config import TrainConfig
-from evoray.training.group import Alone
 from evoray.training.loop import fresh_network, train_network, train_supernet
-from evoray.training.mixing import Batch, draw_box, mix, mix_images, patch_grid
+from evoray.training.process_group import Alone
+from evoray.training.recipe.mixing import Batch, draw_box, mix, mix_images, patch_grid
 from evoray.training.step import Pass, Stepper
 from jobs import vit_resnas
-from jobs.supernet.composition import compose
+from jobs.pipelines.supernet.build import compose
 from searchspaces.base import biggest, smallest
 
 RECIPE = TrainConfig(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import evoray
 import searchspaces
-from evoray import pareto
-from evoray.problem import Constraint
+from evoray.pareto import dominance
+from evoray.problem.problem import Constraint
 from objectives import asic
 from objectives.asic.lower import lower, macs
 from objectives.asic.specs import WORKLOADS
@@ -261,8 +261,8 @@ def test_feasible_designs_come_before_all_others_and_their_front_is_the_pareto_f
     violations = specs.violation(values)
     met = np.nonzero(specs.met(values))[0]
     assert 0 < len(met) < 200
-    assert sorted(pareto.front(losses, violations)) == sorted(met[pareto.front(losses[met])])
-    rank, _ = pareto.order_of_merit(losses, violations)
+    assert sorted(dominance.front(losses, violations)) == sorted(met[dominance.front(losses[met])])
+    rank, _ = dominance.order_of_merit(losses, violations)
     assert rank[met].max() < np.delete(rank, met).min()
     missed = np.delete(np.arange(400), met)
     ordered = missed[np.argsort(violations[missed], kind="stable")]

@@ -11,7 +11,7 @@ from torch import nn
 
 import searchspaces
 from evoray import data
-from evoray.training.calibration import Calibration, _batches
+from evoray.training.recipe.calibration import Calibration, _batches
 from objectives.accuracy import Accuracy
 from objectives.base import Candidate
 from objectives.complexity import Cost

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cosearch.config import CoSearch
-from jobs.gan.config import GanSearch
-from jobs.supernet.config import SupernetSearch
-from jobs.supernet.retraining import RetrainOptions
+from jobs.pipelines.cosearch.config import CoSearch
+from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.retraining import RetrainOptions
 from jobs.terminal.parsing import parse
 
 _OPTIONS = {

@@ -18,16 +18,16 @@ import jobs
 import objectives
 import searchspaces
 from evoray import data
-from evoray.evaluator import LocalEvaluator
-from evoray.problem import Problem
-from evoray.run_folder import RunFolder, write_json
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.problem.problem import Problem
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.training import samplers
 from jobs import commands
 from jobs.cli import main
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.quickstart import digits
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
-from jobs.supernet.config import SupernetSearch
 from searchspaces import own
 from searchspaces.registry import Registry
 from tests.synthetic import Macs, Score, TableSpace

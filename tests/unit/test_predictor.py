@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evoray import acquisition, pareto, searchers, surrogate
-from evoray.problem import Constraint, Problem
-from evoray.records import Record, Records
+from benchmarks.parts.tables import TABLES, Table, tabular_problem
+from evoray import searchers
+from evoray.pareto import dominance
+from evoray.problem.problem import Constraint, Problem
+from evoray.records.records import Record, Records
 from evoray.searchers.base import Searcher
+from evoray.searchers.parts import acquisition, gaussian_process
 from evoray.variation import GeneKinds
 from searchspaces.base import Choices, key_array
-from tests.tables import TABLES, Table, tabular_problem
 
 NAMES = ("top1_error", "latency")
 
@@ -95,7 +97,7 @@ def test_the_process_interpolates_and_doubts_what_is_far() -> None:
     rows = rng.permutation(len(table.rows))
     known, others = table.rows[rows[:200]], table.rows[rows[200:600]]
     values = table.values["latency"][rows]
-    model = surrogate.GaussianProcess(GeneKinds.of(table.genes))
+    model = gaussian_process.GaussianProcess(GeneKinds.of(table.genes))
     model.fit(known, values[:200], np.zeros(200, dtype=np.int64), rng, learn=True)
     at_known, doubt_known = model.predict(known)
     at_others, doubt_others = model.predict(others)
@@ -109,10 +111,10 @@ def test_the_process_interpolates_and_doubts_what_is_far() -> None:
 def test_volume_gain_is_the_difference_of_hypervolumes() -> None:
     rng = np.random.default_rng(2)
     points, candidates, reference = rng.random((30, 2)), rng.random((40, 2)) * 1.3, np.ones(2)
-    front = points[pareto.front(points)]
+    front = points[dominance.front(points)]
     gains = acquisition.volume_gain(front, reference, candidates)
-    before = pareto.hypervolume(front, reference)
-    expected = [pareto.hypervolume(np.vstack([front, c]), reference) - before for c in candidates]
+    before = dominance.hypervolume(front, reference)
+    expected = [dominance.hypervolume(np.vstack([front, c]), reference) - before for c in candidates]
     np.testing.assert_allclose(gains, expected, atol=1e-12)
 
 

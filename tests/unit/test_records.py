@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evoray import records as records_module
-from evoray.records import Records, from_table, schema, texts, to_table
+from evoray.records import records as records_module
+from evoray.records.records import Records, from_table, schema, texts, to_table
 
 SCHEMA = schema(["score"], ["score"])
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from evoray.replacing import remove_left_overs, replace_text, replacing
+from evoray.files.atomic import remove_left_overs, replace_text, replacing
+from evoray.files.storage import LocalStorage
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder, write_json
-from evoray.storage import LocalStorage
 from evoray.training import checkpoints
-from evoray.training.journal import Journal
+from evoray.training.metrics_log import Journal
 from tests.runs import make_run
 
 

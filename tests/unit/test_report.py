@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoray import pareto
-from evoray.records import Status
+from evoray.pareto import dominance
+from evoray.records.records import Status
+from evoray.records.run_folder import RunFolder
 from evoray.report import figures
 from evoray.report.genealogy import ancestors, genealogy_figure
 from evoray.report.page import write_report
 from evoray.report.reading import feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
-from evoray.run_folder import RunFolder
 from jobs.commands.report import main as report_command
 from tests.runs import hostile, make_run
 
@@ -46,7 +46,7 @@ def test_the_hypervolume_never_falls_and_ends_at_the_fronts(folder: RunFolder) -
     assert evaluations.tolist() == list(range(61))
     assert (np.diff(volumes) >= 0).all()
     assert volumes[0] == 0
-    assert volumes[-1] == pytest.approx(pareto.hypervolume(feasible_losses(run.table, run.values)[0], reference))
+    assert volumes[-1] == pytest.approx(dominance.hypervolume(feasible_losses(run.table, run.values)[0], reference))
 
 
 def test_the_ratio_over_random_search_uses_one_reference_for_both(folder: RunFolder) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.parts.codesign import stub_study
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.chip import block_diagram, energy_figure, gantt_figure
 from evoray.report.page import write_report
-from evoray.run_folder import RunFolder, write_json
-from jobs.cosearch.design import described
+from jobs.pipelines.cosearch.design import described
 from objectives.asic.specs import Specs
-from tests.codesign import stub_study
 from tests.runs import make_run
 
 

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from evoray.ledger import FolderLedger
-from evoray.records import Record, Status, from_table, schema, to_table
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record, Status, from_table, schema, to_table
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report import figures
 from evoray.report.genealogy import ancestors
 from evoray.report.page import write_report
 from evoray.report.reading import FirstRecords, feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
 from evoray.report.thinning import thinned
-from evoray.run_folder import RunFolder, write_json
 
 NUM = 20_000
 COLUMNS = schema(["score", "macs"], ["score"])
@@ -87,7 +87,7 @@ def test_a_curve_of_many_evaluations_agrees_with_the_fronts(folder: RunFolder) -
     assert (places[0], places[-1]) == (0, NUM)
     for index in (1, len(places) // 2, -1):
         part = run.table.slice(0, int(places[index]))
-        expected = figures.pareto.hypervolume(feasible_losses(part, run.values)[0], reference)
+        expected = figures.dominance.hypervolume(feasible_losses(part, run.values)[0], reference)
         assert volumes[index] == pytest.approx(expected)
     assert final_hypervolumes(run) is None  # no baseline
 

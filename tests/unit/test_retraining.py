@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import searchspaces
-from evoray.ledger import FolderLedger
-from evoray.records import Record, schema
-from evoray.run_folder import RunFolder
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record, schema
+from evoray.records.run_folder import RunFolder
 from jobs import quickstart, vit_resnas
-from jobs.supernet import pipeline
-from jobs.supernet.composition import compose
-from jobs.supernet.config import SupernetSearch
-from jobs.supernet.retraining import RetrainOptions, alone, begin, prepare
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.retraining import RetrainOptions, alone, begin, prepare
 from searchspaces.base import smallest
 from searchspaces.elastic.positions import fitted_weights, resized_positions
 from searchspaces.vit_resnas.published import PUBLISHED

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 import searchspaces
-from evoray import cars, data, searchers
-from evoray.bench import Bench, weights_of
-from evoray.evaluator import LocalEvaluator
-from evoray.ledger import MemoryLedger
-from evoray.problem import Problem
-from evoray.records import Record, Records, Status
-from evoray.rounds import Population, best_row, first_population, measure_round, next_population
+from evoray import data, searchers
+from evoray.engine.interleaved import Population, best_row, first_population, measure_round, next_population
+from evoray.evaluation.evaluator import LocalEvaluator
+from evoray.evaluation.worker import Bench, weights_of
+from evoray.pareto import cars
+from evoray.problem.problem import Problem
+from evoray.records.ledger import MemoryLedger
+from evoray.records.records import Record, Records, Status
 from evoray.searchers.base import Lineage
 from evoray.searchers.one_gene import OneGene
 from objectives.base import Candidate

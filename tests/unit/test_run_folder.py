@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evoray.run_folder import RunFolder, write_json
+from evoray.records.run_folder import RunFolder, write_json
 
 JOB = {"job": "quickstart", "seed": 3, "space": "mlp", "values": [], "genes": [], "constraints": []}
 

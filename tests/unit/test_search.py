@@ -9,10 +9,12 @@ import pyarrow as pa
 import pytest
 
 import evoray
-from evoray import Constraint, Result, pareto, selection
-from evoray.problem import Problem, parse_constraint
-from evoray.records import from_table
-from evoray.run_folder import RunFolder
+from evoray import Constraint, Result
+from evoray.pareto import dominance
+from evoray.problem.problem import Problem, parse_constraint
+from evoray.records.records import from_table
+from evoray.records.run_folder import RunFolder
+from evoray.results import picking
 from tests.synthetic import Faulty, Macs, Score, TableSpace
 
 
@@ -49,11 +51,11 @@ def test_the_same_seed_gives_the_same_records_and_another_seed_others() -> None:
 def test_the_front_is_what_nobody_dominates_and_holds_the_knee() -> None:
     result = run()
     front = result.front()
-    losses = selection.losses(result.records, result.values)
-    assert len(front) == len(pareto.front(losses))
+    losses = picking.losses(result.records, result.values)
+    assert len(front) == len(dominance.front(losses))
     assert result.knee().key in front["key"].to_pylist()
     best = result.pick("best:score")
-    assert selection.pick(result.records, result.values, "best:score")["score"] == max(result.records["score"].to_pylist())
+    assert picking.pick(result.records, result.values, "best:score")["score"] == max(result.records["score"].to_pylist())
     assert result.pick(best.key) == best
     assert result.hypervolume([40.0, 3100.0]) > 0
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoray.ledger import FolderLedger, read_ledger
-from evoray.records import Records, from_table
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.records import Records, from_table
 from tests import drivers
 
 

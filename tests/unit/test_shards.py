@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import evoray
+from benchmarks.parts.tables import TABLES, Entry
 from evoray import Migration, searchers
-from evoray.problem import Problem
-from evoray.records import from_table
+from evoray.problem.problem import Problem
+from evoray.records.records import from_table
 from tests.synthetic import Macs, Score, TableSpace
-from tests.tables import TABLES, Entry
 
 
 def test_topologies_name_the_senders() -> None:

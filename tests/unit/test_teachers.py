@@ -16,15 +16,15 @@ from safetensors.torch import load_file, save_file
 
 import searchspaces
 from evoray import data
-from evoray.export import export
-from evoray.run_folder import RunFolder
-from evoray.sealing import unsealed
+from evoray.files.checksums import unsealed
+from evoray.records.run_folder import RunFolder
+from evoray.results.export import export
 from evoray.training.config import TrainConfig
-from evoray.training.teachers import Teacher
+from evoray.training.recipe.teachers import Teacher
 from jobs import nasaic, quickstart
-from jobs.cosearch import pipeline as cosearch
-from jobs.supernet import pipeline
-from jobs.supernet.teaching import teachers_of, trusting, untaught
+from jobs.pipelines.cosearch import pipeline as cosearch
+from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.supernet.teachers import teachers_of, trusting, untaught
 from searchspaces.base import smallest
 
 SOURCE = data.load("digits", limit=100)

@@ -18,8 +18,8 @@ from rich.table import Table
 from torch import nn
 
 import evoray
-from evoray.run_folder import RunFolder, write_json
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
+from evoray.records.run_folder import RunFolder, write_json
 from jobs.cli import main
 from jobs.terminal.console import Terminal, set_up_streams
 from jobs.terminal.errors import complain
@@ -177,7 +177,7 @@ def test_warnings_are_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> 
     before, root.handlers = root.handlers, []
     try:
         set_up_streams()
-        logging.getLogger("evoray.ledger").warning("damaged: %s", HOSTILE + "\nevoray: all is well")
+        logging.getLogger("evoray.records.ledger").warning("damaged: %s", HOSTILE + "\nevoray: all is well")
     finally:
         root.handlers = before
     assert capsys.readouterr().err == f"evoray: damaged: {SHOWN}\n    evoray: all is well\n"

@@ -20,17 +20,17 @@ from torch import nn
 import searchspaces
 from evoray import data
 from evoray.data.digits import Digits
-from evoray.export import export
+from evoray.results.export import export
 from evoray.training import checkpoints, loop, samplers
-from evoray.training.augmentation import augment, distort
 from evoray.training.config import TrainConfig
-from evoray.training.distillation import hard_loss, soft_labels, soft_loss
-from evoray.training.group import Alone
 from evoray.training.loop import train_network, train_supernet
-from evoray.training.passes import supernet_passes
-from evoray.training.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
+from evoray.training.process_group import Alone
+from evoray.training.recipe.augmentation import augment, distort
+from evoray.training.recipe.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.recipe.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
+from evoray.training.recipe.teachers import Teacher
 from evoray.training.step import Pass, Stepper, clip_adaptively
-from evoray.training.teachers import Teacher
+from evoray.training.supernet_step import supernet_passes
 from searchspaces.base import biggest, smallest
 
 CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evoray.data.digits import Digits
-from evoray.training.averaging import AverageWeights
 from evoray.training.config import TrainConfig
-from evoray.training.group import Alone
 from evoray.training.loop import train_supernet
-from evoray.training.rewiring import rewire
+from evoray.training.process_group import Alone
+from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.channel_sorting import rewire
 from evoray.training.step import Pass, Stepper
 from searchspaces.base import Architecture, Choices, architecture_of, architectures, biggest, smallest, space_size
 from searchspaces.vit_resnas import PRESETS, Plan, ViTResNAS, build, reference

@@ -10,9 +10,9 @@ import pytest
 
 import evoray
 from evoray import Constraint
-from evoray.problem import Problem
-from evoray.records import Records
-from evoray.warm_start import best_of, read_prior
+from evoray.problem.problem import Problem
+from evoray.records.records import Records
+from evoray.searchers.parts.warm_start import best_of, read_prior
 from searchspaces.base import key_array
 from tests.synthetic import Macs, Score, TableSpace, table_problem
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import ray
 
-from evoray.bench import Bench, Weights
 from evoray.distributed.pool import Measured, Pool, PoolOptions
-from evoray.evaluator import Attempt, stages
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray.evaluation.evaluator import Attempt, stages
+from evoray.evaluation.worker import Bench, Weights
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from objectives.base import Needs, Objective
 from searchspaces.base import Architecture
 

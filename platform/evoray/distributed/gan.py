@@ -20,12 +20,12 @@ from evoray.distributed.tasks import run_tasks
 from evoray.distributed.training import check_connected, fit_on_ray
 from evoray.training import checkpoints
 from evoray.training.gan.images import RealImages
+from evoray.training.gan.parameter_averaging import merged
 from evoray.training.gan.rounds import Calendar, Round, Share
-from evoray.training.gan.sharing import merged
 from evoray.training.gan.stage import Stage
 from evoray.training.gan.training import StageTraining, save, train_rounds, train_share
-from evoray.training.group import TorchGroup
-from evoray.training.journal import Journal
+from evoray.training.metrics_log import Journal
+from evoray.training.process_group import TorchGroup
 from objectives.base import Needs
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.util.metrics import Gauge
 
-from evoray.schedule import Progress
+from evoray.engine.schedule import Progress
 
 
 class SearchMetrics:

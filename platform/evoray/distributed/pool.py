@@ -15,7 +15,7 @@ import numpy as np
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
-from evoray.evaluator import Attempt
+from evoray.evaluation.evaluator import Attempt
 from objectives.base import Needs
 
 _log = logging.getLogger(__name__)

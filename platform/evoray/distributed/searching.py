@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import ray
 
-from evoray.bench import Weights
 from evoray.distributed.cluster import cluster
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.shipping import check_ships
-from evoray.problem import Problem
+from evoray.evaluation.worker import Weights
+from evoray.problem.problem import Problem
 from evoray.searchers.base import Searcher
 
 _NO_LIMIT = 1e9  # seconds: as in this process, a measurement may take as long as it wants

@@ -9,9 +9,9 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from evoray.problem import Problem
+from evoray.engine.shard import Shard
+from evoray.problem.problem import Problem
 from evoray.searchers.base import Searcher
-from evoray.shard import Shard
 
 _log = logging.getLogger(__name__)
 _MAX_REBUILDS = 5  # of one shard within one generation

@@ -27,9 +27,9 @@ from evoray.distributed.lost_workers import mistake_in
 from evoray.distributed.tasks import run_tasks
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from evoray.training.group import Alone, Group, TorchGroup
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
-from evoray.training.teachers import Teacher
+from evoray.training.process_group import Alone, Group, TorchGroup
+from evoray.training.recipe.teachers import Teacher
 from objectives.base import DataSource
 from searchspaces.base import Architecture, SearchSpace
 

@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from evoray import pareto, selection
-from evoray.records import Record, Records, Status, from_table
+from evoray.files.visible_text import visible
+from evoray.pareto import dominance
+from evoray.records.records import Record, Records, Status, from_table
 from evoray.report.reading import RunView, hypervolume_curve, reference_of
 from evoray.report.thinning import Rows, said, thinned
-from evoray.visible_text import visible
+from evoray.results import picking
 
 # Okabe and Ito 2008: distinct for every kind of colour vision. Their blue is lightened, so that it also reads on a dark ground.
 COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -105,7 +106,7 @@ def _front_traces(run: RunView, colour: str, names: Sequence[str], num_runs: int
             trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "vh"})
         traces.append(trace)
         assert run.table is not None
-        knee = best[[pareto.knee(selection.losses(run.table.take(best), run.values))]]
+        knee = best[[dominance.knee(picking.losses(run.table.take(best), run.values))]]
         star = {"color": COLOURS[4], "size": 17, "symbol": "star", "line": {"width": 1, "color": "#333"}}
         traces.append(_points(run, records, knee, names, f"{prefix}knee", star, few))
     return traces

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from evoray.records import Record
+from evoray.records.records import Record
 from evoray.report.figures import COLOURS, GREY, hover, styled
 from evoray.report.reading import RunView
 from evoray.report.thinning import said, thinned

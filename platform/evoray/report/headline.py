@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from evoray import pareto, selection
+from evoray.pareto import dominance
 from evoray.report.markup import SECTIONS
 from evoray.report.reading import RunView, final_hypervolumes
+from evoray.results import picking
 
 
 def headline(run: RunView) -> Markup:
@@ -17,8 +18,8 @@ def headline(run: RunView) -> Markup:
     tiles = [(f"{len(run.origins):,}", "", evaluated)]
     knee, spoken, ratio = None, [], ""
     if best is not None:
-        losses = selection.losses(best, run.values)
-        row = best.slice(pareto.knee(losses), 1).to_pylist()[0]
+        losses = picking.losses(best, run.values)
+        row = best.slice(dominance.knee(losses), 1).to_pylist()[0]
         knee = row["key"]
         names = dict.fromkeys([*run.targets, *(v["name"] for v in run.values)])
         spoken = [(name, number(row[name]), run.unit(name)) for name in names]

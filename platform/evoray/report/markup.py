@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
 
 
 def _shown(value: Any) -> Any:  # Any: whatever a template prints

@@ -12,9 +12,10 @@ import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from evoray import pareto, selection
-from evoray.records import Status
-from evoray.replacing import replace_text
+from evoray.files.atomic import replace_text
+from evoray.pareto import dominance
+from evoray.records.records import Status
+from evoray.records.run_folder import RunFolder
 from evoray.report import figures, markup
 from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_note, energy_figure, gantt_figure, methods_table
 from evoray.report.genealogy import genealogy_figure
@@ -23,7 +24,7 @@ from evoray.report.markup import SECTIONS
 from evoray.report.reading import RunView, read_run, reference_of
 from evoray.report.rounds import ROUNDS_TEXT, rounds_figure
 from evoray.report.thinning import said, thinned
-from evoray.run_folder import RunFolder
+from evoray.results import picking
 from objectives.base import Goal
 
 _MOST_CELLS = 5_000  # of the table of a front
@@ -156,8 +157,8 @@ def _front_table(run: RunView) -> Markup:
     best = run.front()
     assert best is not None
     names = [v["name"] for v in run.values]
-    losses = selection.losses(best, run.values)
-    knee = pareto.knee(losses)
+    losses = picking.losses(best, run.values)
+    knee = dominance.knee(losses)
     ends = np.unique([knee, *losses.argmin(axis=0)])
     shown = thinned(np.arange(len(best)), max(50, _MOST_CELLS // len(names)), ends)
     rows = [

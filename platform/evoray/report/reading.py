@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from evoray import pareto, selection
-from evoray.ledger import read_ledger
-from evoray.records import Record, Records, Status, from_table
+from evoray.pareto import dominance
+from evoray.records.ledger import read_ledger
+from evoray.records.records import Record, Records, Status, from_table
+from evoray.records.run_folder import RunFolder
 from evoray.report.thinning import thinned
-from evoray.run_folder import RunFolder
+from evoray.results import picking
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class RunView:
 
     @property
     def targets(self) -> list[str]:
-        return selection.targets(self.values)
+        return picking.targets(self.values)
 
     @cached_property
     def records(self) -> Records:
@@ -94,7 +95,7 @@ class RunView:
     @cached_property
     def front_rows(self) -> NDArray[np.int64]:
         """Rows of the Pareto front's records, best first in the first target."""
-        return np.zeros(0, dtype=np.int64) if self.table is None else selection.front_rows(self.table, self.values)
+        return np.zeros(0, dtype=np.int64) if self.table is None else picking.front_rows(self.table, self.values)
 
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""
@@ -140,7 +141,7 @@ def read_run(folder: RunFolder) -> RunView:
     """Reads what is there; what is missing or not readable is empty."""
     job, table = folder.job(), read_ledger(folder.ledger)
     if table is not None:
-        selection.check_of_one_run(table, job)
+        picking.check_of_one_run(table, job)
     return RunView(
         name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
         job=job,
@@ -174,15 +175,15 @@ def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tup
     ended = np.arange(1, len(table) + 1)
     good = pc.equal(table["status"], "ok").to_numpy() & (table["violation"].to_numpy() <= 0)
     indices = np.flatnonzero(good)
-    found = table.select(selection.targets(values)).take(indices)
-    return selection.losses(found, values), ended[indices].astype(np.int64)
+    found = table.select(picking.targets(values)).take(indices)
+    return picking.losses(found, values), ended[indices].astype(np.int64)
 
 
 def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
     """(m,) the common reference point: the worst feasible value of all tables and a tenth of the range beyond; None without any."""
     every = [feasible_losses(table, values)[0] for table in tables]
     stacked = np.concatenate(every) if every else np.zeros((0, 1))
-    return pareto.reference_point(stacked) if len(stacked) else None
+    return dominance.reference_point(stacked) if len(stacked) else None
 
 
 def hypervolume_curve(
@@ -199,8 +200,8 @@ def hypervolume_curve(
         points = losses[starts[index - 1] : starts[index]]
         if len(points) > _FEW or not all((best <= point).all(axis=1).any() for point in points):
             best = np.concatenate([best, points])
-            best = best[pareto.front(best)]
-            volumes[index] = max(volumes[index], pareto.hypervolume(best, reference))
+            best = best[dominance.front(best)]
+            volumes[index] = max(volumes[index], dominance.hypervolume(best, reference))
     return places, volumes
 
 
@@ -216,4 +217,4 @@ def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
 
 
 def _hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    return pareto.hypervolume(losses[pareto.front(losses)], reference) if len(losses) else 0.0
+    return dominance.hypervolume(losses[dominance.front(losses)], reference) if len(losses) else 0.0

@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from evoray import pareto, selection
+from evoray.pareto import dominance
 from evoray.report.figures import COLOURS, Figure, plain, styled
 from evoray.report.reading import RunView, feasible_losses, reference_of
+from evoray.results import picking
 from objectives.base import Goal
 
 ROUNDS_TEXT = (
@@ -23,7 +24,7 @@ ROUNDS_TEXT = (
 def rounds_figure(run: RunView) -> Figure | None:
     """Best, median and worst of each measured target over the rounds, and the hypervolume; None where there are fewer than two rounds."""
     shown = [v for v in run.values if v["target"] and v["kind"] == "measured"]
-    tables = [(number, found) for number, table in enumerate(run.rounds, 1) if len(found := selection.complete(table))]
+    tables = [(number, found) for number, table in enumerate(run.rounds, 1) if len(found := picking.complete(table))]
     if len(tables) < 2 or not shown:
         return None
     numbers = [number for number, _ in tables]
@@ -49,4 +50,4 @@ def rounds_figure(run: RunView) -> Figure | None:
 def _hypervolumes(run: RunView, tables: Sequence[pa.Table]) -> list[float]:
     reference = reference_of(tables, run.values)
     assert reference is not None
-    return [pareto.hypervolume(feasible_losses(table, run.values)[0], reference) for table in tables]
+    return [dominance.hypervolume(feasible_losses(table, run.values)[0], reference) for table in tables]

@@ -10,8 +10,9 @@ import pyarrow as pa
 from rich.table import Table
 from rich.text import Text
 
-from evoray import pareto, selection
-from evoray.visible_text import visible
+from evoray.files.visible_text import visible
+from evoray.pareto import dominance
+from evoray.results import picking
 
 _MANY = 30  # rows that a terminal still shows well
 _SHORTEST_KEY = 24  # columns of a terminal that a key keeps; the rest of it goes on below
@@ -27,9 +28,9 @@ def front_table(job: Mapping[str, Any], front: pa.Table, *, whole: bool = False)
     values = job["values"]
     title = f"Pareto front: {len(front)} networks" if len(front) else "no feasible network yet"
     rows = front.to_pylist()
-    losses = selection.losses(front, values)
-    knee = pareto.knee(losses) if rows else -1
-    best = dict(zip(selection.targets(values), losses.argmin(axis=0), strict=True)) if rows else {}
+    losses = picking.losses(front, values)
+    knee = dominance.knee(losses) if rows else -1
+    best = dict(zip(picking.targets(values), losses.argmin(axis=0), strict=True)) if rows else {}
     shown = range(len(rows)) if whole else _chosen(len(rows), [knee, *best.values()])
     table = Table("", title=title, title_justify="left")
     longest = max((len(visible(row["key"])) for row in rows), default=3)
@@ -51,7 +52,7 @@ def front_table(job: Mapping[str, Any], front: pa.Table, *, whole: bool = False)
 def front_rows(job: Mapping[str, Any], front: pa.Table) -> list[dict[str, Any]]:  # Any: job.json, values and marks
     """The front as plain data: key, every value by name, and whether it is the knee."""
     names = [value["name"] for value in job["values"]]
-    knee = pareto.knee(selection.losses(front, job["values"])) if len(front) else -1
+    knee = dominance.knee(picking.losses(front, job["values"])) if len(front) else -1
     return [
         {"key": row["key"], "knee": index == knee, "values": {name: row[name] for name in names}}
         for index, row in enumerate(front.to_pylist())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, cast
 
-from evoray.problem import Problem
+from evoray.problem.problem import Problem
 from evoray.searchers.base import Searcher
 from searchspaces.base import nearest
 from searchspaces.registry import Registry

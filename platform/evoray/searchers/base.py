@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.problem import Problem
-from evoray.records import Record, Records, Texts, joined_parents
+from evoray.problem.problem import Problem
+from evoray.records.records import Record, Records, Texts, joined_parents
 from searchspaces.base import Choices, Keys, SearchSpace, key_array
 
 
@@ -23,7 +23,7 @@ class Searcher(Protocol):
         ...
 
     def tell(self, records: Sequence[Record]) -> None:
-        """Takes finished records, also ones it never asked for; their order does not matter. They come as `evoray.records.Records`."""
+        """Takes finished records, also ones it never asked for; their order does not matter. They come as `evoray.records.records.Records`."""
         ...
 
     def state(self) -> dict[str, Any]:

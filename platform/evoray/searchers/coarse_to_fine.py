@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray import pareto, variation
-from evoray.archive import Archive
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray import variation
+from evoray.pareto import dominance
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for
 from searchspaces.base import Choices, Gene
 
@@ -58,7 +59,7 @@ class CoarseToFine:
 
     def tell(self, records: Sequence[Record]) -> None:
         self._seen.add(self._archive.add(records).keys)
-        best = pareto.front(self._archive.losses, self._archive.violations)
+        best = dominance.front(self._archive.losses, self._archive.violations)
         self._archive.keep(best if len(best) else np.argsort(self._archive.violations, kind="stable")[:1])
 
     def state(self) -> dict[str, Any]:

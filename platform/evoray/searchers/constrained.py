@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray import pareto, variation
-from evoray.archive import Archive
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray import variation
+from evoray.pareto import dominance
+from evoray.problem.feasible import WindowSampler
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for
-from evoray.window import WindowSampler
 from searchspaces.base import Choices, nearest
 
 _ROUNDS = 60
@@ -95,7 +96,7 @@ class Constrained:
     def _best(self) -> NDArray[np.int64]:
         """Indices of the parents, best first."""
         losses, violations = self._archive.losses, self._archive.violations
-        order = pareto.survivors(losses, violations, len(losses)) if losses.shape[1] > 1 else np.lexsort((losses[:, 0], violations))
+        order = dominance.survivors(losses, violations, len(losses)) if losses.shape[1] > 1 else np.lexsort((losses[:, 0], violations))
         if self._bins == 1 or len(order) == 0:
             return order[: self._parents]
         low, high = self._span

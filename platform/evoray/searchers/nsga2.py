@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray import pareto, variation
-from evoray.archive import Archive
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray import variation
+from evoray.pareto import dominance
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for
 from searchspaces.base import Choices
 
@@ -53,7 +54,7 @@ class Nsga2:
 
     def tell(self, records: Sequence[Record]) -> None:
         self._seen.add(self._archive.add(records).keys)
-        self._archive.keep(pareto.survivors(self._archive.losses, self._archive.violations, self._population))
+        self._archive.keep(dominance.survivors(self._archive.losses, self._archive.violations, self._population))
 
     def state(self) -> dict[str, Any]:
         return {"rng": self._rng.bit_generator.state, "seen": self._seen.state(), "archive": self._archive.state()}

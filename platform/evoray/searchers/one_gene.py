@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray import cars, pareto, variation
-from evoray.archive import Archive
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray import variation
+from evoray.pareto import cars, dominance
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for
 from searchspaces.base import Choices, Keys
 
 _ROUNDS = 20  # of breeding or sampling again to replace duplicates
-_SELECTORS = {"nsga2": pareto.survivors, "cars": cars.survivors}
+_SELECTORS = {"nsga2": dominance.survivors, "cars": cars.survivors}
 
 
 class OneGene:

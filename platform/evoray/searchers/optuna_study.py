@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import TrialState
 
 from evoray import variation
-from evoray.problem import WORST_VIOLATION, Problem
+from evoray.problem.problem import WORST_VIOLATION, Problem
 from evoray.searchers.base import Lineage, Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, key_array, nearest

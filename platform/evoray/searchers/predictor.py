@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 from threadpoolctl import threadpool_limits
 
-from evoray import acquisition, pareto, surrogate, variation
-from evoray.problem import Problem
-from evoray.records import Record, Records, Status
+from evoray import variation
+from evoray.pareto import dominance
+from evoray.problem.feasible import WindowSampler
+from evoray.problem.problem import Problem
+from evoray.records.records import Record, Records, Status
 from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.parts import acquisition, gaussian_process
 from evoray.seeds import generator_for
-from evoray.window import WindowSampler
 from searchspaces.base import Choices, key_array, space_size
 
 Floats = NDArray[np.float64]
@@ -52,7 +54,7 @@ class Predictor:
         self._bounded = list(problem.measured_constraints)
         wanted = {*problem.targets, *(c.name for c in self._bounded)}
         self._modelled = [name for name in problem.measured_names if name in wanted]
-        self._models = {name: surrogate.GaussianProcess(self._kinds) for name in self._modelled}
+        self._models = {name: gaussian_process.GaussianProcess(self._kinds) for name in self._modelled}
         self._learnt_at = 0
         self._fitted_at = -1
         num_genes = len(self._kinds.counts)
@@ -105,7 +107,7 @@ class Predictor:
             "values": [[None if np.isnan(v) else v for v in row] for row in self._values.tolist()],
             "sources": self._sources.tolist(),
             "pending": [row.tolist() for row in self._pending.values()],
-            "weights": {name: surrogate.as_json(model.weights) for name, model in self._models.items()},
+            "weights": {name: gaussian_process.as_json(model.weights) for name, model in self._models.items()},
             "learnt_at": self._learnt_at,
         }
 
@@ -120,7 +122,7 @@ class Predictor:
         pending = np.array(state["pending"], dtype=np.int16).reshape(-1, len(self._kinds.counts))
         self._pending = dict(zip(key_array(self._problem.space, pending).tolist(), pending, strict=True))
         for name, weights in state["weights"].items():
-            self._models[name].weights = surrogate.from_json(weights)
+            self._models[name].weights = gaussian_process.from_json(weights)
         self._learnt_at, self._fitted_at = state["learnt_at"], -1
 
     def _learn(self, columns: Records, source: int) -> None:
@@ -153,7 +155,7 @@ class Predictor:
         own = self._sources == 0
         choices, values = self._choices[own], self._values[own]
         known, usable = self._known(choices, values)
-        pool = self._pool(choices[usable][pareto.front(known[usable])] if usable.any() else choices)
+        pool = self._pool(choices[usable][dominance.front(known[usable])] if usable.any() else choices)
         if len(pool) == 0:
             return pool
         hope = self._hope(pool, values)
@@ -208,7 +210,7 @@ class Predictor:
         return {name: self._problem.goal(name).sign * c for name, c in self._problem.cost_values(choices).items() if name in targets}
 
     def _compress(self, losses: Floats, known: Floats) -> Floats:
-        return surrogate.compressed(losses, known[~np.isnan(known)])
+        return gaussian_process.compressed(losses, known[~np.isnan(known)])
 
     def _pool(self, best: Choices) -> Choices:
         """Canonical networks in the window that were never asked for."""
@@ -231,7 +233,7 @@ class Predictor:
         for generation in range(_EVOLVED_GENERATIONS):
             mean, std = self._predicted(population, choices, values)
             losses = mean - (generation % 3) * 0.5 * std
-            order = pareto.survivors(losses, np.maximum(_DOUBTFUL - self._hope(population, values), 0.0), _EVOLVED_POPULATION)
+            order = dominance.survivors(losses, np.maximum(_DOUBTFUL - self._hope(population, values), 0.0), _EVOLVED_POPULATION)
             parents = population[order]
             pairs = self._rng.integers(0, len(parents), size=(2, 2, _EVOLVED_POPULATION)).min(axis=0)
             crossed = variation.cross(parents[pairs[0]], parents[pairs[1]], self._kinds, 0.9, self._rng)
@@ -256,7 +258,7 @@ class Predictor:
                 continue
             values, sources = self._values[rows, i].copy(), self._sources[rows]
             for source in np.unique(sources):
-                values[sources == source] = surrogate.compressed(values[sources == source], values[sources == source])
+                values[sources == source] = gaussian_process.compressed(values[sources == source], values[sources == source])
             model.fit(self._choices[rows], values, sources, generator_for(num, "fit", name), learn=learn)
         self._fitted_at, self._learnt_at = num, num if learn else self._learnt_at
 

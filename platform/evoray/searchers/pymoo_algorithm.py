@@ -26,7 +26,7 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.util.ref_dirs import get_reference_directions
 
 from evoray import variation
-from evoray.problem import Problem
+from evoray.problem.problem import Problem
 from evoray.searchers.base import Lineage, Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, SearchSpace, key_array, nearest

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evoray import variation
-from evoray.problem import Problem
-from evoray.records import Record
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
 from evoray.seeds import generator_for
 from searchspaces.base import Choices

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evoray import variation
-from evoray.problem import Problem
+from evoray.problem.problem import Problem
 from evoray.searchers.base import Lineage, Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, Gene, biggest, key_array

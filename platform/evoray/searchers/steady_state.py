@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoray.problem import Problem
-from evoray.records import Record, Records
+from evoray.problem.problem import Problem
+from evoray.records.records import Record, Records
 from evoray.searchers.nsga2 import Nsga2
 
 _TAKEN_TOGETHER = 4  # records more than this are taken in one step: nobody tells so many one by one

@@ -19,9 +19,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from evoray.replacing import beside, sync_folder
-from evoray.run_folder import write_json
-from evoray.sealing import unsealed
+from evoray.files.atomic import beside, sync_folder
+from evoray.files.checksums import unsealed
+from evoray.records.run_folder import write_json
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")

@@ -17,19 +17,19 @@ from torch import nn
 
 from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints, samplers
-from evoray.training.augmentation import augment, distort
-from evoray.training.averaging import AverageWeights
 from evoray.training.config import TrainConfig
-from evoray.training.conflict import step_conflict
-from evoray.training.distillation import ensemble_labels
-from evoray.training.group import Alone, Group
-from evoray.training.journal import Journal
-from evoray.training.mixing import Batch, mix, patch_grid
-from evoray.training.passes import subnet_losses, supernet_passes
-from evoray.training.rewiring import rewire
+from evoray.training.gradient_conflict import step_conflict
+from evoray.training.metrics_log import Journal
+from evoray.training.process_group import Alone, Group
+from evoray.training.recipe.augmentation import augment, distort
+from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.channel_sorting import rewire
+from evoray.training.recipe.distillation import ensemble_labels
+from evoray.training.recipe.mixing import Batch, mix, patch_grid
+from evoray.training.recipe.schedules import learning_rate_at
 from evoray.training.samplers import Horizon, SubnetSampler
-from evoray.training.schedules import learning_rate_at
 from evoray.training.step import Pass, Stepper
+from evoray.training.supernet_step import subnet_losses, supernet_passes
 from objectives.base import DataSource, Split
 from searchspaces.base import Architecture, SearchSpace, biggest, smallest
 

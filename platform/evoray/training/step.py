@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from evoray.training.config import TrainConfig
-from evoray.training.distillation import adaptive_loss, hard_loss, soft_labels, soft_loss
-from evoray.training.group import Group
+from evoray.training.process_group import Group
+from evoray.training.recipe.distillation import adaptive_loss, hard_loss, soft_labels, soft_loss
 from searchspaces.base import Architecture
 
 Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]

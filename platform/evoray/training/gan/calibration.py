@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from evoray.seeds import seed_for
-from evoray.training.calibration import recalibrate
+from evoray.training.recipe.calibration import recalibrate
 
 
 @dataclass(frozen=True, kw_only=True)

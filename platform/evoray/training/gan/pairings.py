@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from evoray.seeds import generator_for, seed_for
-from evoray.training.averaging import AverageWeights
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.step import Path, Player, discriminator_step, generator_step
-from evoray.training.group import Alone, Group
+from evoray.training.process_group import Alone, Group
+from evoray.training.recipe.averaging import AverageWeights
 from searchspaces.base import Architecture
 
 

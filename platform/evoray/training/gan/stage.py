@@ -18,7 +18,7 @@ from evoray.training.gan.config import StageConfig
 from evoray.training.gan.pairings import Losses, ManyToOne, OneToOne, Pair
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.step import Player
-from evoray.training.group import Group
+from evoray.training.process_group import Group
 from searchspaces.base import Architecture, SearchSpace
 
 

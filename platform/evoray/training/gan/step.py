@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.losses import discriminator_loss, generator_loss
-from evoray.training.group import Alone, Group
+from evoray.training.process_group import Alone, Group
 
 # b batch, c channels, h height, w width, z latent values
 

@@ -21,8 +21,8 @@ from evoray.training.gan.images import RealImages
 from evoray.training.gan.pairings import Losses, Pair, drawn, latents
 from evoray.training.gan.rounds import Calendar, Round, Share
 from evoray.training.gan.stage import FinalStage, Stage
-from evoray.training.group import Alone, Group
-from evoray.training.journal import Journal
+from evoray.training.metrics_log import Journal
+from evoray.training.process_group import Alone, Group
 from evoray.variation import sample_valid
 from searchspaces.base import Architecture, architectures
 

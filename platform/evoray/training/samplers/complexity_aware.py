@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from evoray.seeds import generator_for
-from evoray.training.levels import LevelDrawer, LevelWalk, levels_of
 from evoray.training.samplers import Horizon
+from evoray.training.samplers.parts.complexity_levels import LevelDrawer, LevelWalk, levels_of
 from searchspaces.base import Architecture, Choices, Levels, SearchSpace, architectures
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: `evoray bench NAME` runs one and prints its numbers."""

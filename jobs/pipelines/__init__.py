@@ -1,0 +1,1 @@
+"""Pipelines: what a job goes through, once a kind of system."""

@@ -1,0 +1,76 @@
+"""Probes of a co-search: the accuracy of all tasks together, inherited, and with each task's network trained alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from evoray.evaluation.worker import Weights
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.records.weights_digest import check_weights
+from evoray.results import picking
+from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
+from jobs.pipelines.cosearch.build import Composition, compose
+from jobs.pipelines.cosearch.config import CoSearch
+from jobs.pipelines.cosearch.results import digest_of, weights_of
+from jobs.pipelines.cosearch.study import ACCURACY
+from objectives.tasks import WeightedMean
+from searchspaces.base import architectures
+
+
+def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
+    """Of `probes` designs that differ in their networks, spread over the inherited accuracy.
+
+    Raises:
+        ValueError: The run has no evaluations or not so many networks, or trained no supernets.
+        FileNotFoundError: A supernet has no checkpoint.
+    """
+    if config.accuracy == "scratch":
+        raise ValueError(f"run {folder.path} trained each network alone to measure it: there is no inherited accuracy to trust or not")
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
+    composition = compose(config)
+    digest = digest_of(folder, composition.tasks)
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
+    arguments = [(config, choices) for choices in choose_probes(_distinct(table, composition), probes, ACCURACY)]
+    weights = {task.supernet: weights_of(folder, task)[0] for task in composition.tasks}
+    return Probing(folder, ACCURACY, "%", _measure, weights, arguments)
+
+
+def _distinct(table: pa.Table, composition: Composition) -> pa.Table:
+    """The complete records, one for all that differ in the chip alone."""
+    done = picking.complete(table)
+    networks = composition.study.networks_of(np.array(done["choices"].to_pylist(), dtype=np.int16))
+    return done.take(pa.array(np.sort(np.unique(networks, axis=0, return_index=True)[1])))
+
+
+def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, ...], gpus: float) -> Probe:
+    torch.set_num_threads(1)
+    composition = compose(config, gpus=gpus)
+    space = composition.study.space
+    design = architectures(space, np.array([choices], dtype=np.int16))[0]
+    own = space.architectures(design)
+    found: dict[str, Probe] = {}
+    for task in composition.tasks:
+        objective: Any = task.objective  # Any: the class behind it is called
+        found[task.label] = probe(
+            task.space,
+            own[task.label],
+            task.source,
+            task.options.train,
+            weights[task.supernet],
+            objective,
+            type(objective)(task.source, None, limit=task.options.validation_limit, needs=objective.needs),
+            seed=config.seed,
+            device="cuda" if gpus else "cpu",
+            teachers=task.teachers,
+        )
+    mean = WeightedMean({task.label: task.options.weight for task in composition.tasks})
+    sides = ("inherited", "inherited_without_recalibration", "stand_alone")
+    return Probe(design.key, *(mean.combine({label: getattr(one, side) for label, one in found.items()}) for side in sides))

@@ -1,0 +1,91 @@
+"""Probes of stage 1: a generator's inherited FID, and its FID after training alone against the same discriminator."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+
+from evoray.evaluation.worker import Weights, supernet_with
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.records.weights_digest import check_weights
+from evoray.results.rank_correlation import Probe, Probing, choose_probes
+from evoray.seeds import seed_for
+from evoray.training import checkpoints
+from evoray.training.gan.stage import FinalStage
+from evoray.training.gan.training import part_of, train_alone
+from jobs.pipelines.gan.build import Composition, compose
+from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.gan.stages import Setting
+from objectives.base import BuiltCandidate, Candidate
+from objectives.inception import GenerativeScore, TrainedClassifier
+from objectives.inception.extractors import Extractor
+from searchspaces.base import SearchSpace, architectures
+
+
+def fid_probing(folder: RunFolder, config: GanSearch, composition: Composition, probes: int) -> Probing:
+    """Of `probes` generators of stage 1's last round, spread over the inherited FID.
+
+    Raises:
+        ValueError: The stage has not so many records.
+    """
+    stage = RunFolder.open(folder.path / "generators")
+    table = read_ledger(stage.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no generators to probe yet: finish it with `evoray resume {folder.path}`")
+    name = next(v["name"] for v in stage.job()["values"] if v["name"].startswith("fid"))
+    tensors, digest = checkpoints.load_weights(stage.supernet)
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
+    weights = part_of(tensors, "generators")
+    arguments = [(str(folder.path.absolute()), config, choices) for choices in choose_probes(table, probes, name)]
+    return Probing(stage, name, "", _measure, {n: t.numpy() for n, t in weights.items()}, arguments)
+
+
+def setting_of(run: Path, config: GanSearch) -> Setting:
+    """For what is measured in this process, by the extractor of a run that has one."""
+    composition = compose(config)
+    extractor = composition.extractor
+    if extractor is None:
+        extractor = cast(Extractor, TrainedClassifier(next(iter(sorted((run / "classifier").glob("*.safetensors"))))))
+    return Setting(config, composition, extractor, run / "reference", None)
+
+
+def alone_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:
+    """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe; its weights averaged as in the final
+    training, because what a single step leaves swings more than generators differ."""
+    composition, seed = setting.composition, seed_for(setting.config.seed, "probe")
+    space = cast(SearchSpace, composition.generators)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = space.build_subnet(None, architectures(space, np.array([choices], dtype=np.int16))[0])
+    own = setting.config.generators.train
+    gan = dataclasses.replace(own.gan, average_decay=setting.config.final.gan.average_decay)
+    train = dataclasses.replace(own, gan=gan, warmup_epochs=0.0, rounds=1, epochs=epochs)
+    return FinalStage(space, composition.source, train, composition.generators.latent, seed, network, composition.opponent)
+
+
+def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, ...], gpus: float) -> Probe:
+    torch.set_num_threads(1)
+    setting = setting_of(Path(run), config)
+    space, device = cast(SearchSpace, setting.composition.generators), torch.device("cuda" if gpus else "cpu")
+    architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
+    scorer = setting.scorer(config.measure.num_images)
+    scores: Mapping[str, GenerativeScore] = {
+        "recalibrated": GenerativeScore("fid", scorer, setting.calibration()),
+        "without": GenerativeScore("fid", scorer, None),
+    }
+    supernet = supernet_with(space, weights).to(device)
+    found = {}
+    for name, score in scores.items():
+        score.open(device)
+        found[name] = score.measure(Candidate(space, architecture, supernet))
+    train = config.generators.train
+    network = train_alone(alone_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs), device)
+    alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))
+    return Probe(architecture.key, found["recalibrated"], found["without"], alone)

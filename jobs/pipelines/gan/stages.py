@@ -1,0 +1,338 @@
+"""The two stages of a run: each is a run folder inside the run's, trained and measured round by round.
+
+What was done before is not repeated: training goes on from its newest checkpoint, rounds that were measured are read from their
+ledgers, and the populations follow from the seed and those records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from evoray import searchers
+from evoray.distributed.address import joined
+from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
+from evoray.distributed.pool import PoolOptions
+from evoray.engine.interleaved import Population, first_population, measure_round, next_population
+from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
+from evoray.evaluation.worker import Weights
+from evoray.problem.problem import Problem
+from evoray.records import environment
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Records, schema, to_table
+from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.weights_digest import keep_only
+from evoray.results import picking
+from evoray.searchers.one_gene import OneGene
+from evoray.seeds import seed_for
+from evoray.training import checkpoints
+from evoray.training.checkpoints import Checkpoint
+from evoray.training.gan.calibration import LatentCalibration
+from evoray.training.gan.images import image_splits
+from evoray.training.gan.rounds import Round
+from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
+from evoray.training.gan.training import part_of, train_rounds
+from jobs.pipelines.gan.build import Composition
+from jobs.pipelines.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
+from jobs.terminal.console import Terminal
+from jobs.terminal.progress import phase, tailing, timed
+from objectives import complexity
+from objectives.base import CostModel, Needs, Objective
+from objectives.inception import GenerativeScore, Scorer
+from objectives.inception.extractors import Extractor
+from objectives.inception.objective import Kind
+from searchspaces.base import Architecture, SearchSpace
+from searchspaces.eagan.pairs import Pairs, copies_state
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What both stages of a run need.
+
+    Attributes:
+        config: Of the run.
+        composition: Its parts.
+        extractor: Opened by workers.
+        cache: Folder for reference statistics.
+        takes: What one process of training or scoring takes. Objective actors stay while the supernet trains on, though they rest, so
+            together all of them take no more than the cluster has. None for all in this process, without Ray.
+    """
+
+    config: GanSearch
+    composition: Composition
+    extractor: Extractor
+    cache: Path
+    takes: Needs | None
+
+    def scorer(self, num_images: int) -> Scorer:
+        return Scorer(
+            self.composition.source,
+            self.extractor,
+            latent=self.composition.generators.latent,
+            num_images=num_images,
+            num_splits=10 if num_images >= 100 else 2,
+            seed=seed_for(self.config.seed, "scores") % 2**32,
+            reference_splits=image_splits(self.composition.source),
+            cache=self.cache,
+            allow_few=self.config.measure.allow_few,
+        )
+
+    def calibration(self) -> LatentCalibration:
+        return LatentCalibration(
+            latent=self.composition.generators.latent, num_images=self.config.measure.calibration_images, seed=self.config.seed
+        )
+
+    def problem(self, space: SearchSpace) -> Problem:
+        """IS up, FID and parameters down, of candidates of this space."""
+        scorer, calibration = self.scorer(self.config.measure.num_images), self.calibration()
+        kinds: tuple[Kind, ...] = ("is", "fid")
+        measured = tuple(cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes or Needs())) for kind in kinds)
+        costs = (complexity.Cost(space, "params"), complexity.Cost(space, "macs"))
+        targets = (*(o.name for o in measured), "params")
+        return Problem(space, measured, cast(tuple[CostModel, ...], costs), targets)
+
+
+class StageRun(Protocol):
+    """How one stage trains and measures."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def options(self) -> GeneratorOptions | DiscriminatorOptions: ...
+
+    @property
+    def stage(self) -> Stage: ...
+
+    def train(self, rounds: Sequence[Round], folder: Path) -> None: ...
+
+    def round(self, population: Population) -> Round: ...
+
+    def space(self, population: Population) -> SearchSpace:
+        """Whose networks are measured."""
+        ...
+
+    def weights(self, checkpoint: Checkpoint) -> Weights: ...
+
+
+class GeneratorRun:
+    """Stage 1."""
+
+    name = "generators"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self.options = setting.config.generators
+        space = setting.composition.generators
+        self.stage: Stage = GeneratorStage(
+            cast(SearchSpace, space),
+            setting.composition.source,
+            self.options.train,
+            space.latent,
+            setting.config.seed,
+            setting.composition.opponent,
+        )
+
+    def train(self, rounds: Sequence[Round], folder: Path) -> None:
+        cluster, takes = self._setting.config.cluster, self._setting.takes
+        if takes is None:
+            train_rounds(self.stage, rounds, str(folder), False)
+        else:
+            workers, failures = cluster.train_workers, cluster.max_failures
+            train_stage_on_ray(self.stage, rounds, folder=folder, num_workers=workers, takes=takes, max_failures=failures)
+
+    def round(self, population: Population) -> Round:
+        return Round(population.architectures(self.stage.space))
+
+    def space(self, population: Population) -> SearchSpace:
+        return self.stage.space
+
+    def weights(self, checkpoint: Checkpoint) -> Weights:
+        return {name: tensor.numpy() for name, tensor in part_of(checkpoint.weights(), "generators").items()}
+
+
+class DiscriminatorRun:
+    """Stage 2."""
+
+    name = "discriminators"
+
+    def __init__(self, setting: Setting, generator: Architecture, generator_weights: Any) -> None:
+        """`generator_weights` is the network of stage 1 itself, an nn.Module."""
+        self._setting, self._generator = setting, generator
+        self.options: DiscriminatorOptions = setting.config.discriminators
+        self._space = setting.composition.discriminators
+        self.stage: Stage = DiscriminatorStage(
+            cast(SearchSpace, self._space),
+            setting.composition.source,
+            self.options.train,
+            setting.composition.generators.latent,
+            seed_for(setting.config.seed, "stage 2"),
+            generator_weights,
+            self.options.population,
+        )
+
+    def train(self, rounds: Sequence[Round], folder: Path) -> None:
+        cluster, takes = self._setting.config.cluster, self._setting.takes
+        if takes is None:
+            if self.options.pairing != "serial":
+                raise ValueError("discriminators.pairing 'averaged' needs several workers: without Ray pairs train in turn")
+            train_rounds(self.stage, rounds, str(folder), False)
+        elif self.options.pairing == "serial":
+            train_stage_on_ray(self.stage, rounds, folder=folder, takes=takes, max_failures=cluster.max_failures)
+        else:
+            train_pairs_on_ray(
+                self.stage,
+                rounds,
+                folder=folder,
+                num_workers=self.options.pair_workers,
+                every_steps=self.options.average_every_steps,
+                takes=takes,
+                max_failures=cluster.max_failures,
+            )
+
+    def round(self, population: Population) -> Round:
+        resets = self.options.weight_resetting
+        origins = (population.best,) if resets and population.origins else population.origins
+        return Round(population.architectures(self.stage.space), origins, resets)
+
+    def space(self, population: Population) -> SearchSpace:
+        keys = tuple(key.decode() for key in population.keys.tolist())
+        generators = cast(SearchSpace, self._setting.composition.generators)
+        return cast(SearchSpace, Pairs(self._space, generators, self._generator, keys))
+
+    def weights(self, checkpoint: Checkpoint) -> Weights:
+        tensors = checkpoint.weights()
+        copies = [part_of(tensors, f"generator-{index}") for index in range(self.options.population)]
+        return {name: tensor.numpy() for name, tensor in copies_state(copies).items()}
+
+
+def carry_out_stage(folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> Population:
+    """Trains and measures every round; the last population, whose records are the stage's ledger and front.
+
+    Raises:
+        RuntimeError: Training or a round's measurements cannot go on; what is done stays.
+    """
+    train, total = run.options.train, calendar_of(run.stage).total
+    problem = setting.problem(run.stage.space)
+    searcher = _searcher(run, setting, problem)
+    population = first_population(searcher, problem, run.options.population)
+    rounds: list[Round] = []
+    with closing(Scoring(folder, run, setting, console)) as scoring:
+        for number in range(train.rounds):
+            rounds.append(run.round(population))
+            if not is_measured(folder, number, len(population.choices), problem):
+                with timed(folder, "train"), phase(console, run.name, total) as bar, tailing(folder.metrics, bar):
+                    run.train(rounds, folder.supernet)
+            records = scoring.measure(population, number)
+            if number + 1 < train.rounds:
+                population = next_population(searcher, problem, population, records, by=problem.targets[1])
+    _conclude(folder, problem, records)
+    return population
+
+
+def _searcher(run: StageRun, setting: Setting, problem: Problem) -> OneGene:
+    options = run.options
+    found = searchers.load(
+        "one_gene",
+        problem,
+        seed=seed_for(setting.config.seed, run.name),
+        population=max(1, options.population // 2),
+        crossover_probability=options.crossover_probability,
+        mutation_probability=options.mutation_probability,
+        selector=options.selector,
+    )
+    return cast(OneGene, found)
+
+
+def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> bool:
+    """Whether the round's ledger is complete."""
+    place = folder.round(number)
+    if not place.exists():
+        return False
+    with FolderLedger(place, schema(problem.value_names, problem.measured_names)) as ledger:
+        return len(ledger) == size
+
+
+class Scoring:
+    """Measures a stage's rounds, on actors that stay from round to round where training leaves them their place."""
+
+    def __init__(self, folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> None:
+        self._folder, self._run, self._setting, self._console = folder, run, setting, console
+        self._evaluator: RayEvaluator | None = None  # None too where all happens in this process
+
+    def measure(self, population: Population, number: int) -> Records:
+        """The round's records in the order of the population; what its ledger has is not measured again."""
+        problem = self._setting.problem(self._run.space(population))
+        size = len(population.choices)
+        checkpoint = checkpoints.latest(self._folder.supernet)
+        if checkpoint is not None and checkpoint.state["step"] == calendar_of(self._run.stage).start(
+            number + 1
+        ):  # else it is of a later round
+            keep_only(checkpoint.digest, self._folder.round(number))
+        with FolderLedger(self._folder.round(number), schema(problem.value_names, problem.measured_names)) as ledger:
+            if len(ledger) == size:
+                return ledger.take(ledger.rows(population.keys))
+            with timed(self._folder, "measure"), phase(self._console, f"round {number + 1}", size) as bar:
+                found = measure_round(
+                    problem,
+                    population,
+                    self._evaluator_for(problem),
+                    ledger,
+                    number,
+                    lambda progress: bar.update(progress.evaluations, f"{progress.failed} failed" if progress.failed else ""),
+                )
+        if self._setting.config.cluster.train_workers > 1:
+            self.close()  # Ray Train's workers need the cores and GPUs
+        return found
+
+    def close(self) -> None:
+        if self._evaluator is not None:
+            self._evaluator.close()
+            self._evaluator = None
+
+    def _evaluator_for(self, problem: Problem) -> Evaluator:
+        """With the weights of the newest checkpoint."""
+        checkpoint = checkpoints.latest(self._folder.supernet)
+        assert checkpoint is not None
+        weights, digest = self._run.weights(checkpoint), checkpoint.digest
+        if self._setting.takes is None:
+            return LocalEvaluator(problem, weights, weights_digest=digest)
+        if self._evaluator is None:
+            options = self._setting.config.cluster
+            pool = PoolOptions(
+                workers=options.score_workers,
+                timeout_seconds=options.timeout_seconds,
+                max_attempts=options.max_attempts,
+                is_fixed=not joined(options.address),
+            )
+            self._evaluator = RayEvaluator(problem, weights, weights_digest=digest, options=pool)
+        else:
+            self._evaluator.renew(problem, weights, weights_digest=digest)
+        return self._evaluator
+
+
+def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
+    """The last round's records become the stage's ledger and front; what collapsed in training is written down."""
+    columns = schema(problem.value_names, problem.measured_names)
+    checkpoint = checkpoints.latest(folder.supernet)
+    if checkpoint is not None:
+        keep_only(checkpoint.digest, folder.ledger)
+    with FolderLedger(folder.ledger, columns) as ledger:
+        missing = [key not in set(ledger.records.keys.tolist()) for key in records.keys.tolist()]
+        ledger.append([record for record, lacks in zip(records, missing, strict=True) if lacks])
+        folder.write_front(picking.front(to_table(ledger.records, columns), folder.job()["values"]))
+    if checkpoint is not None:
+        write_json(folder.path / "collapses.json", {"collapses": checkpoint.state["collapses"]})
+
+
+def stage_folder(run: RunFolder, name: str, problem: Problem, extractor: Extractor) -> RunFolder:
+    """The stage's own run folder, made where it is not there; scores of two runs compare where their extractor's digest is the same."""
+    path = run.path / name
+    if (path / "job.json").is_file():
+        return RunFolder.open(path)
+    about = {"stage": name, "extractor": {"label": extractor.label or "inception", "digest": extractor.digest}}
+    return RunFolder.create(path, {**run.job(), "stages": [], **about, **environment.describe(problem)})

@@ -1,0 +1,53 @@
+"""Probes of a supernet search: inherited accuracy, and accuracy after training alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from evoray.evaluation.worker import Weights
+from evoray.records.ledger import read_ledger
+from evoray.records.run_folder import RunFolder
+from evoray.records.weights_digest import check_weights
+from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
+from jobs.pipelines.supernet.build import Composition, compose
+from jobs.pipelines.supernet.config import SupernetSearch
+from objectives.accuracy import Accuracy
+from searchspaces.base import architectures
+
+
+def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int) -> Probing:
+    """Of `probes` networks, spread over the inherited accuracy.
+
+    Raises:
+        ValueError: The run has no evaluations, or not so many.
+    """
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
+    for record in table.select(["key", "weights_digest"]).to_pylist():
+        check_weights(record, digest, folder.path)
+    composition = compose(config)  # here, for its parts may be in the user's folder
+    arguments = [(config, composition, choices) for choices in choose_probes(table, probes)]
+    return Probing(folder, "accuracy", "%", _measure, weights, arguments)
+
+
+def _measure(weights: Weights, config: SupernetSearch, composition: Composition, choices: tuple[int, ...], gpus: float) -> Probe:
+    torch.set_num_threads(1)
+    source: Any = composition.source
+    architecture = architectures(composition.space, np.array([choices], dtype=np.int16))[0]
+    limit = config.measure.validation_limit
+    return probe(
+        composition.space,
+        architecture,
+        source,
+        config.train,
+        weights,
+        Accuracy(source, composition.calibration, limit=limit),
+        Accuracy(source, None, limit=limit),
+        seed=config.seed,
+        device="cuda" if gpus else "cpu",
+        teachers=composition.teachers,
+    )

@@ -1,0 +1,198 @@
+"""One network of a run trained alone: from fresh weights, those of the supernet, or those of an earlier training at another resolution."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import ray
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from evoray.distributed.training import train_on_ray
+from evoray.records.ledger import read_ledger
+from evoray.records.run_files import Exported, Recipe, read_object
+from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.weights_digest import check_weights
+from evoray.results import picking
+from evoray.results.export import export
+from evoray.training import checkpoints
+from evoray.training.config import TrainConfig
+from jobs.pipelines.supernet.build import Composition, compose
+from jobs.pipelines.supernet.config import SupernetSearch
+from objectives.accuracy import Accuracy
+from objectives.base import BuiltCandidate
+from searchspaces.base import Architecture, SearchSpace
+from searchspaces.elastic.positions import fitted_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainOptions:
+    """How the network is trained; by default as the run's supernet was."""
+
+    train: TrainConfig
+    workers: int = 2
+    """Training workers, data-parallel; from two on they are Ray Train's."""
+    seed: int = 0
+    """Of all randomness."""
+    weights: Literal["fresh", "supernet"] | Path = "fresh"
+    """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
+    trust_code: bool = False
+    """Whether files that can run code, .pt2 teachers, are loaded."""
+    image_size: int | None = None
+    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas); positions are interpolated."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"--workers must be at least 1, got {self.workers}")
+        if self.image_size is not None and self.image_size < 1:
+            raise ValueError(f"--image-size must be at least 1, got {self.image_size}; leave it out for the run's own")
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What is to be trained, checked.
+
+    Attributes:
+        architecture: The network.
+        composition: Space and data, at the resolution of the training.
+        initial: What it starts from; None for fresh weights.
+        values: Of the run, by name, of this network.
+        output: Folder that gets everything.
+    """
+
+    architecture: Architecture
+    composition: Composition
+    initial: dict[str, Tensor] | None
+    values: dict[str, Any]  # JSON
+    output: Path
+
+
+def alone(recipe: TrainConfig) -> TrainConfig:
+    """What a supernet's recipe has for several subnets a step means nothing to one network."""
+    defaults = TrainConfig()
+    return replace(recipe, sampler=defaults.sampler, num_random=defaults.num_random, divergence=defaults.divergence, conflict_every_steps=0)
+
+
+def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, pick: str, output: Path | None) -> Retraining:
+    """Finds the network and what it starts from; goes on with a training of the same network and recipe, and refuses to mix two.
+
+    Raises:
+        ValueError: There is no such network, or the folder holds another training.
+        FileNotFoundError: The weights to start from are not there.
+    """
+    table = read_ledger(folder.ledger)
+    if table is None:
+        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+    values = folder.job()["values"]
+    row = picking.pick(table, values, pick or "knee")
+    config = replace(config, train=options.train, trust_code=options.trust_code)
+    composition = compose(config)
+    architecture = picking.network(composition.space, row)
+    started = _started(folder, composition, row, options.weights)
+    if options.image_size:
+        data = replace(config.data, image_size=options.image_size)
+        source = compose(replace(config, data=data)).source
+        composition = replace(composition, space=_resized(composition.space, options.image_size), source=source)
+    initial = None if started is None else fitted_weights(started, _network(composition, architecture))
+    place = output or folder.inside("retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else ""))
+    _check_recipe(place, options, architecture)
+    return Retraining(architecture, composition, initial, {v["name"]: row[v["name"]] for v in values}, place)
+
+
+def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float], list[Path]]:
+    """Trains, on the cluster that is connected, and exports; accuracies in percent by split, and the files.
+
+    Raises:
+        RuntimeError: The training failed again and again.
+    """
+    composition, architecture = work.composition, work.architecture
+    begin(work, options)
+    train_on_ray(
+        composition.space,
+        composition.source,
+        options.train,
+        seed=options.seed,
+        folder=work.output / "training",
+        num_workers=options.workers,
+        use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
+        architecture=architecture,
+        initial=work.initial,
+        teachers=composition.teachers,
+    )
+    weights, _ = checkpoints.load_weights(work.output / "training")
+    network = _network(composition, architecture)
+    network.load_state_dict(fitted_weights(weights, network))
+    accuracies = {split: _accuracy(composition, architecture, network, split) for split in ("val", "test")}
+    about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
+    shape = composition.source.image_shape
+    return accuracies, export(network, architecture, composition.space, shape, "safetensors", work.output, extra=about)
+
+
+def _network(composition: Composition, architecture: Architecture) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        return composition.space.build_subnet(None, architecture)
+
+
+def _started(folder: RunFolder, composition: Composition, row: dict[str, Any], weights: str | Path) -> dict[str, Tensor] | None:
+    architecture = picking.network(composition.space, row)
+    if weights == "fresh":
+        return None
+    if weights == "supernet":
+        found, digest = checkpoints.load_weights(folder.supernet)
+        check_weights(row, digest, folder.path)
+        with torch.random.fork_rng(devices=[]):
+            supernet = composition.space.build_supernet()
+        supernet.load_state_dict(found)
+        return composition.space.build_subnet(supernet, architecture).state_dict()
+    file, about = Path(weights) / "weights.safetensors", Path(weights) / "architecture.json"
+    if not file.is_file() or not about.is_file():
+        raise FileNotFoundError(
+            f"--weights must be fresh, supernet or the folder of a finished retraining; {weights} has no weights.safetensors"
+        )
+    key = read_object(about, Exported)["key"]
+    if key != architecture.key:
+        raise ValueError(f"{weights} holds network {key}, not {architecture.key}: pick that one with --pick {key}")
+    return load_file(file)
+
+
+def _resized(space: SearchSpace, image_size: int) -> SearchSpace:
+    if not any(field.name == "image_size" for field in dataclasses.fields(cast(Any, space))):
+        raise ValueError(
+            f"--image-size: networks of {space.name!r} have the resolution that their genes say; pick a network of another one"
+        )
+    return cast(SearchSpace, replace(cast(Any, space), image_size=image_size))
+
+
+def _recipe(options: RetrainOptions) -> dict[str, Any]:
+    """The options as JSON, but for what is said anew on each command line."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(options), default=str))
+    del found["trust_code"]
+    return found
+
+
+def _check_recipe(output: Path, options: RetrainOptions, architecture: Architecture) -> None:
+    file = output / "recipe.json"
+    found = read_object(file, Recipe) if file.is_file() else None
+    if found is not None and found != {"key": architecture.key, "recipe": _recipe(options)}:
+        raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
+    place = next(folder for folder in (output, *output.parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise PermissionError(f"{output} cannot be written: name another folder with --output")
+
+
+def begin(work: Retraining, options: RetrainOptions) -> None:
+    """Makes the folder this training's: everything has been checked, and another recipe is refused from now on."""
+    work.output.mkdir(parents=True, exist_ok=True)
+    write_json(work.output / "recipe.json", {"key": work.architecture.key, "recipe": _recipe(options)})
+
+
+def _accuracy(composition: Composition, architecture: Architecture, network: nn.Module, split: str) -> float:
+    objective = Accuracy(composition.source, composition.calibration, split=split)
+    objective.open(torch.device("cpu"))
+    return objective.measure(BuiltCandidate(composition.space, architecture, network))

@@ -1,0 +1,1 @@
+"""The engine: the loops that ask, evaluate, write down and tell."""

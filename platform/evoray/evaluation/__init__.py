@@ -1,0 +1,1 @@
+"""Evaluation: measuring candidates, in this process or behind an interface."""

@@ -1,0 +1,1 @@
+"""Pareto arithmetic on plain arrays: ranks, crowding, hypervolume."""

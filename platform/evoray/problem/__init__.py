@@ -1,0 +1,1 @@
+"""The problem: what is searched, its objectives, costs and constraints, and what is feasible."""

@@ -1,0 +1,1 @@
+"""Results: networks picked, exported, and checked against stand-alone training."""

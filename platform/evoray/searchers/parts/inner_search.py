@@ -1,0 +1,86 @@
+"""A searcher whose rows are improved before anyone measures them: each is replaced by the best that an exact inner search finds near it.
+
+Where part of a row can be optimised without measuring, as the chip under given networks, evolution need not stumble on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evoray.problem.problem import Problem
+from evoray.records.records import Record
+from evoray.searchers.base import Lineage, Searcher, Seen, TracesCandidates
+from searchspaces.base import Choices
+
+Refinement = Callable[[Choices], Sequence[Choices]]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is hopeless
+_ROUNDS = 400  # of asking without a new row: where one network in a hundred has a chip within the specs, that is patience, not more
+
+
+class Refined:
+    """Asks its inner searcher, and proposes what `refine` makes of the rows.
+
+    Attributes:
+        num_hopeless: Rows of which nothing was left.
+    """
+
+    def __init__(self, problem: Problem, inner: Searcher, refine: Refinement, *, operator: str = "refined") -> None:
+        """`operator` is added to how the inner searcher made a row, for the genealogy."""
+        self._inner = inner
+        self._refine = refine
+        self._operator = operator
+        self._num_genes = len(problem.space.genes)
+        self._seen = Seen(problem.space)
+        self._lineage = Lineage.same("sample", 0)
+        self.num_hopeless = 0
+
+    @property
+    def asynchronous(self) -> bool:
+        """As the inner searcher wants it."""
+        return bool(getattr(self._inner, "asynchronous", False))
+
+    def ask(self, count: int) -> Choices:
+        """What no longer fits into `count` of the last row's replacements is dropped."""
+        found: list[Choices] = [np.zeros((0, self._num_genes), dtype=np.int16)]
+        origins: list[Lineage] = [Lineage.same("sample", 0)]
+        missing, barren = count, 0
+        while missing and barren < _ROUNDS:
+            asked = self._inner.ask(1 if missing < count else max(1, count // 4))
+            if not len(asked):
+                break
+            traced = isinstance(self._inner, TracesCandidates)
+            origin = self._inner.lineage() if traced else Lineage.same("asked", len(asked))  # type: ignore[attr-defined]
+            barren += 1
+            for index, rows in enumerate(self._refine(asked)):
+                self.num_hopeless += not len(rows)
+                new = self._seen.add_new(rows, missing) if len(rows) else np.zeros(0, dtype=np.int64)
+                if len(new):
+                    found.append(rows[new])
+                    origins.append(self._described(origin, index, len(new)))
+                    missing, barren = missing - len(new), 0
+        self._lineage = Lineage.concat(origins)
+        return np.concatenate(found)
+
+    def _described(self, origin: Lineage, index: int, count: int) -> Lineage:
+        same = origin.take(np.full(count, index))
+        return Lineage(np.array([f"{name}+{self._operator}" for name in same.operators], dtype=object), same.parents)
+
+    @property
+    def num_duplicates(self) -> int:
+        return self._seen.num_duplicates
+
+    def lineage(self) -> Lineage:
+        return self._lineage
+
+    def tell(self, records: Sequence[Record]) -> None:
+        self._inner.tell(records)
+
+    def state(self) -> dict[str, Any]:
+        return {"inner": self._inner.state(), "seen": self._seen.state(), "hopeless": self.num_hopeless}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._inner.restore(state["inner"])
+        self._seen.restore(state["seen"])
+        self.num_hopeless = state["hopeless"]

@@ -1,0 +1,1 @@
+"""The training recipe: augmentation, mixing, distillation, schedules, averages, calibration."""
