@@ -3,7 +3,7 @@
     EVORAY_DATA=FOLDER evoray bench bignas_claim [--seeds 3] [--images 5000] [--epochs 15] [--space bignas:digits]
 
 For each seed: a supernet by the full recipe, one without zero-gamma, one without in-place distillation, and three networks (smallest,
-middle, biggest) trained alone with the supernet's epochs, schedule and regularisation. Accuracy on the 10,000 test images, batch norm
+middle, largest) trained alone with the supernet's epochs, schedule and regularisation. Accuracy on the 10,000 test images, batch norm
 recalibrated everywhere. Two processes of one thread each.
 """
 
@@ -30,15 +30,15 @@ from evoray.training.loop import train_network, train_supernet
 from evoray.training.recipe.calibration import Calibration
 from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate, Candidate
-from searchspaces.base import Architecture, architectures, biggest, smallest
+from searchspaces.base import Architecture, architectures, largest, smallest
 
 SUPERNETS = ("full", "without_zero_gamma", "without_distillation")
 
 
 def networks(space: Any) -> dict[str, Architecture]:
-    """Smallest, middle (every gene's middle option) and biggest."""
+    """Smallest, middle (every gene's middle option) and largest."""
     middle = np.array([[(len(g.options) - 1) // 2 for g in space.genes]], dtype=np.int16)
-    return {"smallest": smallest(space), "middle": architectures(space, middle)[0], "biggest": biggest(space)}
+    return {"smallest": smallest(space), "middle": architectures(space, middle)[0], "largest": largest(space)}
 
 
 def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=None, help="a file that gets a JSON line for every finished piece")
     options = vars(parser.parse_args())
     log = options.pop("log")
-    work = [(variant, seed) for seed in range(options["seeds"]) for variant in (*SUPERNETS, "biggest", "middle", "smallest")]
+    work = [(variant, seed) for seed in range(options["seeds"]) for variant in (*SUPERNETS, "largest", "middle", "smallest")]
     with ProcessPoolExecutor(2) as pool:
         futures = [pool.submit(piece, options, variant, seed) for variant, seed in work]
         done = []
@@ -95,7 +95,7 @@ def main() -> None:
             if log is not None:
                 with log.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(done[-1]) + "\n")
-    names = ("smallest", "middle", "biggest")
+    names = ("smallest", "middle", "largest")
     alone = {name: [d["accuracy"][name] for d in done if d["variant"] == name] for name in names}
     line: dict[str, Any] = {"benchmark": "bignas_claim", **options, "alone": {n: _spread(v) for n, v in alone.items()}}
     for variant in SUPERNETS:

@@ -40,13 +40,13 @@ from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import FinalStage
-from evoray.training.gan.training import StageTraining, part_of, train_alone
+from evoray.training.gan.training import StageTraining, part_of, train_from_scratch
 from jobs import eagan
 from jobs.pipelines.gan import pipeline
-from jobs.pipelines.gan.build import Composition, compose
+from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
-from jobs.pipelines.gan.rank_correlation import alone_stage
-from jobs.pipelines.gan.results import Finder, pair_of
+from jobs.pipelines.gan.rank_correlation import from_scratch_stage
+from jobs.pipelines.gan.results import GeneratorFinder, pair_of
 from jobs.pipelines.gan.scoring import score_on_ray
 from jobs.pipelines.gan.stages import DiscriminatorRun, Setting
 from jobs.terminal.console import Terminal
@@ -74,9 +74,9 @@ def setting_of(folder: Path, seed: int, config: GanSearch | None = None) -> Sett
     """All in this process, scored by one classifier for all seeds."""
     torch.set_num_threads(1)
     config = config or config_of(seed)
-    composition = compose(config)
+    setup = build_setup(config)
     extractor: Any = TrainedClassifier(next(iter((folder / "classifier").glob("*.safetensors"))))
-    return Setting(config, composition, extractor, folder / "reference", None)
+    return Setting(config, setup, extractor, folder / "reference", None)
 
 
 # --- the searches
@@ -91,9 +91,9 @@ def searched(place: Path, setting: Setting) -> dict[str, Any]:
     """Runs both stages in `place`, or goes on with them."""
     start = time.monotonic()
     if not (place / "job.json").is_file():
-        RunFolder.create(place, pipeline.job_of("eagan", "digits", setting.config, setting.composition))
+        RunFolder.create(place, pipeline.job_of("eagan", "digits", setting.config, setting.setup))
     folder = RunFolder(place)
-    pipeline.search(folder, setting, Finder(folder, setting.config, setting.composition), Terminal(quiet=True))
+    pipeline.search(folder, setting, GeneratorFinder(folder, setting.config, setting.setup), Terminal(quiet=True))
     return {**pair_of(folder), "seconds": time.monotonic() - start}
 
 
@@ -101,8 +101,8 @@ def coupled(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, An
     """Both at once: as many rounds as the two stages have together, and as many generator steps."""
     start = time.monotonic()
     setting = setting_of(folder, seed)
-    composition, config = setting.composition, setting.config
-    parts: Any = (composition.generators, composition.discriminators)
+    setup, config = setting.setup, setting.config
+    parts: Any = (setup.generators, setup.discriminators)
     space: Any = Coupled(name="eagan-coupled", labels=("g", "d"), parts=parts)
     first, second = config.generators.train, config.discriminators.train
     share = (second.gan.critic_steps) ** -1  # a group of stage 2 sees so many batches
@@ -111,8 +111,8 @@ def coupled(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, An
     recipe = dataclasses.replace(first, rounds=rounds, epochs=epochs, warmup_epochs=first.warmup_epochs + share * second.warmup_epochs)
     with torch.random.fork_rng():
         torch.manual_seed(seed_for(seed, "coupled discriminators"))
-        opponent = composition.discriminators.build_supernet()
-    stage = CoupledStage(space, composition.source, recipe, composition.generators.latent, seed, opponent)
+        opponent = setup.discriminators.build_supernet()
+    stage = CoupledStage(space, setup.source, recipe, setup.generators.latent, seed, opponent)
     problem = setting.problem(space)
     searcher: Any = searchers.load("one_gene", problem, seed=seed, population=config.generators.population // 2)
     population, done, place = first_population(searcher, problem, config.generators.population), [], folder / f"coupled-{seed}"
@@ -163,9 +163,9 @@ def pairs_of(folder: Path, seed: int, num_random: int) -> dict[str, tuple[Any, A
     chosen: dict[str, Any] = {
         name: tuple(tuple(pair[kind]["choices"]) for kind in ("generator", "discriminator")) for name, pair in pairs.items() if pair
     }
-    composition, rng = setting_of(folder, seed).composition, generator_for(seed, "random pairs")
+    setup, rng = setting_of(folder, seed).setup, generator_for(seed, "random pairs")
     for number in range(num_random):
-        spaces: Any = (composition.generators, composition.discriminators)
+        spaces: Any = (setup.generators, setup.discriminators)
         chosen[f"random-{number}"] = tuple(tuple(space.repair(space.sample(1, rng))[0].tolist()) for space in spaces)
     return chosen
 
@@ -181,17 +181,17 @@ def repeats(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, An
 def train_pair(folder: Path, name: str, pair: tuple[Any, Any], seed: int, epochs: float) -> dict[str, Any]:
     """One pair, from fresh weights."""
     setting = setting_of(folder, seed)
-    composition = setting.composition
+    setup = setting.setup
     chosen = {kind: {"choices": choices} for kind, choices in zip(("generator", "discriminator"), pair, strict=True)}
     recipe = dataclasses.replace(setting.config.final, gan=eagan.digits().final.gan, epochs=epochs)
     stage, members = pipeline.final_stage(dataclasses.replace(setting, config=dataclasses.replace(setting.config, final=recipe)), chosen)
-    return {"name": name, **scored_alone(setting, stage, members[0]), **sizes(composition, pair)}
+    return {"name": name, **scored_alone(setting, stage, members[0]), **sizes(setup, pair)}
 
 
 def scored_alone(setting: Setting, stage: FinalStage, member: Architecture) -> dict[str, float]:
     """Scores after the training."""
     start = time.monotonic()
-    network = train_alone(stage)
+    network = train_from_scratch(stage)
     setting.calibration()(network, torch.device("cpu"))
     scorer = setting.scorer(2000)
     scorer.open(torch.device("cpu"))
@@ -199,9 +199,9 @@ def scored_alone(setting: Setting, stage: FinalStage, member: Architecture) -> d
     return {"is": scores.inception_score, "fid": scores.frechet, "kid": scores.kernel, "seconds": time.monotonic() - start}
 
 
-def sizes(composition: Composition, pair: tuple[Any, Any]) -> dict[str, float]:
+def sizes(setup: SearchSetup, pair: tuple[Any, Any]) -> dict[str, float]:
     """Parameters of both networks."""
-    spaces = (composition.generators, composition.discriminators)
+    spaces = (setup.generators, setup.discriminators)
     rows = [np.array([choices], dtype=np.int16) for choices in pair]
     return {f"params_{n}": float(s.costs(r)["params"][0]) for n, s, r in zip("gd", spaces, rows, strict=True)}
 
@@ -221,7 +221,7 @@ def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, 
         )
         if not (place / "generators").is_dir():
             shutil.copytree(folder / f"search-{seed}" / "generators", place / "generators")
-            write_json(place / "job.json", pipeline.job_of("eagan", "digits", config, compose(config)))
+            write_json(place / "job.json", pipeline.job_of("eagan", "digits", config, build_setup(config)))
         pair = searched(place, setting_of(folder, seed, config))
         rounds = [read_ledger(r) for r in RunFolder(place / "discriminators").rounds()]
         fids = [[v for v in table["fid@digits-cnn"].to_pylist() if v is not None] for table in rounds if table is not None]
@@ -232,7 +232,7 @@ def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, 
 def trust(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """Kendall's tau of inherited FID against training alone, of 8 of 32 random generators, evenly spread over the inherited ranks."""
     setting = setting_of(folder, seed)
-    space: Any = setting.composition.generators
+    space: Any = setting.setup.generators
     checkpoint = checkpoints.latest(folder / f"search-{seed}" / "generators" / "supernet")
     assert checkpoint is not None
     supernet = supernet_with(space, {n: t.numpy() for n, t in part_of(checkpoint.weights(), "generators").items()})
@@ -248,15 +248,15 @@ def trust(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
 def probe_alone(folder: Path, choices: tuple[int, ...], seed: int, epochs: float) -> float:
     """FID of one generator trained alone against stage 1's discriminator, by stage 1's recipe."""
     setting = setting_of(folder, seed)
-    space: Any = setting.composition.generators
+    space: Any = setting.setup.generators
     member = architectures(space, np.array([choices], dtype=np.int16))[0]
-    return scored_alone(setting, alone_stage(setting, choices, epochs), member)["fid"]
+    return scored_alone(setting, from_scratch_stage(setting, choices, epochs), member)["fid"]
 
 
 def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
     """Images/s through generator and classifier, and groups/s of stage 2, with 1 and 2 workers, in turns."""
     setting = setting_of(folder, 0)
-    finder = Finder(RunFolder(folder / "search-0"), setting.config, setting.composition)
+    finder = GeneratorFinder(RunFolder(folder / "search-0"), setting.config, setting.setup)
     found, scorer, num_images = finder.pick("best:fid"), setting.scorer(20_000), 20_000
     config = setting.config
     train = dataclasses.replace(config.discriminators.train, warmup_epochs=0.0, rounds=1, epochs=3.0)
@@ -266,7 +266,7 @@ def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
         ).stage,
         config=train,
     )  # type: ignore[type-var]
-    space: Any = setting.composition.discriminators
+    space: Any = setting.setup.discriminators
     members = tuple(architectures(space, space.sample(config.discriminators.population, generator_for(0, "speed"))))
     rates: dict[str, dict[int, list[float]]] = {"images": {1: [], 2: []}, "groups": {1: [], 2: []}}
     for repeat in range(-1, 3):  # the first fills caches and starts workers
@@ -290,7 +290,7 @@ def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
 def generator_of(setting: Setting, folder: Path) -> Architecture:
     """The search's own."""
     choices = pair_of(RunFolder(folder / "search-0"))["generator"]["choices"]
-    space: Any = setting.composition.generators
+    space: Any = setting.setup.generators
     return architectures(space, np.array([choices], dtype=np.int16))[0]
 
 
@@ -356,7 +356,7 @@ def main() -> None:
     folder: Path = options["dir"]
     folder.mkdir(parents=True, exist_ok=True)
     if not list(folder.glob("classifier/*.safetensors")):
-        source = compose(config_of(0)).source
+        source = build_setup(config_of(0)).source
         classifier.write(classifier.train(source), f"{source.name}-cnn", folder / "classifier")
     pieces = options["piece"] or [*(f"{name}:{seed}" for name in _SEEDED for seed in range(options["seeds"])), "speed"]
     for name in _SEEDED:  # the later ones read what the earlier ones found

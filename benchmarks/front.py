@@ -36,13 +36,13 @@ from evoray.engine.generational import Search
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards, searchers_for
 from evoray.evaluation.evaluator import LocalEvaluator
-from evoray.evaluation.worker import Bench
+from evoray.evaluation.worker import EvaluationWorker
 from evoray.pareto import dominance
 from evoray.problem.problem import Problem
 from evoray.records.ledger import MemoryLedger
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from searchspaces.base import architectures
 
 MOST_REPEATS = 6  # proposals for each distinct network, for algorithms that propose what they know already
@@ -53,7 +53,7 @@ class Remembering:
 
     def __init__(self, inner: Any, space: Any, weights: Any) -> None:
         self.name, self.unit, self.goal, self.needs = inner.name, inner.unit, inner.goal, inner.needs
-        self._bench = Bench(space, inner, weights)
+        self._bench = EvaluationWorker(space, inner, weights)
         self.values: dict[str, float] = {}
 
     def open(self, device: torch.device) -> None:
@@ -153,12 +153,12 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=16)
     options = parser.parse_args()
     folder = RunFolder.open(options.run)
-    composition = compose(pipeline.config_of(folder))
+    setup = build_setup(pipeline.config_of(folder))
     weights, _ = pipeline.supernet_weights(folder)
-    whole = composition.problem
-    accuracy = Remembering(next(o for o in whole.measured if o.name == "accuracy"), composition.space, weights)
+    whole = setup.problem
+    accuracy = Remembering(next(o for o in whole.measured if o.name == "accuracy"), setup.space, weights)
     macs = tuple(c for c in whole.costs if c.name == "macs")
-    problem = Problem(composition.space, (accuracy,), macs, ("accuracy", "macs"))
+    problem = Problem(setup.space, (accuracy,), macs, ("accuracy", "macs"))
     budget = (options.evaluations, options.population)
     seeds = range(options.seeds)
     ways: dict[str, Callable[[int], NDArray[np.float64]]] = {

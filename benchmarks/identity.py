@@ -71,7 +71,7 @@ def rows(files: Iterable[Path]) -> list[dict[str, Any]]:
 
 def lines(file: Path) -> list[tuple[object, ...]]:
     read = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [tuple(repr(line.get(name)) for name in ("step", "learning_rate", "loss")) for line in read]
+    return [(line["step"], repr(line["learning_rate"]), *map(repr, line["loss"].values())) for line in read]
 
 
 def digests(run: Path) -> dict[str, str]:

@@ -39,7 +39,7 @@ _SMALL = [
 ]
 _SEARCHED = ["--train.epochs", "1", "--search.evaluations", str(_EVALUATIONS), "--search.no-baseline", "--measure.objectives", _LOGGED]
 _TRAINED = ["--train.epochs", "8", "--search.evaluations", "6", "--search.no-baseline"]
-_TITLES = {"worker": "ray::Bench", "shard": "ray::Shard", "train_worker": "ray::RayTrainWorker"}
+_TITLES = {"worker": "ray::EvaluationWorker", "shard": "ray::Shard", "train_worker": "ray::RayTrainWorker"}
 _PIECES = ("driver", "worker", "shard", "train_driver", "train_worker", "signals")
 
 

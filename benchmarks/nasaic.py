@@ -6,7 +6,7 @@
     evoray bench nasaic --workloads w2-cpu --networks 24 --population 8 --photos DIR    # CIFAR-10 and photos at 96 pixels in STL-10's place
 
 W1 to W3 are the cost side alone: chips are priced by the cost model under the paper's specs, and accuracy is a stub (0 for a task's
-smallest network, 100 for its biggest, linear in log MACs between: `accuracy@stub`), which is no accuracy of anything trained. For each
+smallest network, 100 for its largest, linear in log MACs between: `accuracy@stub`), which is no accuracy of anything trained. For each
 method the design it hands over, whether it meets the specs, and the hypervolume of feasible (error, latency, energy, area) up to
 (1, 2 LS, 2 ES, 2 AS) after each quarter of the network tuples. The kinds of chip are compared by evolution alone. The presets of `evoray run
 nasaic` have supernets: of digits one a search seed, of the others one (seed 0) for all, on which a network is measured once for all methods.
@@ -30,14 +30,14 @@ import numpy as np
 from benchmarks.parts.codesign import stub_study
 from evoray import variation
 from evoray.evaluation.evaluator import LocalEvaluator
-from evoray.evaluation.shared import SharingEvaluator, direct
+from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.evaluation.worker import weights_of
 from evoray.pareto import dominance
 from evoray.records.records import Records
 from evoray.training.loop import train_supernet
 from jobs.nasaic import PRESETS
 from jobs.pipelines.cosearch import methods
-from jobs.pipelines.cosearch.build import Composition, compose
+from jobs.pipelines.cosearch.build import SearchSetup, build_setup
 from jobs.pipelines.cosearch.study import ACCURACY, COSTS, Study
 from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, WORKLOADS
@@ -67,7 +67,7 @@ def growth(study: Study, records: Records, networks: int) -> list[float]:
     if COSTS[0] not in records.values:
         return []
     problem = study.problem()
-    counter = SharingEvaluator(problem, LocalEvaluator(direct(problem)))
+    counter = SharedEvaluator(problem, LocalEvaluator(direct(problem)))
     ends, wanted = [], [max(1, round(share * networks)) for share in QUARTERS]
     seen: set[Any] = set()
     for index in range(len(records)):
@@ -110,11 +110,11 @@ def trained_study(preset: str, kind: str, seed: int, places: Places) -> Study:
     if preset == "w2-cpu":
         second = dataclasses.replace(second, data=dataclasses.replace(second.data, root=places.photos))
     chip = dataclasses.replace(config.chip, slots=slots, same_dataflow=same)
-    composition = compose(dataclasses.replace(config, chip=chip, second=second))
-    arrays, known = trained(preset, seed, places, composition)
+    setup = build_setup(dataclasses.replace(config, chip=chip, second=second))
+    arrays, known = trained(preset, seed, places, setup)
     return dataclasses.replace(
-        composition.study,
-        objectives=remembering(composition, known),
+        setup.study,
+        objectives=remembering(setup, known),
         evaluator=lambda problem: LocalEvaluator(direct(problem), arrays),
     )
 
@@ -122,28 +122,28 @@ def trained_study(preset: str, kind: str, seed: int, places: Places) -> Study:
 _TRAINED: dict[tuple[str, int], tuple[dict[str, Any], Known]] = {}
 
 
-def trained(preset: str, seed: int, places: Places, composition: Composition) -> tuple[dict[str, Any], Known]:
+def trained(preset: str, seed: int, places: Places, setup: SearchSetup) -> tuple[dict[str, Any], Known]:
     """The supernets' weights, and what has been measured with them; once a process."""
     if (preset, seed) in _TRAINED:
         return _TRAINED[preset, seed]
     arrays: dict[str, Any] = {}
-    for task in composition.tasks:
+    for task in setup.tasks:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) if places.supernets is None else places.supernets / f"{task.source.name}-{seed}"
             supernet = train_supernet(task.space, task.source, task.options.train, seed=seed, folder=place)
         arrays |= {f"networks.{task.label}.{name}": array for name, array in weights_of(supernet).items()}
-    _TRAINED[preset, seed] = arrays, {task.supernet: {} for task in composition.tasks}
+    _TRAINED[preset, seed] = arrays, {task.supernet: {} for task in setup.tasks}
     return _TRAINED[preset, seed]
 
 
-def remembering(composition: Composition, known: Known) -> Callable[[Product], tuple[Objective, ...]]:
+def remembering(setup: SearchSetup, known: Known) -> Callable[[Product], tuple[Objective, ...]]:
     """The study's objectives, each of whose networks is measured once."""
-    inner: dict[str, Any] = {task.label: Remembering(task.objective, known[task.supernet]) for task in composition.tasks}
-    weights = {task.label: task.options.weight for task in composition.tasks}
+    inner: dict[str, Any] = {task.label: Remembering(task.objective, known[task.supernet]) for task in setup.tasks}
+    weights = {task.label: task.options.weight for task in setup.tasks}
 
     def objectives(joint: Product) -> tuple[Objective, ...]:
-        measured = [TaskObjective(joint, task.label, inner[task.label], data=task.supernet) for task in composition.tasks]
-        return (*measured, WeightedMean({one.name: weights[task.label] for one, task in zip(measured, composition.tasks, strict=True)}))
+        measured = [TaskObjective(joint, task.label, inner[task.label], data=task.supernet) for task in setup.tasks]
+        return (*measured, WeightedMean({one.name: weights[task.label] for one, task in zip(measured, setup.tasks, strict=True)}))
 
     return objectives
 

@@ -78,7 +78,7 @@ def through_actor_pool(num: int) -> float:
 
 
 def overhead_of_evoray(space: Grid, candidates: list[Architecture]) -> float:
-    """Share of the wall-clock in which two actors do not evaluate, once they are warm and the batch size has settled."""
+    """RoundPart of the wall-clock in which two actors do not evaluate, once they are warm and the batch size has settled."""
     evaluator = RayEvaluator(Problem(space, (Sleeping(TEN_MS),), (), ("sleeping",)), options=PoolOptions(workers=2))
     drain(evaluator, candidates[:200])
     start = time.perf_counter()

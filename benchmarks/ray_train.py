@@ -2,7 +2,7 @@
 
     evoray bench ray_train [--epochs 4]
 
-Both train the digits space with the same recipe and global batch. Images per second are taken from the training's own journal over the
+Both train the digits space with the same recipe and global batch. Images per second are taken from the training's own metrics_log over the
 second half of the run, so that starting workers and first allocations do not count; the start is reported beside it.
 """
 

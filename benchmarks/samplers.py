@@ -6,7 +6,7 @@
 
 SAMPLER:N draws N random subnets a step. The defaults train four subnets a step each, ElasticViT's claim (arXiv:2303.09730); the second
 line is ViT-ResNAS's (arXiv:2109.00642), where several subnets share the images of one; the third takes harder data. Measured on the test
-images: the smallest and the biggest subnet, the mean of `--networks` subnets near each of three quantiles of the multiply-accumulates, and
+images: the smallest and the largest subnet, the mean of `--networks` subnets near each of three quantiles of the multiply-accumulates, and
 of those the one that is best on the validation images. Conflict is the mean cosine between gradients of subnets of a step and of
 neighbouring steps, by quarters of the training. One process of one thread for each of `--processes`.
 """
@@ -35,14 +35,14 @@ from evoray.training.recipe.calibration import Calibration
 from jobs.pipelines.supernet.build import fitted
 from objectives.accuracy import Accuracy
 from objectives.base import Candidate
-from searchspaces.base import Architecture, architectures, biggest, smallest
+from searchspaces.base import Architecture, architectures, largest, smallest
 
 QUANTILES = (0.1, 0.5, 0.9)
 CONFLICTS = 24  # measurements over a training
 
 
 def networks(space: Any, count: int) -> dict[str, list[Architecture]]:
-    """The smallest, the biggest, and `count` with costs next to each quantile; the same for every sampler and seed."""
+    """The smallest, the largest, and `count` with costs next to each quantile; the same for every sampler and seed."""
     rows = space.repair(variation.sample(variation.GeneKinds.of(space.genes), 4000, generator_for(0, "bench samplers")))
     macs = space.costs(rows)["macs"]
     order = np.argsort(macs, kind="stable")
@@ -50,7 +50,7 @@ def networks(space: Any, count: int) -> dict[str, list[Architecture]]:
     for quantile in QUANTILES:
         middle = int(quantile * len(order))
         found[f"at_{quantile:g}"] = architectures(space, rows[order[middle - count // 2 : middle - count // 2 + count]])
-    found["biggest"] = [biggest(space)]
+    found["largest"] = [largest(space)]
     return found
 
 

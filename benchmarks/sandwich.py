@@ -2,7 +2,7 @@
 
     evoray bench sandwich [--space bignas:digits] [--batch 64] [--repeats 20]
 
-Forward and backward of biggest, two random and smallest on views of one supernet, with summed gradients, against the same four as
+Forward and backward of largest, two random and smallest on views of one supernet, with summed gradients, against the same four as
 stand-alone networks of torch's own layers, each with one optimizer step of its own; interleaved, on one thread, median of the ratios.
 """
 
@@ -20,10 +20,10 @@ import torch
 import searchspaces
 from evoray.training import samplers
 from evoray.training.config import TrainConfig
-from evoray.training.process_group import Alone
-from evoray.training.step import Pass, Stepper
-from evoray.training.supernet_step import supernet_passes
-from searchspaces.base import biggest, smallest
+from evoray.training.process_group import SingleProcess
+from evoray.training.step import ForwardPass, Stepper
+from evoray.training.supernet_step import supernet_forward_passes
+from searchspaces.base import largest, smallest
 
 
 def main() -> None:
@@ -38,19 +38,19 @@ def main() -> None:
     x, y = torch.randn(options.batch, 3, side, side), torch.randint(0, 10, (options.batch,))
     config, device = TrainConfig(batch_size=options.batch), torch.device("cpu")
     supernet = space.build_supernet()
-    stepper = Stepper(supernet, config, Alone(), device)
+    stepper = Stepper(supernet, config, SingleProcess(), device)
     sampler = samplers.load("sandwich", space, seed=0, num_random=2)
     ratios, ours, theirs = [], [], []
     for step in range(options.repeats + 2):
-        passes = supernet_passes(supernet, sampler, config, biggest(space), smallest(space), step)
+        forward_passes = supernet_forward_passes(supernet, sampler, config, largest(space), smallest(space), step)
         alone = [space.build_subnet(supernet, a).train() for a in sampler.sample(step)]
-        steppers = [Stepper(network, config, Alone(), device) for network in alone]
+        steppers = [Stepper(network, config, SingleProcess(), device) for network in alone]
         start = time.perf_counter()
-        stepper.gradients(passes, x, y)
+        stepper.gradients(forward_passes, x, y)
         stepper.step(0.01)
         middle = time.perf_counter()
         for network, one in zip(alone, steppers, strict=True):
-            one.gradients([Pass("network", network)], x, y)
+            one.gradients([ForwardPass("network", network)], x, y)
             one.step(0.01)
         end = time.perf_counter()
         if step >= 2:  # the first two warm up

@@ -36,7 +36,7 @@ from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate, Candidate
 from objectives.latency_table import PredictedLatency, fit, sample, times_here
 from objectives.latency_table.time_operators import time_networks
-from searchspaces.base import Architecture, architectures, biggest
+from searchspaces.base import Architecture, architectures, largest
 
 
 def middle(space: Any) -> Architecture:
@@ -91,13 +91,13 @@ class Contest:
                 "alone": test.measure(BuiltCandidate(self.space, architecture, network)),
                 "macs": float(self.space.costs(np.array([architecture.choices], dtype=np.int16))["macs"][0]),
             }
-        result["milliseconds"] = self.milliseconds([self.reference, searched, biggest(self.space)])
+        result["milliseconds"] = self.milliseconds([self.reference, searched, largest(self.space)])
         return result
 
     def milliseconds(self, chosen: list[Architecture]) -> dict[str, float]:
         networks = [self.space.build_subnet(None, architecture).eval() for architecture in chosen]
         seconds = time_networks(networks, torch.randn(1, *self.source.image_shape))
-        return {name: 1e3 * s for name, s in zip(("reference", "searched", "biggest"), seconds, strict=True)}
+        return {name: 1e3 * s for name, s in zip(("reference", "searched", "largest"), seconds, strict=True)}
 
 
 def main() -> None:
@@ -128,7 +128,7 @@ def main() -> None:
                 for name in ("reference", "searched")
                 for what in ("inherited", "alone")
             },
-            "milliseconds": {n: spread([d["milliseconds"][n] for d in done], 3) for n in ("reference", "searched", "biggest")},
+            "milliseconds": {n: spread([d["milliseconds"][n] for d in done], 3) for n in ("reference", "searched", "largest")},
             "points_alone": spread([d["searched"]["alone"] - d["reference"]["alone"] for d in done]),
         }
     print(json.dumps(line))

@@ -26,9 +26,9 @@ import searchspaces
 from benchmarks.parts.timing import interleaved, seconds
 from evoray import variation
 from evoray.training.config import TrainConfig
-from evoray.training.process_group import Alone
-from evoray.training.step import Pass, Stepper
-from searchspaces.base import Architecture, architectures, biggest
+from evoray.training.process_group import SingleProcess
+from evoray.training.step import ForwardPass, Stepper
+from searchspaces.base import Architecture, architectures, largest
 
 CONFIG = TrainConfig(optimizer="adamw", learning_rate=1e-4)
 SHARING = (1, 2, 4, 8)
@@ -43,10 +43,10 @@ def drawn(space: Any, count: int) -> list[Architecture]:
 
 def step_of(module: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> Callable[[], float]:
     """Times one optimizer step."""
-    stepper = Stepper(module, CONFIG, Alone(), torch.device("cpu"))
+    stepper = Stepper(module, CONFIG, SingleProcess(), torch.device("cpu"))
 
     def work() -> None:
-        stepper.gradients([Pass("network", forward)], x, y)
+        stepper.gradients([ForwardPass("network", forward)], x, y)
         stepper.step(1e-4)
 
     return lambda: seconds(work)
@@ -65,7 +65,7 @@ def quartiles(values: Sequence[float]) -> list[float]:
 
 def alone(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict[str, list[float]]:
     line = {}
-    for size, architecture in (("largest", biggest(space)), ("median", drawn(space, 501)[250])):
+    for size, architecture in (("largest", largest(space)), ("median", drawn(space, 501)[250])):
         supernet = space.build_supernet()
         subnet = space.build_subnet(supernet, architecture).train()
         ways = {

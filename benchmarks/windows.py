@@ -20,8 +20,8 @@ import torch
 
 import searchspaces
 from benchmarks.parts.timing import interleaved, ratios, spread
-from evoray.training.samplers.parts.complexity_levels import LevelDrawer, describe_levels, levels_of
-from searchspaces.base import Architecture, Levels
+from evoray.training.samplers.parts.complexity_levels import ComplexityLevelDraws, describe_levels, levels_of
+from searchspaces.base import Architecture, ComplexityLevels
 from searchspaces.elasticvit.costs import Costs, added, block_costs, first_costs, head_costs, layer_costs
 from searchspaces.elasticvit.plan import Plan
 
@@ -59,7 +59,7 @@ def draw_one(space: Any, floor: Architecture, rng: random.Random) -> tuple[int, 
     return tuple(row)
 
 
-def looped(space: Any, levels: Levels, level: int, draws: int, seed: int) -> float:
+def looped(space: Any, levels: ComplexityLevels, level: int, draws: int, seed: int) -> float:
     """Draws a second, costed."""
     rng = random.Random(seed)
     start = time.perf_counter()
@@ -79,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     space: Any = searchspaces.load("elasticvit")
     levels = levels_of(space)
-    drawer, table = LevelDrawer(space, levels), describe_levels(space, levels)
+    drawer, table = ComplexityLevelDraws(space, levels), describe_levels(space, levels)
     checked = draw_one(space, levels.floors[0], random.Random(0))
     known = space.costs(np.array([checked], dtype=np.int16))["released_macs"][0]
     assert cost_of(space.plan(Architecture(space.name, checked, "")))[2] == known

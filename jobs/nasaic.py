@@ -117,7 +117,7 @@ def _nuclei() -> TaskOptions:
 
 
 def _short_cifar10() -> TaskOptions:
-    """One uniform subnet a step: the networks that the specs allow are small, and the biggest of a sandwich would take half of the time."""
+    """One uniform subnet a step: the networks that the specs allow are small, and the largest of a sandwich would take half of the time."""
     recipe = TrainConfig(
         epochs=12.0,
         batch_size=64,

@@ -34,7 +34,7 @@ def digits() -> SupernetSearch:
         space="vit_resnas:digits",
         data=DataOptions(name="digits", image_size=32),
         train=replace(
-            _RECIPE, epochs=60.0, rewire_epochs=15.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8
+            _RECIPE, epochs=60.0, channel_sorting_epochs=15.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8
         ),
         search=_evolution("macs<=3.5e6", evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
@@ -50,7 +50,7 @@ def cifar10() -> SupernetSearch:
         train=replace(
             _LARGE,
             epochs=120.0,
-            rewire_epochs=30.0,
+            channel_sorting_epochs=30.0,
             batch_size=256,
             learning_rate=1e-3,
             warmup_epochs=5.0,
@@ -72,7 +72,7 @@ def imagenet() -> SupernetSearch:
         train=replace(
             _LARGE,
             epochs=120.0,
-            rewire_epochs=30.0,
+            channel_sorting_epochs=30.0,
             batch_size=1024,
             learning_rate=1e-3,
             warmup_epochs=5.0,

@@ -7,7 +7,7 @@ from objectives.labelled import LabelledImages
 
 
 class Accuracy(LabelledImages):
-    """Share of correctly classified images of one split, in percent. Deterministic on one kind of machine.
+    """RoundPart of correctly classified images of one split, in percent. Deterministic on one kind of machine.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ, in percent points.

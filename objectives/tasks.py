@@ -100,7 +100,7 @@ class WeightedMean:
         """There is nothing to open."""
 
     def measure(self, candidate: Candidate) -> float:
-        raise RuntimeError(f"{self.name!r} is the mean of {', '.join(self.weights)} and cannot be measured: use a SharingEvaluator")
+        raise RuntimeError(f"{self.name!r} is the mean of {', '.join(self.weights)} and cannot be measured: use a SharedEvaluator")
 
 
 def build(space: Joint, label: str, inner: Objective) -> TaskObjective:

@@ -80,7 +80,7 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class Levels:
+class ComplexityLevels:
     """Windows of one cost, from small to large, in which training samples its subnets.
 
     A space may offer the levels that its authors used as an attribute `levels`.
@@ -246,7 +246,7 @@ def smallest(space: SearchSpace) -> Architecture:
     return architectures(space, np.zeros((1, len(space.genes)), dtype=np.int16))[0]
 
 
-def biggest(space: SearchSpace) -> Architecture:
+def largest(space: SearchSpace) -> Architecture:
     """The network of every gene's last option."""
     last = np.array([[len(gene.options) - 1 for gene in space.genes]], dtype=np.int16)
     return architectures(space, last)[0]

@@ -32,7 +32,7 @@ def make_run(path: Path, *, seed: int = 1, targets: tuple[str, ...] = ("score", 
             "epoch": float(i),
             "images": 640 * i,
             "learning_rate": 0.1 * math.exp(-i / 3),
-            "loss": {"biggest": 2.0 / i, "random": 2.5 / i, "smallest": 2.2 / i},
+            "loss": {"largest": 2.0 / i, "random": 2.5 / i, "smallest": 2.2 / i},
             "images_per_second": 500.0,
             "seconds": 1.3 * i,
         }

@@ -16,16 +16,16 @@ from objectives import asic
 from objectives.asic.specs import Specs
 from objectives.base import Candidate, Goal, Needs
 from objectives.tasks import TaskObjective, WeightedMean
-from searchspaces.base import SearchSpace, biggest, smallest
+from searchspaces.base import SearchSpace, largest, smallest
 
 
 class LogMacs:
-    """0 for a space's smallest network, 100 for its biggest, linear in log MACs between: never a trained accuracy."""
+    """0 for a space's smallest network, 100 for its largest, linear in log MACs between: never a trained accuracy."""
 
     name, unit, goal, needs, tolerance = "stub", "%", Goal.MAXIMIZE, Needs(), 0.0
 
     def __init__(self, space: SearchSpace) -> None:
-        ends = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
+        ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
         self._low, self._high = np.log(space.costs(ends)["macs"])
         self._space = space
 

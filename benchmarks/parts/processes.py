@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def workers(title: str) -> list[int]:
-    """Processes below this one whose command line holds `title`, such as "ray::Bench" for objective actors; oldest first."""
+    """Processes below this one whose command line holds `title`, such as "ray::EvaluationWorker" for objective actors; oldest first."""
     parents: dict[int, int] = {}
     titles: dict[int, str] = {}
     for entry in Path("/proc").glob("[0-9]*"):

@@ -1,6 +1,6 @@
 """Synthetic tabular spaces: every network's values are known, so that a search can be compared with the exact front.
 
-`cell` imitates NAS-Bench-201's shape (six edges, five operations, 15,625 cells, some of them disconnected), `stages` a mobile
+`cell` imitates NAS-EvaluationWorker-201's shape (six edges, five operations, 15,625 cells, some of them disconnected), `stages` a mobile
 network's (depth, width, kernel, resolution; inactive genes), `epistasis` has random interactions between pairs of genes. All values
 are made up; a small part of each is noise that no model can know.
 """

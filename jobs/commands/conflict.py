@@ -63,21 +63,21 @@ def main(arguments: Sequence[str]) -> None:
             samplers.load(name, space, seed=options.seed, num_random=config.num_random)
         if options.output is not None and not options.output.resolve().parent.is_dir():
             raise FileNotFoundError(f"{options.output} cannot be written: its folder does not exist")
-    journals: dict[str, list[dict[str, Any]]] = {}
+    metrics_logs: dict[str, list[dict[str, Any]]] = {}
     console = Terminal()
     for name in options.samplers:
         with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
             train_supernet(space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder))
-            journals[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    console.print(_table(journals))
+            metrics_logs[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    console.print(_table(metrics_logs))
     if options.output is not None:
-        write_html(conflict_figure(journals), options.output, include_plotlyjs=True)
+        write_html(conflict_figure(metrics_logs), options.output, include_plotlyjs=True)
         console.print(f"curves: {options.output}")
 
 
-def _table(journals: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+def _table(metrics_logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     table = Table("sampler", "steps", *_QUARTERS, title="cosine similarity of gradients")
-    for name, lines in journals.items():
+    for name, lines in metrics_logs.items():
         noted = [line["conflict"] for line in lines if "conflict" in line]
         for kind in ("within", "between"):
             parts = np.array_split(np.array([c.get(kind, np.nan) for c in noted]), len(_QUARTERS))

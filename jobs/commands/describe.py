@@ -16,7 +16,7 @@ from evoray.training.samplers.parts.complexity_levels import describe_levels, le
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
-from searchspaces.base import SearchSpace, biggest, smallest, space_size
+from searchspaces.base import SearchSpace, largest, smallest, space_size
 
 _SAMPLES = 20_000
 
@@ -50,10 +50,10 @@ def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = F
 
 
 def _costs(space: SearchSpace) -> Table:
-    ends = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
+    ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
     rng = generator_for(0, "describe")
     sampled = space.costs(space.repair(variation.sample(variation.GeneKinds.of(space.genes), _SAMPLES, rng)))
-    table = Table("cost", "smallest", "5 %", "25 %", "median", "75 %", "95 %", "biggest", title=f"of {_SAMPLES:,} uniform samples")
+    table = Table("cost", "smallest", "5 %", "25 %", "median", "75 %", "95 %", "largest", title=f"of {_SAMPLES:,} uniform samples")
     for name, (low, high) in space.costs(ends).items():
         table.add_row(name, *(f"{v:,.0f}" for v in (low, *np.quantile(sampled[name], [0.05, 0.25, 0.5, 0.75, 0.95]), high)))
     return table

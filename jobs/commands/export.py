@@ -10,7 +10,7 @@ import tyro
 
 import jobs
 from evoray.records.run_folder import RunFolder
-from evoray.results.export import Taken
+from evoray.results.export import ExportedNetwork
 from evoray.results.export import export as export_network
 from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
 from jobs.terminal.console import Terminal
@@ -45,7 +45,7 @@ def export(
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
         config = located(folder, pipeline.config_of(folder, own), moved.roots)
-        networks: tuple[Taken, ...] = pipeline.taken_away(folder, config, pick)
+        networks: tuple[ExportedNetwork, ...] = pipeline.exported_networks(folder, config, pick)
     files: list[Path] = []
     for found in networks:
         with user_input():

@@ -52,7 +52,7 @@ def resume(
             config = trusting(pipeline.config_of(folder, own), trust_code)
             config = datasets.located(folder, config, moved.roots)
             config = on_cluster(config, cluster)
-            datasets.check_readable(pipeline.compose(config))
+            datasets.check_readable(pipeline.build_setup(config))
             for stage in folder.stages():
                 _check(stage)
             check_cluster(config.cluster.address)

@@ -41,12 +41,12 @@ def run(job: str, arguments: Sequence[str]) -> None:
         config = parse(pipeline.CONFIG, default, words, prog=f"evoray run {job}", description=about)
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
         RunFolder(path)  # a path that can be none is told before the long look at the rest
-        composition = pipeline.compose(config)
+        setup = pipeline.build_setup(config)
         config, contents = datasets.settled(config)
-        datasets.check_readable(composition)
+        datasets.check_readable(setup)
         check_machine(config, config.cluster.address)
         check_cluster(config.cluster.address)
-        folder = RunFolder.create(path, {**pipeline.job_of(job, preset, config, composition), "data": contents})
+        folder = RunFolder.create(path, {**pipeline.job_of(job, preset, config, setup), "data": contents})
     console.print(f"run folder: {folder.path}")
     with folder.writing(), advising(resuming(folder.path)):
         pipeline.carry_out(folder, config, console)

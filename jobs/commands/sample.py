@@ -12,8 +12,8 @@ import jobs
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
 from jobs.pipelines.gan import pictures, pipeline
-from jobs.pipelines.gan.build import compose
-from jobs.pipelines.gan.results import FINAL, Finder, pair_of
+from jobs.pipelines.gan.build import build_setup
+from jobs.pipelines.gan.results import FINAL, GeneratorFinder, pair_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -57,10 +57,10 @@ def sample(
         if jobs.pipeline(job) is not pipeline:
             raise ValueError(f"run {run} is of job {job!r}, which finds no generators: take a run of eagan")
         config = located(folder, pipeline.config_of(folder, own), moved.roots)
-        composition = compose(config)
+        setup = build_setup(config)
         chosen = pick or (FINAL if FINAL in pair_of(folder) else pair_of(folder).get("discriminator", {}).get("key", "knee"))
-        found = Finder(folder, config, composition).pick(chosen)
-    latent = composition.generators.latent
+        found = GeneratorFinder(folder, config, setup).pick(chosen)
+    latent = setup.generators.latent
     columns = pictures.columns_of(count)
     if walk:
         made = pictures.walks(found.network, latent, -(-count // columns), columns, seed)

@@ -115,13 +115,13 @@ def keep_roots(folder: RunFolder, roots: Mapping[str, Path]) -> None:
         write_json(folder.path / "job.json", job)
 
 
-def check_readable(composition: _Sourced) -> None:
+def check_readable(setup: _Sourced) -> None:
     """Opens what a run trains and validates on, so that what is wrong with it shows before anything is started.
 
     Raises:
         ValueError: A picture set is empty or damaged.
     """
-    for source in composition.sources:
+    for source in setup.sources:
         for split in ("train", "val"):
             source.open(split)
 

@@ -58,7 +58,7 @@ class ChipSearch:
 
     Attributes:
         num_networks: Network tuples that were searched.
-        num_hopeless: Those for which no chip of the grid meets the specs: proven where no bound keeps them, else after `most_priced`.
+        num_infeasible: Those for which no chip of the grid meets the specs: proven where no bound keeps them, else after `most_priced`.
         num_priced: Whole chips that were mapped.
         num_unproven: Directions that ended at `most_priced`.
     """
@@ -95,7 +95,7 @@ class ChipSearch:
         self._machines = self._single_machines()
         self._room = 1 << 16
         self._found: dict[bytes, Choices] = {}
-        self.num_networks = self.num_hopeless = self.num_priced = self.num_unproven = 0
+        self.num_networks = self.num_infeasible = self.num_priced = self.num_unproven = 0
 
     def __call__(self, choices: Choices) -> list[Choices]:
         """(n, g) canonical -> for each row (m, g) canonical, the first direction's best first; (0, g) where no chip meets the specs."""
@@ -128,7 +128,7 @@ class ChipSearch:
             if best is None:  # nothing meets the specs, in whichever direction one looks
                 break
             kept[best] = None
-        self.num_hopeless += not kept
+        self.num_infeasible += not kept
         slots = np.zeros((len(kept), self._chip.num_slots, 3), dtype=np.int16)
         for place, index in enumerate(kept):
             for slot, single in enumerate(pairs[index][: self._chip.num_slots]):

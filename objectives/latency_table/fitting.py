@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 from objectives.latency_table.operators import operators_of
 from objectives.latency_table.table import LatencyTable, Smooth, inputs_of
 from objectives.latency_table.time_operators import time_networks, time_operators
-from searchspaces.base import Choices, SearchSpace, architectures, biggest, smallest
+from searchspaces.base import Choices, SearchSpace, architectures, largest, smallest
 
 _LEAST_NETWORKS = 8  # measured whole; half of them tell how well the others predict
 _LEAST_SAMPLES = 32
@@ -68,7 +68,7 @@ def sample(
     seed: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> Sample:
-    """Uniform subnets with the smallest and the biggest, traced in one forward pass each; `num_networks` are to be measured whole.
+    """Uniform subnets with the smallest and the largest, traced in one forward pass each; `num_networks` are to be measured whole.
 
     Raises:
         ValueError: Too few are asked for, or the space has fewer.
@@ -79,7 +79,7 @@ def sample(
             f"got {num_samples} and {num_networks}"
         )
     rng = np.random.default_rng(seed)
-    ends = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
+    ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
     sizes = [len(gene.options) for gene in space.genes]
     drawn = space.repair(rng.integers(0, sizes, size=(4 * num_samples, len(sizes))).astype(np.int16))
     _, first = np.unique(np.concatenate([ends, drawn]), axis=0, return_index=True)

@@ -32,7 +32,7 @@ _PAPER = BigNAS(
 # The small presets share no width between neighbouring stages. Where they do, a stage's shortcut is a convolution in some subnets and
 # the input itself in others, and weights trained for the one are poor for the other. Mean accuracy of 20 random recalibrated subnets
 # after 240 sandwich steps on digits, seeds 0 to 2: 85, 85, 88 % with stages of 8|12, 16|24, 24|32, 32|48 after a stem of 8|16, and
-# 89, 91, 92 % with the widths below (at 1.13 times the MACs of the biggest).
+# 89, 91, 92 % with the widths below (at 1.13 times the MACs of the largest).
 _DIGITS = BigNAS(
     name="bignas:digits",
     in_channels=1,

@@ -24,7 +24,7 @@ from searchspaces.elastic.mbconv import MBConvShape
 
 @dataclass(frozen=True, kw_only=True)
 class BigNAS:
-    """MBConv networks that differ in resolution, widths, depths and kernels, all sliced from the biggest.
+    """MBConv networks that differ in resolution, widths, depths and kernels, all sliced from the largest.
 
     Yu et al. 2020, arXiv:2003.11142. A gene exists where there is more than one option; every row of choices is a network of
     its own, so `repair` only clips.

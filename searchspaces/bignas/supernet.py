@@ -1,4 +1,4 @@
-"""The biggest BigNAS network, of which every architecture runs on views."""
+"""The largest BigNAS network, of which every architecture runs on views."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, CostChain, CostTable, Gene, Levels, architecture_of
+from searchspaces.base import Architecture, Choices, ComplexityLevels, CostChain, CostTable, Gene, architecture_of
 from searchspaces.elastic.building import decided, subnet_of
 from searchspaces.elastic.cost_tables import tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
@@ -27,7 +27,7 @@ _REDUCTION_EXPAND, _REDUCTION_KERNEL = 6, 3  # of the blocks that lead in a tran
 
 @dataclass(frozen=True, kw_only=True)
 class ElasticViT:
-    """Networks of MBConv stages, then transformer stages, all sliced from the biggest.
+    """Networks of MBConv stages, then transformer stages, all sliced from the largest.
 
     Tang et al. 2023, arXiv:2303.09730. A gene exists where there is more than one option. Widths never fall from stage to stage:
     `repair` raises a width to the smallest that is allowed.
@@ -105,12 +105,12 @@ class ElasticViT:
         return {name: architecture_of(self, options) for name, options in PUBLISHED.get(self.name, {}).items()}
 
     @property
-    def levels(self) -> Levels | None:
+    def levels(self) -> ComplexityLevels | None:
         """The authors' complexity levels; None for the scaled spaces, whose levels are derived from their costs."""
         if self.name not in LEVELS:
             return None
         published, rungs = self.published, LEVELS[self.name]
-        return Levels("released_macs", tuple(rungs), LEVEL_SPAN, tuple(published[floor] for floor in rungs.values()))
+        return ComplexityLevels("released_macs", tuple(rungs), LEVEL_SPAN, tuple(published[floor] for floor in rungs.values()))
 
     @property
     def preference_genes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The biggest ElasticViT network, of which every architecture runs on views."""
+"""The largest ElasticViT network, of which every architecture runs on views."""
 
 from __future__ import annotations
 

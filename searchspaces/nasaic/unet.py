@@ -65,7 +65,7 @@ class UNet:
         return {}
 
     def repair(self, choices: Choices) -> Choices:
-        """Levels below the height have factor option 0."""
+        """ComplexityLevels below the height have factor option 0."""
         last = np.array([len(gene.options) - 1 for gene in self.genes], dtype=np.int16)
         fixed = np.clip(np.asarray(choices), 0, last).astype(np.int16)
         levels = np.arange(1, self.heights[-1] + 1)

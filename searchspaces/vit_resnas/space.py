@@ -22,7 +22,7 @@ from searchspaces.vit_resnas.supernet import ViTResNASSupernet
 
 @dataclass(frozen=True, kw_only=True)
 class ViTResNAS:
-    """Multi-stage vision transformers with residual spatial reduction, all sliced from the biggest.
+    """Multi-stage vision transformers with residual spatial reduction, all sliced from the largest.
 
     Liao et al. 2021, arXiv:2109.00642. Each stage has a width, each block heads and hidden units of its own, and some blocks may be
     missing: `repair` sets a missing block's genes to option 0.

@@ -1,4 +1,4 @@
-"""The biggest ViT-ResNAS network: one network on views of it, or several in one batch."""
+"""The largest ViT-ResNAS network: one network on views of it, or several in one batch."""
 
 from __future__ import annotations
 

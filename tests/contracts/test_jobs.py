@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 
 ALL = [(job, preset) for job in jobs.names() for preset in jobs.load(job).PRESETS]
@@ -33,5 +33,5 @@ def test_a_search_on_the_embedded_digits_fits_together(job: str, preset: str, tm
     config = jobs.load(job).PRESETS[preset]()
     if not isinstance(config, SupernetSearch):
         pytest.skip(f"{job} composes its search in its own way")
-    composition = compose(config)
-    assert set(config.search.targets) <= set(composition.problem.value_names)
+    setup = build_setup(config)
+    assert set(config.search.targets) <= set(setup.problem.value_names)

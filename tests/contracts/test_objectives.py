@@ -24,7 +24,7 @@ from objectives.inception.extractors import Features
 from objectives.iou import IntersectionOverUnion
 from objectives.latency_table import LatencyTable
 from objectives.latency_table.table import Smooth
-from searchspaces.base import biggest, smallest
+from searchspaces.base import largest, smallest
 
 CLASSIFIERS: Any = searchspaces.load("bignas:digits")
 GENERATORS: Any = searchspaces.load("eagan:generator-digits")
@@ -97,7 +97,7 @@ def test_it_travels_before_it_is_opened(objective: Any) -> None:
 
 def test_the_same_candidate_has_the_same_value(objective: Any, space: Any) -> None:
     if hasattr(objective, "evaluate"):
-        rows = np.array([smallest(space).choices, biggest(space).choices], dtype=np.int16)
+        rows = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
         values = objective.evaluate(rows)
         assert values.shape == (2,)
         assert np.isfinite(values).all()

@@ -10,7 +10,7 @@ import pytest
 
 import searchspaces
 from evoray.training import samplers
-from searchspaces.base import biggest, canonical_keys, smallest
+from searchspaces.base import canonical_keys, largest, smallest
 
 NAMES = samplers.names()
 SPACE = searchspaces.load("bignas:digits")
@@ -62,9 +62,9 @@ def test_what_is_drawn_is_canonical(name: str) -> None:
 
 def test_the_sandwich_has_the_biggest_first_and_the_smallest_last() -> None:
     drawn = samplers.load("sandwich", SPACE, seed=0, num_random=2).sample(7)
-    assert (drawn[0], drawn[-1], len(drawn)) == (biggest(SPACE), smallest(SPACE), 4)
+    assert (drawn[0], drawn[-1], len(drawn)) == (largest(SPACE), smallest(SPACE), 4)
     alone = samplers.load("sandwich", SPACE, seed=0, num_random=0).sample(7)
-    assert list(alone) == [biggest(SPACE), smallest(SPACE)]
+    assert list(alone) == [largest(SPACE), smallest(SPACE)]
 
 
 def test_an_unknown_sampler_is_named_with_the_nearest() -> None:

@@ -19,14 +19,14 @@ from searchspaces.base import (
     architecture_of,
     architectures,
     as_json,
-    biggest,
     canonical_keys,
+    largest,
     options_of,
     smallest,
 )
 
 SPACES = [f"{name}:{preset}" for name in searchspaces.names() for preset in searchspaces.presets(name)]
-QUICK_MACS = 3e7  # beyond this many for its biggest network, a space's tests that run networks are slow
+QUICK_MACS = 3e7  # beyond this many for its largest network, a space's tests that run networks are slow
 
 
 @cache
@@ -36,7 +36,7 @@ def loaded(name: str) -> SearchSpace:
 
 def networks_of(name: str) -> object:
     space = loaded(name)
-    macs = space.costs(np.array([biggest(space).choices], dtype=np.int16))["macs"][0]
+    macs = space.costs(np.array([largest(space).choices], dtype=np.int16))["macs"][0]
     return pytest.param(name, marks=pytest.mark.slow) if macs > QUICK_MACS else name
 
 
@@ -114,7 +114,7 @@ def test_costs_of_many_are_the_costs_of_each_finite_and_positive(name: str) -> N
 @pytest.mark.parametrize("name", SPACES)
 def test_options_and_architectures_translate_both_ways(name: str) -> None:
     space = loaded(name)
-    for architecture in [smallest(space), biggest(space), *architectures(space, sampled(space, 20))]:
+    for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 20))]:
         assert architecture_of(space, options_of(space, architecture)) == architecture
         assert as_json(architecture, space)["key"] == architecture.key
 
@@ -143,7 +143,7 @@ def test_a_space_pickles_also_after_use(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parameters_are_those_of_the_built_networks(name: str) -> None:
     space = loaded(name)
-    chosen = [smallest(space), biggest(space), *architectures(space, sampled(space, 3))]
+    chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 3))]
     params = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))["params"]
     assert params.tolist() == [sum(p.numel() for p in space.build_subnet(None, a).parameters()) for a in chosen]
 
@@ -156,7 +156,7 @@ def test_an_extracted_network_computes_what_the_supernet_computes(name: str) -> 
         if parameter.ndim == 1:  # scales that start at 0 would hide whole blocks
             torch.nn.init.normal_(parameter, 1.0, 0.3)
     supernet.double()  # deep networks make rounding of single numbers, whose order of sums is the processor's, visible
-    for architecture in [smallest(space), biggest(space), *architectures(space, sampled(space, 4))]:
+    for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 4))]:
         x = inputs(space, architecture).double()
         with torch.no_grad():
             inherited = supernet(x, architecture)
@@ -170,7 +170,7 @@ def test_an_extracted_network_owns_its_memory(name: str) -> None:
     space = loaded(name)
     supernet = space.build_supernet()
     taken = {p.untyped_storage().data_ptr() for p in supernet.parameters()}
-    for architecture in (smallest(space), biggest(space)):
+    for architecture in (smallest(space), largest(space)):
         subnet = space.build_subnet(supernet, architecture)
         assert not taken & {p.untyped_storage().data_ptr() for p in subnet.parameters()}
         assert all(p.requires_grad for p in subnet.parameters())

@@ -17,7 +17,7 @@ import torch
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.results.export import load_exported
-from jobs.pipelines.cosearch.build import compose
+from jobs.pipelines.cosearch.build import build_setup
 from jobs.pipelines.cosearch.pipeline import config_of
 from objectives.base import BuiltCandidate
 from searchspaces.base import Architecture
@@ -86,7 +86,7 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
 def check_exported(folder: RunFolder) -> None:
     """Both networks of the design stand below one key, compute what the search measured, and know where they run."""
     (design,) = (folder.path / "export").iterdir()
-    for task in compose(config_of(folder)).tasks:
+    for task in build_setup(config_of(folder)).tasks:
         place = design / task.label
         about = json.loads((place / "architecture.json").read_text(encoding="utf-8"))
         architecture = Architecture(about["space"], tuple(about["choices"]), about["key"])

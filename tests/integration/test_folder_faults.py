@@ -15,7 +15,7 @@ from evoray.records.ledger import read_ledger
 from evoray.records.records import from_table
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from jobs.quickstart import PRESETS
 from tests import drivers
 
@@ -60,7 +60,7 @@ def evoray(*words: str) -> tuple[int, str]:
 def quickstart_folder(path: Path) -> RunFolder:
     """A run that was stopped as soon as it had begun."""
     preset, make = next(iter(PRESETS.items()))
-    return RunFolder.create(path, pipeline.job_of("quickstart", preset, make(), compose(make())))
+    return RunFolder.create(path, pipeline.job_of("quickstart", preset, make(), build_setup(make())))
 
 
 def uninterrupted(folder: Path) -> dict[str, tuple[object, ...]]:

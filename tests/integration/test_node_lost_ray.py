@@ -91,7 +91,7 @@ def test_a_node_killed_while_it_opens_and_one_killed_while_it_measures_change_no
     shards = RayShards(problem, searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10))
     thread = threading.Thread(target=lambda: found.append(searched(problem, shards, evaluator, ledger)), daemon=True)
     thread.start()
-    assert eventually(lambda: len(workers("ray::Bench")) == 3, patience_seconds=60)
+    assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 3, patience_seconds=60)
     kill(node)
     assert len(ledger) == 0, "the actors were open already"
     node = add(nodes)

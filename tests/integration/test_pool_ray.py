@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from benchmarks.parts.processes import eventually, lives, workers
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import Pool, PoolOptions
-from evoray.evaluation.worker import Bench
+from evoray.evaluation.worker import EvaluationWorker
 from evoray.problem.problem import Constraint, Problem
 from evoray.records.records import Record, Status
 from objectives.base import Candidate, Needs
@@ -147,11 +147,11 @@ def test_idle_actors_are_released_and_come_back(local_ray: None) -> None:
     measured = (Score(name="cheap", seconds=0.05), Score(name="dear"))
     problem = Problem(base.space, measured, base.costs, ("dear", "macs"), (limit,))
     with evaluator_of(problem, batch_size=1, idle_seconds=0.3) as evaluator:
-        assert eventually(lambda: len(workers("ray::Bench")) == 2, patience_seconds=60)
+        assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 2, patience_seconds=60)
         time.sleep(1.0)
         evaluator.submit([a for a in some if a is not best][:30])
         records = collected(evaluator, 30)
-        assert eventually(lambda: len(workers("ray::Bench")) == 1, patience_seconds=5), "the dear objective's actor is still there"
+        assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 1, patience_seconds=5), "the dear objective's actor is still there"
         evaluator.submit([best])
         (record,) = collected(evaluator, 1)
     assert {r.status for r in records} == {Status.CANCELLED}
@@ -188,7 +188,7 @@ def test_more_objectives_than_a_fixed_machine_has_cores_share_it(local_ray: None
 def test_actors_that_no_node_can_hold_are_an_error_and_no_endless_wait(local_ray: None) -> None:
     def start() -> object:
         nowhere = NodeAffinitySchedulingStrategy("ab" * 28, soft=False)
-        return ray.remote(Bench).options(scheduling_strategy=nowhere).remote(table_problem().space, Score(), None)
+        return ray.remote(EvaluationWorker).options(scheduling_strategy=nowhere).remote(table_problem().space, Score(), None)
 
     pool = Pool("score", 1, Needs(), start, PoolOptions())
 

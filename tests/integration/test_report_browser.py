@@ -121,7 +121,7 @@ def test_the_report_is_drawn_without_errors_and_fits(browser: Page, tmp_path: Pa
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate("window.broken") is None
     assert browser.evaluate("document.querySelectorAll('.modebar-btn').length") > 0 or width < 500
-    assert browser.evaluate("document.querySelectorAll('[data-title^=Share], [data-val*=loud]').length") == 0, "plotly offers an upload"
+    assert browser.evaluate("document.querySelectorAll('[data-title^=RoundPart], [data-val*=loud]').length") == 0, "plotly offers an upload"
     column = "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => parseFloat(r.cells[2].dataset.v))"
     browser.evaluate("document.querySelectorAll('table.sortable th')[2].click()")
     ascending = browser.evaluate(column)

@@ -73,7 +73,7 @@ def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> N
     killed: list[int] = []
 
     def kill_some(ledger: MemoryLedger) -> None:
-        for num_records, title in ((5, "ray::Bench"), (12, "ray::Shard"), (25, "ray::Shard"), (35, "ray::Bench")):
+        for num_records, title in ((5, "ray::EvaluationWorker"), (12, "ray::Shard"), (25, "ray::Shard"), (35, "ray::EvaluationWorker")):
             assert eventually(lambda least=num_records: len(ledger) >= least)  # type: ignore[misc]
             killed.append(kill_worker(title))
 

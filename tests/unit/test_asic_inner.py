@@ -77,7 +77,7 @@ def test_the_best_chips_are_those_of_trying_all(chip: Hardware) -> None:
             assert (own @ direction).min() == pytest.approx((values[met] @ direction).min(), rel=1e-12)
     assert 0 < num_feasible < 12
     assert inner.num_networks == 12
-    assert inner.num_hopeless == 12 - num_feasible
+    assert inner.num_infeasible == 12 - num_feasible
     assert inner.num_unproven == 0
 
 
@@ -96,7 +96,7 @@ def test_specs_that_nothing_meets_leave_nothing() -> None:
     specs = Specs(latency=1.0)
     inner = ChipSearch(model_of(space, specs), specs)
     assert inner(drawn(space, 3))[0].shape == (0, len(space.genes))
-    assert inner.num_hopeless == 3
+    assert inner.num_infeasible == 3
 
 
 def test_spaces_without_a_chip_of_two_slots_are_refused() -> None:

@@ -16,7 +16,7 @@ from evoray.records.weights_digest import check_weights, keep_only
 from evoray.training import checkpoints
 from jobs import cli, quickstart
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from searchspaces.base import smallest
 
 COLUMNS = schema(["accuracy"], ["accuracy"])
@@ -70,18 +70,18 @@ def tree(folder: Path) -> dict[str, str]:
 
 def test_reading_commands_change_nothing_also_where_a_checkpoint_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = quickstart.digits()
-    composition = compose(config)
-    folder = RunFolder.create(tmp_path / "run", pipeline.job_of("quickstart", "digits", config, composition))
-    supernet = composition.space.build_supernet()
+    setup = build_setup(config)
+    folder = RunFolder.create(tmp_path / "run", pipeline.job_of("quickstart", "digits", config, setup))
+    supernet = setup.space.build_supernet()
     for step in (1, 2):
         checkpoints.save(folder.supernet, supernet.state_dict(), {}, {"step": step, "marker": step}, keep=2)
         with torch.no_grad():
             next(supernet.parameters()).add_(1.0)
     newest = checkpoints.latest(folder.supernet)
     assert newest is not None
-    network = smallest(composition.space)
+    network = smallest(setup.space)
     values = {"accuracy": 50.0, "latency": 1.0, "macs": 1e6, "params": 1e4}
-    with FolderLedger(folder.ledger, schema(composition.problem.value_names, composition.problem.measured_names)) as ledger:
+    with FolderLedger(folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)) as ledger:
         ledger.append([Record(key=network.key, choices=network.choices, values=values, weights_digest=newest.digest)])
     weights = newest.folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchspaces.base import Architecture, Choices, architectures, biggest, smallest, space_size
+from searchspaces.base import Architecture, Choices, architectures, largest, smallest, space_size
 from searchspaces.bignas import PRESETS, BigNAS, build
 from searchspaces.bignas.subnet import BigNASSubnet
 
@@ -42,19 +42,19 @@ def test_the_paper_s_table_holds_236_million_networks() -> None:
 )
 def test_millions_of_macs_of_the_smallest_at_192_and_the_biggest_at_320(changes: dict[str, object], low: str, high: str) -> None:
     space = paper(**changes)
-    assert [f"{costs_of(space, a)[0] / 1e6:.1f}" for a in (smallest(space), biggest(space))] == [low, high]
+    assert [f"{costs_of(space, a)[0] / 1e6:.1f}" for a in (smallest(space), largest(space))] == [low, high]
 
 
 @pytest.mark.parametrize(("resolution", "low", "high"), [(224, 297, 937), (256, 387, 1220), (288, 489, 1541)])
 def test_millions_of_macs_between_the_ends_at_one_resolution(resolution: int, low: int, high: int) -> None:
     space = paper(**EXPANDED, resolutions=(resolution,))
-    assert [round(costs_of(space, a)[0] / 1e6) for a in (smallest(space), biggest(space))] == [low, high]
+    assert [round(costs_of(space, a)[0] / 1e6) for a in (smallest(space), largest(space))] == [low, high]
 
 
 @pytest.mark.parametrize(("changes", "low", "high"), [({}, "3.84", "11.02"), (EXPANDED, "5.60", "19.25")])
 def test_millions_of_parameters_of_the_ends(changes: dict[str, object], low: str, high: str) -> None:
     space = paper(**changes)
-    assert [f"{costs_of(space, a)[1] / 1e6:.2f}" for a in (smallest(space), biggest(space))] == [low, high]
+    assert [f"{costs_of(space, a)[1] / 1e6:.2f}" for a in (smallest(space), largest(space))] == [low, high]
 
 
 def test_the_child_shaped_like_efficientnet_b0_has_its_parameters_and_389_million_macs() -> None:
@@ -76,7 +76,7 @@ def test_macs_of_uniform_samples_are_spread_as_known() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_costs_equal_what_the_extracted_network_counts(preset: str, changes: dict[str, object]) -> None:
     space = dataclasses.replace(build(preset), **changes)
-    chosen = [biggest(space), *architectures(space, sampled(space, 1 if changes else 3, seed=3))]
+    chosen = [largest(space), *architectures(space, sampled(space, 1 if changes else 3, seed=3))]
     costs = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))
     for row, architecture in enumerate(chosen):
         with torch.device("meta"):
@@ -90,8 +90,8 @@ def test_costs_equal_what_the_extracted_network_counts(preset: str, changes: dic
 def test_classes_and_channels_change_the_costs_by_their_weights() -> None:
     space = build("digits")
     other = dataclasses.replace(space, num_classes=13, in_channels=3)
-    macs, params = costs_of(space, biggest(space))
-    more_macs, more_params = costs_of(other, biggest(other))
+    macs, params = costs_of(space, largest(space))
+    more_macs, more_params = costs_of(other, largest(other))
     assert more_params - params == 3 * (128 + 1) + 2 * 9 * 16
     assert more_macs - macs == 3 * 128 + 2 * 9 * 16 * 16 * 16
 
@@ -100,5 +100,5 @@ def test_classes_and_channels_change_the_costs_by_their_weights() -> None:
 def test_small_presets_stay_small(preset: str, low: float, high: float) -> None:
     space = build(preset)
     assert costs_of(space, smallest(space))[0] < low
-    assert costs_of(space, biggest(space))[0] < high
+    assert costs_of(space, largest(space))[0] < high
     assert 1e5 <= space_size(space) <= 1e6

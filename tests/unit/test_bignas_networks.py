@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from searchspaces.base import Architecture, architecture_of, architectures, biggest, smallest
+from searchspaces.base import Architecture, architecture_of, architectures, largest, smallest
 from searchspaces.bignas import PRESETS, BigNAS, Stage, build
 from searchspaces.bignas.plan import Plan, rounded_width
 from searchspaces.elastic.mbconv import MBConv, MBConvShape
 
-BOTH_ENDS = (smallest, biggest)
+BOTH_ENDS = (smallest, largest)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def furthest(space: BigNAS, chosen: list[Architecture], x: Tensor) -> float:
 @pytest.mark.parametrize("changes", [{}, {"shortcut_convs": False}, {"squeeze_base": "expanded"}], ids=["default", "no convs", "squeeze"])
 def test_twenty_extracted_networks_compute_what_the_supernet_computes(digits: BigNAS, changes: dict[str, object]) -> None:
     space = dataclasses.replace(digits, **changes)
-    assert furthest(space, [smallest(space), biggest(space), *sampled(space, 20)], images(space)) < 1e-5
+    assert furthest(space, [smallest(space), largest(space), *sampled(space, 20)], images(space)) < 1e-5
 
 
 @pytest.mark.slow
@@ -71,10 +71,10 @@ def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_parameter_of_the_biggest_network_is_the_whole_of_the_supernet(preset: str) -> None:
-    """So weight decay in the biggest network's loss reaches every weight."""
+    """So weight decay in the largest network's loss reaches every weight."""
     space = build(preset)
     supernet = space.build_supernet()
-    subnet = space.build_subnet(supernet, biggest(space))
+    subnet = space.build_subnet(supernet, largest(space))
     whole = dict(supernet.named_parameters())
     assert {n: p.shape for n, p in subnet.named_parameters()} == {n: p.shape for n, p in whole.items()}
     assert all(torch.equal(p, whole[n]) for n, p in subnet.named_parameters())
@@ -101,7 +101,7 @@ def test_a_fresh_supernet_differs_by_resolution_and_width_only(digits: BigNAS) -
 
 
 def test_every_block_of_a_fresh_network_is_its_shortcut(digits: BigNAS) -> None:
-    subnet = digits.build_subnet(None, biggest(digits))
+    subnet = digits.build_subnet(None, largest(digits))
     x = images(digits)
     blocks = [m for m in subnet.modules() if isinstance(m, MBConv)]
     assert len(blocks) == 12
@@ -119,7 +119,7 @@ def test_every_block_of_a_fresh_network_is_its_shortcut(digits: BigNAS) -> None:
 def test_scales_start_at_zero_only_where_a_shortcut_remains(digits: BigNAS, standalone: bool) -> None:
     def scales(**changes: object) -> list[bool]:
         space = dataclasses.replace(digits, **changes)
-        network = space.build_subnet(None, biggest(space)) if standalone else space.build_supernet()
+        network = space.build_subnet(None, largest(space)) if standalone else space.build_supernet()
         found = [p for name, p in network.named_parameters() if name.endswith("project_norm.weight")]
         return [bool((p == 0).all()) for p in found]
 
@@ -128,14 +128,14 @@ def test_scales_start_at_zero_only_where_a_shortcut_remains(digits: BigNAS, stan
     first = [False, True, True]
     assert scales(shortcut_convs=False) == first * 4
     keeps = (dataclasses.replace(digits.stages[0], widths=(8, 16)), *digits.stages[1:])
-    in_all_subnets = [standalone, True, True]  # the biggest network's first stage then keeps the stem's width, other subnets' do not
+    in_all_subnets = [standalone, True, True]  # the largest network's first stage then keeps the stem's width, other subnets' do not
     assert scales(shortcut_convs=False, stages=keeps) == [*in_all_subnets, *first * 3]
 
 
 @pytest.mark.parametrize("end", BOTH_ENDS)
 def test_a_subnet_s_gradient_reaches_its_own_slice_only(digits: BigNAS, end: object) -> None:
     supernet = with_scales(digits.build_supernet())
-    architecture = architecture_of(digits, {"stage2.depth": 2, "stage3.width": 40}) if end is smallest else biggest(digits)
+    architecture = architecture_of(digits, {"stage2.depth": 2, "stage3.width": 40}) if end is smallest else largest(digits)
     subnet = digits.build_subnet(supernet, architecture)
     supernet(images(digits), architecture).square().sum().backward()
     shapes = {name: p.shape for name, p in subnet.named_parameters()}
@@ -161,7 +161,7 @@ def test_batch_statistics_are_used_in_evaluation_too_and_nothing_is_random(digit
 @pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"drop_connect": 0.6}])
 def test_regularisers_act_only_in_the_forward_that_asks_for_them(digits: BigNAS, standalone: bool, rates: dict[str, float]) -> None:
     supernet = with_scales(digits.build_supernet())
-    architecture, x = biggest(digits), images(digits)
+    architecture, x = largest(digits), images(digits)
     subnet = digits.build_subnet(supernet, architecture)
 
     def forward(**asked: float) -> Tensor:
@@ -189,13 +189,13 @@ def test_the_network_resizes_its_input_itself(digits: BigNAS) -> None:
     x = images(digits)
     resized = nn.functional.interpolate(x, (24, 24), mode="bicubic", align_corners=False)
     assert torch.equal(supernet(x, architecture), supernet(resized, architecture))
-    assert not torch.allclose(supernet(x, biggest(digits)), supernet(x, architecture_of(digits, {"resolution": 32})))
+    assert not torch.allclose(supernet(x, largest(digits)), supernet(x, architecture_of(digits, {"resolution": 32})))
 
 
 def test_extraction_copies_draws_nothing_and_leaves_statistics_to_recalibration(digits: BigNAS) -> None:
     supernet = with_scales(digits.build_supernet())
     before, state = copy.deepcopy(supernet.state_dict()), torch.get_rng_state()
-    subnet = digits.build_subnet(supernet, biggest(digits))
+    subnet = digits.build_subnet(supernet, largest(digits))
     assert torch.equal(torch.get_rng_state(), state)
     norms = [m for m in subnet.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms
@@ -249,9 +249,9 @@ def test_an_exported_network_computes_the_same(digits: BigNAS) -> None:
 
 def test_published_names_say_what_they_are() -> None:
     space = build("paper")
-    assert set(space.published) == {"smallest of the table", "biggest of the table", "shape of EfficientNet-B0"}
+    assert set(space.published) == {"smallest of the table", "largest of the table", "shape of EfficientNet-B0"}
     assert space.published["smallest of the table"] == smallest(space)
-    assert space.published["biggest of the table"] == biggest(space)
+    assert space.published["largest of the table"] == largest(space)
     plan = space.plan(space.published["shape of EfficientNet-B0"])
     assert [len(stage) for stage in plan.stages] == [1, 2, 2, 3, 3, 4, 1]
     assert [stage[-1].out_width for stage in plan.stages] == [16, 24, 40, 80, 112, 192, 320]
@@ -260,7 +260,7 @@ def test_published_names_say_what_they_are() -> None:
 
 
 def test_a_plan_writes_out_every_block() -> None:
-    plan = build("paper").plan(biggest(build("paper")))
+    plan = build("paper").plan(largest(build("paper")))
     assert (plan.resolution, plan.stem_width, plan.last_width) == (320, 40, 1408)
     first = MBConvShape(in_width=40, expanded_width=40, squeeze_width=10, out_width=24, kernel=3, expand=False)
     assert plan.stages[0] == (first, dataclasses.replace(first, in_width=24, expanded_width=24, squeeze_width=6))

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import chi2
 
 import searchspaces
-from evoray.training.samplers.parts.budgeted_draws import ChainDrawer
-from evoray.training.samplers.parts.complexity_levels import LevelDrawer, levels_of
-from searchspaces.base import Levels, architectures, smallest
+from evoray.training.samplers.parts.budgeted_draws import BudgetedDraws
+from evoray.training.samplers.parts.complexity_levels import ComplexityLevelDraws, levels_of
+from searchspaces.base import ComplexityLevels, architectures, smallest
 
 SPACES = ["elasticvit", "elasticvit:digits", "elasticvit:cifar"]
 
@@ -74,13 +74,13 @@ def test_draws_in_a_window_have_the_exact_distribution(raised: int) -> None:
     costs = space.costs(rows)["macs"]
     for quantile, share in ((0.02, 0.1), (0.5, 0.04), (0.97, 0.1)):
         start = float(np.quantile(costs, quantile))
-        drawer = LevelDrawer(space, Levels("macs", (start,), share * start, (floor,)))
+        drawer = ComplexityLevelDraws(space, ComplexityLevels("macs", (start,), share * start, (floor,)))
         assert drawer._aimed_at(0) is not None
         inside = drawer.fits(0, costs)
         check(drawer, rows[inside], weights[inside] / weights[inside].sum())
 
 
-def check(drawer: LevelDrawer, rows: np.ndarray, probabilities: np.ndarray) -> None:
+def check(drawer: ComplexityLevelDraws, rows: np.ndarray, probabilities: np.ndarray) -> None:
     """Draws against the probability of every row, in cells of at least 20 expected draws each."""
     drawn = drawer.draw(0, 40_000, np.random.default_rng(0))
     key = {row.tobytes(): index for index, row in enumerate(rows)}
@@ -98,7 +98,7 @@ def test_most_of_what_is_aimed_lies_inside_and_an_empty_window_says_so() -> None
     space: Any = searchspaces.load("elasticvit")
     levels = levels_of(space)
     for level in (0, 3, 7):
-        aimed = ChainDrawer(
+        aimed = BudgetedDraws(
             space, space.cost_chain(levels.cost), levels.floors[level].choices, start=levels.starts[level], span=levels.span
         )
         rows = aimed.draw(3000, np.random.default_rng(level))
@@ -107,9 +107,9 @@ def test_most_of_what_is_aimed_lies_inside_and_an_empty_window_says_so() -> None
         assert len(rows) > 2990
         assert inside.mean() > 0.5
     floor = smallest(space)
-    assert ChainDrawer(space, space.cost_chain("macs"), floor.choices, start=1e6, span=1e6).is_empty
+    assert BudgetedDraws(space, space.cost_chain("macs"), floor.choices, start=1e6, span=1e6).is_empty
     with pytest.raises(ValueError, match="holds next to no network"):
-        LevelDrawer(space, Levels("macs", (1e6,), 1e6, (floor,))).draw(0, 4, np.random.default_rng(0))
-    narrow = LevelDrawer(space, Levels("macs", (5e8,), 1e4, (floor,)))
+        ComplexityLevelDraws(space, ComplexityLevels("macs", (1e6,), 1e6, (floor,))).draw(0, 4, np.random.default_rng(0))
+    narrow = ComplexityLevelDraws(space, ComplexityLevels("macs", (5e8,), 1e4, (floor,)))
     assert narrow._aimed_at(0) is not None
     assert narrow.fits(0, space.costs(narrow.draw(0, 20, np.random.default_rng(0)))["macs"]).all()

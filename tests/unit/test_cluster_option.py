@@ -25,7 +25,7 @@ OLD, NEW = "10.0.0.1:6379", "10.0.0.2:6379"
 def run(tmp_path: Path) -> RunFolder:
     """Begun on another cluster, nothing done."""
     config = SupernetSearch(cluster=ClusterOptions(address=OLD))
-    job = pipeline.job_of("quickstart", "", config, pipeline.compose(config))
+    job = pipeline.job_of("quickstart", "", config, pipeline.build_setup(config))
     return RunFolder.create(tmp_path / "run", job)
 
 

@@ -20,11 +20,11 @@ from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.gradient_conflict import conflict_matrix, cosine, gradient, used_weights
 from evoray.training.loop import train_supernet
-from evoray.training.process_group import Alone
+from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.distillation import adaptive_loss, ensemble_labels, soft_loss
 from evoray.training.samplers import performance_aware
 from evoray.training.supernet_step import forward_together, subnet_losses
-from searchspaces.base import architecture_of, biggest, smallest
+from searchspaces.base import architecture_of, largest, smallest
 
 SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]
 
@@ -45,7 +45,7 @@ def test_used_weights_are_those_a_gradient_may_reach(name: str) -> None:
     supernet = space.build_supernet()
     for parameter in supernet.parameters():
         nn.init.normal_(parameter, float(parameter.ndim == 1), 0.1)
-    for architecture in (smallest(space), biggest(space)):
+    for architecture in (smallest(space), largest(space)):
         masks = used_weights(space, supernet, architecture)
         found = gradient(supernet, architecture, *batch())
         assert sum(int(mask.sum()) for mask in masks.values()) == space.costs(np.array([architecture.choices]))["params"][0]
@@ -71,14 +71,14 @@ def test_a_conflict_matrix_is_symmetric_and_what_autograd_says_by_hand() -> None
     space = searchspaces.load("elasticvit:digits")
     supernet = space.build_supernet()
     x, labels = batch()
-    chosen = [smallest(space), architecture_of(space, {"stage2.width": 64, "stage3.depth": 3}), biggest(space)]
+    chosen = [smallest(space), architecture_of(space, {"stage2.width": 64, "stage3.depth": 3}), largest(space)]
     cosines = conflict_matrix(space, supernet, chosen, x, labels)
     assert np.allclose(cosines, cosines.T)
     assert np.allclose(np.diag(cosines), 1)
     assert (np.abs(cosines) <= 1 + 1e-9).all()
     assert len(np.unique(cosines.round(6))) == 4
     flat = []
-    small = used_weights(space, supernet, chosen[0])  # the biggest uses all of it
+    small = used_weights(space, supernet, chosen[0])  # the largest uses all of it
     for architecture in (chosen[0], chosen[2]):
         supernet.zero_grad()
         F.cross_entropy(supernet(x, architecture), labels).backward()
@@ -158,7 +158,7 @@ def test_an_ensemble_is_the_mean_of_sharpened_probabilities() -> None:
 def test_images_shared_by_subnets_come_back_in_their_order(name: str) -> None:
     space = searchspaces.load(name)
     supernet, (x, _) = space.build_supernet(), batch(7)
-    chosen = [smallest(space), biggest(space)]
+    chosen = [smallest(space), largest(space)]
     logits = forward_together(supernet, chosen, {}, x)
     assert logits.shape == (7, 10)
     if name.startswith("elasticvit"):  # batch statistics are those of each subnet's own images
@@ -195,8 +195,8 @@ def test_banks_are_scored_by_the_weights_of_the_moment(tmp_path: Path, monkeypat
     space: Any = searchspaces.load("elasticvit:digits")
     torch.manual_seed(0)
     supernet, x, y = space.build_supernet(), torch.randn(8, 1, 16, 16), torch.arange(8)
-    chosen = [smallest(space), biggest(space)]
-    losses = subnet_losses(supernet, Alone(), x, y, chosen)
+    chosen = [smallest(space), largest(space)]
+    losses = subnet_losses(supernet, SingleProcess(), x, y, chosen)
     assert losses == pytest.approx([float(F.cross_entropy(supernet(x, a), y).detach()) for a in chosen])
     assert all(parameter.grad is None for parameter in supernet.parameters())
     monkeypatch.setattr(performance_aware, "_LEAST_CAPACITIES", (2, 2))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.parts.tables import TABLES, tabular_problem
 from evoray import Constraint, searchers
-from evoray.problem.feasible import WindowSampler
+from evoray.problem.feasible import FeasibleSampler
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records
 from evoray.seeds import generator_for
@@ -30,7 +30,7 @@ def told(problem: Problem, rows: Choices) -> Records:
 @pytest.mark.parametrize("window", [(0.0, 4000.0), (2000.0, 2600.0), (2441.0, 2443.0), (74.0, 74.0)])
 def test_the_window_is_drawn_from_without_end(window: tuple[float, float]) -> None:
     problem = table_problem(Constraint("macs", at_least=window[0], at_most=window[1]))
-    rows = WindowSampler(problem).draw(500, generator_for(0, "test"))
+    rows = FeasibleSampler(problem).draw(500, generator_for(0, "test"))
     macs = problem.cost_values(rows)["macs"]
     assert len(rows) == 500
     assert window[0] <= macs.min() <= macs.max() <= window[1]
@@ -40,7 +40,7 @@ def test_the_window_is_drawn_from_without_end(window: tuple[float, float]) -> No
 def test_a_wide_window_is_drawn_from_uniformly() -> None:
     problem = table_problem(Constraint("macs", at_most=1e9))
     plain = table_problem()
-    inside, every = (WindowSampler(p).draw(20_000, generator_for(i, "test")) for i, p in enumerate((problem, plain)))
+    inside, every = (FeasibleSampler(p).draw(20_000, generator_for(i, "test")) for i, p in enumerate((problem, plain)))
     for gene in range(inside.shape[1]):
         shares = [np.bincount(rows[:, gene], minlength=6) / len(rows) for rows in (inside, every)]
         assert np.abs(shares[0] - shares[1]).max() < 0.015
@@ -49,7 +49,7 @@ def test_a_wide_window_is_drawn_from_uniformly() -> None:
 def test_an_empty_window_says_what_was_reached() -> None:
     problem = table_problem(Constraint("macs", at_most=10.0))
     with pytest.raises(ValueError, match=r"macs <= 10; what was drawn has macs from 74 to .*: widen the window"):
-        WindowSampler(problem).draw(8, generator_for(0, "test"))
+        FeasibleSampler(problem).draw(8, generator_for(0, "test"))
 
 
 def test_every_candidate_lies_in_the_window_and_the_best_of_the_whole_history_breed() -> None:

@@ -20,23 +20,23 @@ from evoray.engine.generational import Search
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards
 from evoray.evaluation.evaluator import LocalEvaluator
-from evoray.evaluation.shared import SharingEvaluator, direct
+from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.problem.problem import Problem
 from evoray.records.ledger import MemoryLedger
 from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
-from evoray.searchers.parts.inner_search import Refined
+from evoray.searchers.parts.inner_search import InnerSearch
 from jobs.nasaic import PRESETS
 from jobs.pipelines.cosearch import methods
-from jobs.pipelines.cosearch.build import check_specs, compose
+from jobs.pipelines.cosearch.build import build_setup, check_specs
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
-from jobs.pipelines.cosearch.results import taken_away
+from jobs.pipelines.cosearch.results import exported_networks
 from objectives.asic.specs import Specs
 from objectives.base import Candidate, MeasurementError
 from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
-from searchspaces.base import Architecture, architectures, biggest, key_array
+from searchspaces.base import Architecture, architectures, key_array, largest
 
 BUDGET = methods.Budget(networks=16, seed=1, population=8)
 
@@ -64,7 +64,7 @@ class Watched:
         self.inner.close()
 
 
-def collected(evaluator: SharingEvaluator, count: int) -> list[Record]:
+def collected(evaluator: SharedEvaluator, count: int) -> list[Record]:
     records: list[Record] = []
     while len(records) < count:
         records += evaluator.collect(1.0)
@@ -75,7 +75,7 @@ def test_designs_that_differ_in_the_chip_alone_are_measured_once(study: Any) -> 
     problem = study.problem()
     watched = Watched(LocalEvaluator(direct(problem)))
     memory: dict[Any, Record] = {}
-    evaluator = SharingEvaluator(problem, watched, memory)
+    evaluator = SharedEvaluator(problem, watched, memory)
     chips = methods.drawn_chips(study, 6, np.random.default_rng(0))
     rows = np.unique(study.designs(np.zeros((1, 11), dtype=np.int16), chips), axis=0)
     other = study.designs(np.ones((1, 11), dtype=np.int16), chips[:1])
@@ -87,11 +87,11 @@ def test_designs_that_differ_in_the_chip_alone_are_measured_once(study: Any) -> 
     assert len({r.values["accuracy"] for r in records}) == 2
     assert all(r.values["accuracy"] == pytest.approx(np.mean([r.values["stub@digit"], r.values["stub@strokes"]])) for r in records)
     assert evaluator.num_subjects(Records.of(records)) == 2
-    again = SharingEvaluator(problem, watched, memory)
+    again = SharedEvaluator(problem, watched, memory)
     again.submit(asked[:1])
     assert collected(again, 1)[0].seconds == {}
     assert len(watched.asked) == 2
-    fresh = SharingEvaluator(problem, watched)
+    fresh = SharedEvaluator(problem, watched)
     fresh.remember(Records.of(records))
     fresh.submit(asked[:2])
     assert len(collected(fresh, 2)) == 2
@@ -108,7 +108,7 @@ def test_networks_that_cannot_be_measured_fail_for_every_chip(study: Any) -> Non
     space = study.space
     tasks = [TaskObjective(space, label, Failing(part)) for label, part in space.networks.items()]
     problem = dataclasses.replace(study.problem(), measured=(*tasks, WeightedMean({t.name: 1.0 for t in tasks})))
-    evaluator = SharingEvaluator(problem, LocalEvaluator(direct(problem)))
+    evaluator = SharedEvaluator(problem, LocalEvaluator(direct(problem)))
     rows = study.designs(np.zeros((1, 11), dtype=np.int16), methods.drawn_chips(study, 3, np.random.default_rng(0)))
     evaluator.submit(architectures(space, rows))
     records = collected(evaluator, 3)
@@ -118,7 +118,7 @@ def test_networks_that_cannot_be_measured_fail_for_every_chip(study: Any) -> Non
 def test_a_refined_search_asks_new_rows_and_goes_on_where_it_was(study: Any) -> None:
     problem = study.problem()
 
-    def fresh(seed: int) -> Refined:
+    def fresh(seed: int) -> InnerSearch:
         return methods.exact_searcher(study, problem, "nsga2", seed, 8)
 
     one, other = fresh(3), fresh(4)
@@ -128,9 +128,9 @@ def test_a_refined_search_asks_new_rows_and_goes_on_where_it_was(study: Any) -> 
     assert (study.violations(study.costs(first)) <= 0).all()
     assert len(one.lineage()) == 10
     assert one.lineage().operators[0].endswith("+best chips")
-    assert one.num_hopeless > 0
+    assert one.num_infeasible > 0
     other.restore(json.loads(json.dumps(one.state())))
-    assert other.num_hopeless == one.num_hopeless
+    assert other.num_infeasible == one.num_infeasible
     second = one.ask(10)
     assert np.array_equal(second, other.ask(10))
     assert not set(key_array(problem.space, first).tolist()) & set(key_array(problem.space, second).tolist())
@@ -141,14 +141,14 @@ def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes
     searcher: Any = searchers.load("reinforce", problem, seed=0)
     rows = searcher.ask(20)
     assert (study.violations(study.costs(rows)) <= 0).all()
-    assert searcher.num_hopeless > 0
+    assert searcher.num_infeasible > 0
     batch = searcher._batches[0]
     assert batch.choices.shape == (5, 11, len(problem.space.genes))
     networks = batch.choices[:, :, :11]
     assert (networks == networks[:, :1]).all(), "hardware steps change the chip alone"
     assert np.isnan(batch.quality).any()
     weights = searcher._controller.start.detach().clone()
-    evaluator = SharingEvaluator(problem, LocalEvaluator(direct(problem)))
+    evaluator = SharedEvaluator(problem, LocalEvaluator(direct(problem)))
     evaluator.submit(architectures(problem.space, rows))
     searcher.tell(collected(evaluator, len(rows)))
     assert not torch.equal(weights, searcher._controller.start)
@@ -195,7 +195,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(study: Any) -> None:
 
     def archive(kind: type[LocalEvaluator]) -> list[tuple[str, float]]:
         problem = study.problem()
-        evaluator = SharingEvaluator(problem, kind(direct(problem)))
+        evaluator = SharedEvaluator(problem, kind(direct(problem)))
         ledger = MemoryLedger(len(problem.space.genes))
         searcher = methods.exact_searcher(study, problem, methods.SEARCHER, 5, 8)
         Search(problem, LocalShards(problem, [searcher]), evaluator, ledger, Schedule(evaluations=30, population=8)).run()
@@ -229,9 +229,9 @@ def test_specs_out_of_reach_are_refused_with_the_nearest(study: Any) -> None:
 
 def test_the_digits_preset_fits_together_and_mistakes_are_told() -> None:
     config = PRESETS["digits"]()
-    composition = compose(config)
-    assert [task.supernet for task in composition.tasks] == ["digit", "strokes"]
-    assert composition.study.problem().value_names == (
+    setup = build_setup(config)
+    assert [task.supernet for task in setup.tasks] == ["digit", "strokes"]
+    assert setup.study.problem().value_names == (
         "accuracy@digit",
         "iou@strokes",
         "accuracy",
@@ -241,24 +241,24 @@ def test_the_digits_preset_fits_together_and_mistakes_are_told() -> None:
     )
     swapped = dataclasses.replace(config, first=config.second)
     with pytest.raises(ValueError, match="task 'digit' of space 'nasaic:digits' is classification, and data source 'strokes'"):
-        compose(swapped)
+        build_setup(swapped)
     moved = dataclasses.replace(config.second, train=dataclasses.replace(config.second.train, crop_padding=2))
     with pytest.raises(ValueError, match="set crop-padding 0"):
-        compose(dataclasses.replace(config, second=moved))
+        build_setup(dataclasses.replace(config, second=moved))
     with pytest.raises(ValueError, match="no joint space of two networks and a chip"):
-        compose(dataclasses.replace(config, space="bignas:digits"))
+        build_setup(dataclasses.replace(config, space="bignas:digits"))
     wrong = dataclasses.replace(config.search, compare=("randm",))
     with pytest.raises(ValueError, match="no method 'randm'; did you mean 'random'"):
-        compose(dataclasses.replace(config, search=wrong))
+        build_setup(dataclasses.replace(config, search=wrong))
     pinned = dataclasses.replace(config.search, fixed=("chip.slot1.pes=64",))
     with pytest.raises(ValueError, match=r"--search\.chips genes"):
-        compose(dataclasses.replace(config, search=pinned))
+        build_setup(dataclasses.replace(config, search=pinned))
 
 
 def test_both_tasks_of_one_kind_have_one_supernet() -> None:
     digit = PRESETS["digits"]().first
     twice = dataclasses.replace(PRESETS["digits"](), space="nasaic:digit-pair", second=digit)
-    assert [task.supernet for task in compose(twice).tasks] == ["first", "first"]
+    assert [task.supernet for task in build_setup(twice).tasks] == ["first", "first"]
 
 
 @pytest.mark.slow
@@ -267,12 +267,12 @@ def test_networks_may_be_trained_alone_repeatably() -> None:
     few = dataclasses.replace(config.first.data, limit=128)
     short = dataclasses.replace(config.first.train, epochs=6.0, batch_size=32, label_smoothing=0.0)
     small = dataclasses.replace(config.first, data=few, train=short, calibration_images=64, validation_limit=64)
-    task = compose(dataclasses.replace(config, first=small, accuracy="scratch")).tasks[0]
+    task = build_setup(dataclasses.replace(config, first=small, accuracy="scratch")).tasks[0]
     task.objective.open(torch.device("cpu"))
-    one, again = (task.objective.measure(Candidate(task.space, biggest(task.space))) for _ in range(2))
+    one, again = (task.objective.measure(Candidate(task.space, largest(task.space))) for _ in range(2))
     assert one == again
     fresh: Any = task.objective
-    assert one > 10 + fresh._inner.measure(Candidate(task.space, biggest(task.space)))
+    assert one > 10 + fresh._inner.measure(Candidate(task.space, largest(task.space)))
 
 
 def test_strokes_are_half_noise_with_ink_where_the_digit_is() -> None:
@@ -315,11 +315,11 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
 
 def test_a_search_that_kept_no_weights_exports_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kept no weights"):
-        taken_away(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")
+        exported_networks(RunFolder(tmp_path), CoSearch(accuracy="scratch"), "knee")
 
 
 def test_missing_data_names_the_option_of_its_task() -> None:
     config = PRESETS["digits"]()
     folder = dataclasses.replace(config.second, data=dataclasses.replace(config.second.data, name="image_folder"))
     with pytest.raises(FileNotFoundError, match=r"give --second\.data\.root DIR"):
-        compose(dataclasses.replace(config, second=folder))
+        build_setup(dataclasses.replace(config, second=folder))

@@ -34,7 +34,7 @@ from jobs.cli import main
 from jobs.commands import report, trust
 from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from objectives.asic.specs import Specs
 from searchspaces.base import architectures
 from tests.runs import make_run
@@ -75,14 +75,14 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
 def searched(path: Path) -> RunFolder:
     """A run of a supernet job, as one that was trained and searched; nothing was computed."""
     config = quickstart.digits()
-    composition = compose(config)
-    folder = RunFolder.create(path, pipeline.job_of("quickstart", "digits", config, composition))
+    setup = build_setup(config)
+    folder = RunFolder.create(path, pipeline.job_of("quickstart", "digits", config, setup))
     rng = np.random.default_rng(0)
-    space = composition.space
+    space = setup.space
     rows = np.unique(space.repair(rng.integers(0, 2, (9, len(space.genes)), dtype=np.int16)), axis=0)
-    columns = schema(composition.problem.value_names, composition.problem.measured_names)
+    columns = schema(setup.problem.value_names, setup.problem.measured_names)
     records = [
-        Record(key=one.key, choices=one.choices, values=dict.fromkeys(composition.problem.value_names, 50.0 + i))
+        Record(key=one.key, choices=one.choices, values=dict.fromkeys(setup.problem.value_names, 50.0 + i))
         for i, one in enumerate(architectures(space, rows))
     ]
     for place in (folder.ledger, folder.baseline):
@@ -99,7 +99,7 @@ def searched(path: Path) -> RunFolder:
 
 def finished(folder: RunFolder) -> None:
     """Adds the small files that a run of any kind may have."""
-    line = {"steps": 9, "epoch": 1.0, "images": 9, "learning_rate": 0.1, "loss": {"biggest": 2.0}, "images_per_second": 5.0, "seconds": 1.5}
+    line = {"steps": 9, "epoch": 1.0, "images": 9, "learning_rate": 0.1, "loss": {"largest": 2.0}, "images_per_second": 5.0, "seconds": 1.5}
     folder.supernet.mkdir(exist_ok=True)
     (folder.supernet / "metrics.jsonl").write_text(written_lines([{"step": i, **line} for i in (1, 2, 3)]), encoding="utf-8")
     write_json(folder.path / "phases.json", {"train": 61.5, "search": 20.5})

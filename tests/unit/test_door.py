@@ -20,7 +20,7 @@ import evoray
 from evoray import Constraint
 from evoray.engine.migration import Migration
 from evoray.problem.contracts import check_space
-from evoray.problem.fixed_genes import restrict
+from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.identity import differences, identity
 from evoray.problem.plain_values import plain, whole
 from evoray.records.records import from_table, recordable
@@ -482,8 +482,8 @@ def test_what_is_not_plain_is_named_with_its_place() -> None:
 
 def test_genes_fixed_to_different_options_are_refused() -> None:
     with pytest.raises(ValueError, match="gene 'depth' is fixed twice, to different options"):
-        restrict(TableSpace(), ["depth=1", "depth=2"])
-    assert restrict(TableSpace(), ["depth=1", "depth=1"]).repair(np.zeros((1, 5), dtype=np.int16)).shape == (1, 5)
+        with_fixed_genes(TableSpace(), ["depth=1", "depth=2"])
+    assert with_fixed_genes(TableSpace(), ["depth=1", "depth=1"]).repair(np.zeros((1, 5), dtype=np.int16)).shape == (1, 5)
     assert Macs().name
 
 

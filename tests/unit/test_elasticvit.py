@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchspaces.base import Architecture, Choices, architecture_of, architectures, biggest, options_of, smallest, space_size
+from searchspaces.base import Architecture, Choices, architecture_of, architectures, largest, options_of, smallest, space_size
 from searchspaces.elastic.mbconv import ElasticMBConv
 from searchspaces.elastic.norm import ElasticTokenNorm, JointTokenNorm
 from searchspaces.elastic.transformer import ElasticTransformerLayer, TransformerLayer, TransformerShape, offset_index
@@ -68,7 +68,7 @@ def test_released_models_have_their_multiply_accumulates(name: str) -> None:
 
 def test_the_ends_of_the_space_have_theirs() -> None:
     space = build("final")
-    assert [round(costs_of(space, a)["released_macs"] / 1e6, 3) for a in (smallest(space), biggest(space))] == [37.365, 3191.459]
+    assert [round(costs_of(space, a)["released_macs"] / 1e6, 3) for a in (smallest(space), largest(space))] == [37.365, 3191.459]
     assert space.published["smallest subnet 1"] == smallest(space)
 
 
@@ -89,7 +89,7 @@ def test_the_released_supernet_stores_40_million_parameters_and_ours_only_what_s
     with torch.device("meta"):
         supernet = space.build_supernet()
     stored = sum(p.numel() for p in supernet.parameters())
-    assert stored == costs_of(space, biggest(space))["params"] < released_storage(space.largest)
+    assert stored == costs_of(space, largest(space))["params"] < released_storage(space.largest)
 
 
 def test_uniform_samples_are_spread_as_known() -> None:
@@ -112,7 +112,7 @@ def test_uniform_samples_are_spread_as_known() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_costs_equal_what_the_extracted_network_counts(preset: str) -> None:
     space = build(preset)
-    chosen = [smallest(space), biggest(space), *architectures(space, sampled(space, 4, seed=3))]
+    chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 4, seed=3))]
     costs = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))
     for row, architecture in enumerate(chosen):
         with torch.device("meta"):
@@ -166,7 +166,7 @@ def furthest(space: ElasticViT, chosen: list[Architecture], x: Tensor) -> float:
 @pytest.mark.parametrize("joint_norm", [True, False])
 def test_twenty_extracted_networks_compute_what_the_supernet_computes(joint_norm: bool) -> None:
     space = dataclasses.replace(build("digits"), joint_norm=joint_norm)
-    chosen = [smallest(space), biggest(space), *architectures(space, sampled(space, 20))]
+    chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 20))]
     assert furthest(space, chosen, torch.randn(4, 1, 32, 32)) < 1e-9
 
 
@@ -260,7 +260,7 @@ def test_blocks_that_keep_their_side_start_as_their_shortcut() -> None:
 @pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"drop_connect": 0.6}])
 def test_regularisers_act_only_in_the_forward_that_asks_for_them(standalone: bool, rates: dict[str, float]) -> None:
     space = build("digits")
-    supernet, architecture, x = with_scales(space.build_supernet()), biggest(space), torch.randn(4, 1, 32, 32)
+    supernet, architecture, x = with_scales(space.build_supernet()), largest(space), torch.randn(4, 1, 32, 32)
     subnet = space.build_subnet(supernet, architecture)
 
     def forward(**asked: float) -> Tensor:

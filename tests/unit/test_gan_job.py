@@ -18,7 +18,7 @@ from evoray.training.gan.pairings import ManyToOne, Pair
 from jobs import eagan
 from jobs.cli import main
 from jobs.pipelines.gan import pictures, pipeline
-from jobs.pipelines.gan.build import autogan_codes, compose, found_codes
+from jobs.pipelines.gan.build import autogan_codes, build_setup, found_codes
 from jobs.pipelines.gan.results import full_name
 from searchspaces.eagan import build
 from tests.runs import make_run
@@ -104,16 +104,16 @@ def test_presets_are_the_papers_settings() -> None:
 def test_stl10_composes_with_its_unlabelled_images(tmp_path: Path) -> None:
     config = eagan.stl10()
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, root=stl10_files(tmp_path)))
-    composition = compose(config)
-    assert (composition.source.image_shape, composition.label) == ((3, 48, 48), "stl10-cnn")
-    assert image_splits(composition.source) == ("train", "val", "unlabelled")
-    assert RealImages(composition.source, 40, seed=0).size == 120
-    split = composition.source.open("unlabelled")
+    setup = build_setup(config)
+    assert (setup.source.image_shape, setup.label) == ((3, 48, 48), "stl10-cnn")
+    assert image_splits(setup.source) == ("train", "val", "unlabelled")
+    assert RealImages(setup.source, 40, seed=0).size == 120
+    split = setup.source.open("unlabelled")
     assert set(split.labels.tolist()) == {-1}
     image = split.images([0])[0]
     assert float((image[:, :, 1:] - image[:, :, :-1]).min()) > 0, "rows and columns are exchanged"
     with pytest.raises(ValueError, match="no split 'unlabeled'; there is train, val, test, unlabelled"):
-        composition.source.open("unlabeled")
+        setup.source.open("unlabeled")
 
 
 def test_the_fixed_discriminator_may_come_from_a_run(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_fixed_discriminator_may_come_from_a_run(tmp_path: Path) -> None:
     write_json(folder.path / "pair.json", {"discriminator": {"codes": autogan_codes()}})
     default = eagan.digits()
     seeded = dataclasses.replace(default, generators=dataclasses.replace(default.generators, opponent=folder.path))
-    one, other = compose(default).opponent, compose(seeded).opponent
+    one, other = build_setup(default).opponent, build_setup(seeded).opponent
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
 
 
@@ -171,8 +171,8 @@ def test_scores_may_be_named_without_their_extractor() -> None:
 
 def test_sample_and_resume_name_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nowhere is no run folder" in complaint(["sample", "nowhere"], capsys)
-    composition = compose(eagan.digits())
-    folder = RunFolder.create(tmp_path / "run", pipeline.job_of("eagan", "digits", eagan.digits(), composition))
+    setup = build_setup(eagan.digits())
+    folder = RunFolder.create(tmp_path / "run", pipeline.job_of("eagan", "digits", eagan.digits(), setup))
     assert pipeline.config_of(folder) == eagan.digits()
     assert "has nothing to pick from yet: finish it with `evoray resume" in complaint(["sample", str(folder.path)], capsys)
     assert "--count must be between 1 and 10000, got 0" in complaint(["sample", str(folder.path), "--count", "0"], capsys)

@@ -15,7 +15,7 @@ from evoray.training import checkpoints
 from evoray.training.gan.config import GanConfig, StageConfig
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.parameter_averaging import merged
-from evoray.training.gan.rounds import Calendar, Round, Share
+from evoray.training.gan.rounds import Calendar, Round, RoundPart
 from evoray.training.gan.stage import DiscriminatorStage, FinalStage, GeneratorStage, Stage
 from evoray.training.gan.training import StageTraining, part_of
 from searchspaces.base import Architecture, architectures
@@ -125,7 +125,7 @@ def test_shares_train_their_own_pairs_and_are_averaged(tmp_path: Path) -> None:
     StageTraining(stage, [], folder=tmp_path).run()
     before = checkpoints.latest(tmp_path)
     assert before is not None
-    found = [StageTraining(pairs(4), rounds, folder=tmp_path).run_share(Share(index, 2), 3) for index in range(2)]
+    found = [StageTraining(pairs(4), rounds, folder=tmp_path).run_share(RoundPart(index, 2), 3) for index in range(2)]
     assert sum(len(share["losses"]) for share in found) == 2
     together = merged(before.weights(), [share["weights"] for share in found])
     assert together.keys() == before.weights().keys()

@@ -18,8 +18,8 @@ from evoray.training.samplers import Horizon
 from evoray.training.samplers.complexity_aware import ComplexityAware
 from evoray.training.samplers.multi_architecture import MultiArchitecture
 from evoray.training.samplers.parts.complexity_levels import (
-    LevelDrawer,
-    LevelWalk,
+    ComplexityLevelDraws,
+    ComplexityLevelWalk,
     derive_levels,
     describe_levels,
     draw_above,
@@ -29,7 +29,7 @@ from evoray.training.samplers.parts.complexity_levels import (
 from evoray.training.samplers.performance_aware import PerformanceAware, preference_genes
 from evoray.training.samplers.sandwich import Sandwich
 from evoray.training.samplers.uniform import Uniform
-from searchspaces.base import Architecture, Choices, Levels, SearchSpace, architectures, biggest, smallest
+from searchspaces.base import Architecture, Choices, ComplexityLevels, SearchSpace, architectures, largest, smallest
 from tests.synthetic import TableSpace
 
 FINAL = searchspaces.load("elasticvit")
@@ -43,7 +43,7 @@ def costs_of(space: SearchSpace, drawn: list[Architecture], cost: str) -> np.nda
 
 def test_the_walk_moves_by_one_rung_stays_at_ends_and_visits_all_alike() -> None:
     levels = np.array([100, 200, 300, 400, 500, 700, 900, 1200])
-    walk = LevelWalk(8, seed=1)
+    walk = ComplexityLevelWalk(8, seed=1)
     path = np.array([walk.at(step) for step in range(30_000)])
     assert path[0] == 0
     moves = np.diff(path)
@@ -52,7 +52,7 @@ def test_the_walk_moves_by_one_rung_stays_at_ends_and_visits_all_alike() -> None
         assert abs((moves[path[:-1] == end] == 0).mean() - 2 / 3) < 0.03
     assert (np.abs(np.bincount(path, minlength=8) / len(path) - 1 / 8) < 0.04).all()
     assert abs(np.abs(np.diff(levels[path])).mean() / 91.7 - 1) < 0.08
-    again = LevelWalk(8, seed=1)
+    again = ComplexityLevelWalk(8, seed=1)
     assert [again.at(step) for step in (20_000, 5, 1024)] == path[[20_000, 5, 1024]].tolist()
 
 
@@ -89,7 +89,7 @@ def test_draws_are_those_of_one_gene_after_the_other() -> None:
         assert abs(one - other) < 4 * (2 * other / count) ** 0.5, start
 
 
-def reference_draw(level: int, levels: Levels, rng: random.Random) -> tuple[int, ...]:
+def reference_draw(level: int, levels: ComplexityLevels, rng: random.Random) -> tuple[int, ...]:
     """The authors' way, one gene after another: a width below the stage before is drawn again, a subnet outside the window too."""
     names = [gene.name for gene in DIGITS.genes]
     floor = levels.floors[level].choices
@@ -110,11 +110,11 @@ def reference_draw(level: int, levels: Levels, rng: random.Random) -> tuple[int,
 def test_the_window_sampler_has_the_distribution_of_drawing_again_and_again() -> None:
     derived = derive_levels(DIGITS)
     # wider than in training, so that the slow way finds enough; the window is cut out of the same distribution
-    levels = Levels(derived.cost, derived.starts, 8 * derived.span, derived.floors)
+    levels = ComplexityLevels(derived.cost, derived.starts, 8 * derived.span, derived.floors)
     level, count = 3, 1500
     slow_rng = random.Random(0)
     slow = np.array([reference_draw(level, levels, slow_rng) for _ in range(count)])
-    fast = LevelDrawer(DIGITS, levels).draw(level, 20 * count, np.random.default_rng(0))
+    fast = ComplexityLevelDraws(DIGITS, levels).draw(level, 20 * count, np.random.default_rng(0))
     for gene, spec in enumerate(DIGITS.genes):
         expected = np.bincount(fast[:, gene], minlength=len(spec.options)) / len(fast)
         found = np.bincount(slow[:, gene], minlength=len(spec.options))
@@ -157,7 +157,7 @@ def test_every_subnet_lies_in_the_step_s_window_and_above_its_floor(space: Searc
         *drawn, floor = sampler.sample(step)
         level = sampler.level(step)
         assert floor == levels.floors[level]
-        assert biggest(space) not in drawn
+        assert largest(space) not in drawn
         costs = costs_of(space, drawn, levels.cost)
         assert len(drawn) == 3
         assert (costs >= levels.starts[level]).all()
@@ -189,11 +189,11 @@ def test_derived_levels_can_be_drawn_from_and_have_affordable_floors(name: str, 
 
 def test_a_window_without_networks_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evoray.training.samplers.parts.complexity_levels._MOST_ROWS", 5000)
-    empty = Levels("macs", (1e12,), 1.0, (smallest(DIGITS),))
+    empty = ComplexityLevels("macs", (1e12,), 1.0, (smallest(DIGITS),))
     with pytest.raises(ValueError, match="level 0 of space 'elasticvit:digits' holds next to no network"):
-        LevelDrawer(DIGITS, empty).draw(0, 1, np.random.default_rng(0))
+        ComplexityLevelDraws(DIGITS, empty).draw(0, 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="ascending starts"):
-        Levels("macs", (2.0, 1.0), 1.0, (smallest(DIGITS),) * 2)
+        ComplexityLevels("macs", (2.0, 1.0), 1.0, (smallest(DIGITS),) * 2)
 
 
 def aware(space: SearchSpace, *, capacities: tuple[int, int] = (20, 10), horizon: Horizon = LONG, prefer: bool = True) -> PerformanceAware:
@@ -272,7 +272,7 @@ def test_the_preferred_are_wide_and_shallow(level: int) -> None:
     def totals(rows: Choices, columns: list[int]) -> np.ndarray:
         return np.asarray(sum(options[c][rows[:, c]] for c in columns))
 
-    drawer, rng = LevelDrawer(FINAL, levels_of(FINAL)), np.random.default_rng(level)
+    drawer, rng = ComplexityLevelDraws(FINAL, levels_of(FINAL)), np.random.default_rng(level)
     others = drawer.draw(level, 400, rng)
     groups = drawer.draw(level, 5 * 150, rng).reshape(150, 5, -1)
     sampler = aware(FINAL)
@@ -340,7 +340,7 @@ def test_any_sampler_can_be_made_performance_aware_and_restored(kind: type) -> N
         drawn = sampler.sample(step)
         sampler.feedback(drawn, [-score_of(a) for a in drawn])
     if kind is Sandwich:
-        assert (drawn[0], drawn[-1]) == (biggest(DIGITS), smallest(DIGITS))
+        assert (drawn[0], drawn[-1]) == (largest(DIGITS), smallest(DIGITS))
     assert sum(len(bank) for bank in sampler.banks) >= 50
     copy.restore(json.loads(json.dumps(sampler.state())))
     assert copy.state() == sampler.state()
@@ -362,7 +362,7 @@ def test_options_open_from_large_to_small_as_published() -> None:
     assert opened_at("width") == [0, 8, 15, 23, 30]
     assert opened_at("block1.heads") == [0, 10, 20, 30]
     assert opened_at("block1.hidden") == [0, 5, 10, 15, 20, 25, 30]
-    assert [a.key for a in sampler.sample(0)] == [biggest(space).key] * 2
+    assert [a.key for a in sampler.sample(0)] == [largest(space).key] * 2
     exists = names.index("stage1.block2.exists")
     for epoch, share in ((0, 1.0), (19, 1.0), (25, 2 / 3), (60, 0.5)):
         kept = []

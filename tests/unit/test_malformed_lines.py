@@ -145,7 +145,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "full" / "precious.txt").write_text("mine", encoding="utf-8")
     (home / "damaged" / "job.json").write_text("{", encoding="utf-8")
     pipeline, config = jobs.pipeline("quickstart"), jobs.load("quickstart").PRESETS["digits"]()
-    job = pipeline.job_of("quickstart", "digits", config, pipeline.compose(config))
+    job = pipeline.job_of("quickstart", "digits", config, pipeline.build_setup(config))
     (home / "trained" / "job.json").write_text(json.dumps(job), encoding="utf-8")
     return home
 

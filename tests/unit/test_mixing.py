@@ -17,12 +17,12 @@ import searchspaces
 from evoray import data
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network, train_supernet
-from evoray.training.process_group import Alone
+from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.mixing import Batch, draw_box, mix, mix_images, patch_grid
-from evoray.training.step import Pass, Stepper
+from evoray.training.step import ForwardPass, Stepper
 from jobs import vit_resnas
-from jobs.pipelines.supernet.build import compose
-from searchspaces.base import biggest, smallest
+from jobs.pipelines.supernet.build import build_setup
+from searchspaces.base import largest, smallest
 
 RECIPE = TrainConfig(
     epochs=0.2, sampler="multi_architecture", num_random=4, optimizer="adamw", learning_rate=1e-3, mixing="tokens", dropout=0.0
@@ -78,11 +78,11 @@ def test_the_loss_is_that_of_the_image_and_of_its_patches_in_equal_parts() -> No
     supernet: Any = space.build_supernet()
     found = mixed(Batch(torch.randn(8, 1, 32, 32), torch.arange(8)), patch_grid(supernet), 3)
     assert found.patches_bnk is not None
-    one = Pass("biggest", lambda x_bchw: supernet.forward_with_patches(x_bchw, biggest(space)))
-    losses = Stepper(supernet, RECIPE, Alone(), torch.device("cpu")).gradients(
+    one = ForwardPass("largest", lambda x_bchw: supernet.forward_with_patches(x_bchw, largest(space)))
+    losses = Stepper(supernet, RECIPE, SingleProcess(), torch.device("cpu")).gradients(
         [one], found.x_bchw, found.labels, patches_bnk=found.patches_bnk
     )
-    logits_bk, logits_bnk = supernet.forward_with_patches(found.x_bchw, biggest(space))
+    logits_bk, logits_bnk = supernet.forward_with_patches(found.x_bchw, largest(space))
     smooth = 0.9 * found.patches_bnk + 0.01
     image = F.cross_entropy(logits_bk, 0.9 * found.labels + 0.01)
     patches = -(smooth * logits_bnk.log_softmax(dim=2)).sum(dim=2).mean()
@@ -105,7 +105,7 @@ def test_a_supernet_and_a_network_alone_train_on_patches_and_deploy_without_them
 def test_networks_without_patches_are_refused_before_anything_starts() -> None:
     config = dataclasses.replace(vit_resnas.digits(), space="bignas:digits", train=dataclasses.replace(RECIPE, sampler="sandwich"))
     with pytest.raises(ValueError, match=r"trains on the patches of the last stage, and \w+ has none; it works with vit_resnas"):
-        compose(config)
+        build_setup(config)
 
 
 def test_labels_of_pixels_are_refused() -> None:

@@ -19,7 +19,7 @@ from objectives.asic.lower import lower, macs
 from objectives.asic.specs import WORKLOADS
 from objectives.base import Goal
 from searchspaces import bignas, nasaic
-from searchspaces.base import Choices, architecture_of, architectures, biggest, canonical_keys, options_of, smallest, space_size
+from searchspaces.base import Choices, architecture_of, architectures, canonical_keys, largest, options_of, smallest, space_size
 from searchspaces.nasaic.hardware import PUBLISHED, Hardware
 from searchspaces.product import Product
 
@@ -71,7 +71,7 @@ def test_a_wide_network_learns_at_a_usual_rate() -> None:
     space = searchspaces.load("nasaic:cifar10-narrow")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = space.build_subnet(None, biggest(space))
+        network = space.build_subnet(None, largest(space))
         images, labels = torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     losses = []
@@ -273,7 +273,7 @@ def test_a_joint_network_holds_each_tasks_own_with_the_supernets_weights() -> No
     torch.manual_seed(0)
     space, _ = joint("digits", 1)
     supernet = space.build_supernet()
-    architecture = biggest(space)
+    architecture = largest(space)
     network = space.build_subnet(supernet, architecture)
     assert list(network.networks) == ["digit", "strokes"]
     assert network.networks["digit"](torch.randn(2, 1, 16, 16)).shape == (2, 10)

@@ -16,7 +16,7 @@ from objectives.accuracy import Accuracy
 from objectives.base import Candidate
 from objectives.complexity import Cost
 from objectives.latency import Latency
-from searchspaces.base import architectures, biggest, smallest
+from searchspaces.base import architectures, largest, smallest
 
 SPACE: Any = searchspaces.load("bignas:digits")
 SOURCE = data.load("digits", limit=100)
@@ -91,7 +91,7 @@ def test_a_much_bigger_network_takes_longer_and_threads_are_put_back() -> None:
     objective = Latency(SOURCE.image_shape, batch_size=8)
     objective.open(CPU)
     torch.set_num_threads(2)
-    times = [objective.measure(Candidate(SPACE, a, None)) for a in (smallest(SPACE), biggest(SPACE))]
+    times = [objective.measure(Candidate(SPACE, a, None)) for a in (smallest(SPACE), largest(SPACE))]
     assert times[0] < times[1]
     assert torch.get_num_threads() == 2
 

@@ -25,7 +25,7 @@ from evoray.training import samplers
 from jobs import commands
 from jobs.cli import main
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.quickstart import digits
 from searchspaces import own
@@ -249,10 +249,10 @@ def test_a_job_takes_objectives_by_name_and_by_import_path(folder: Path, monkeyp
         objectives.REGISTRY, folder, monkeypatch, {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"}
     )
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
-    problem = compose(quickstart(("accuracy", "zeros_by_name", "mine:Depth"))).problem
+    problem = build_setup(quickstart(("accuracy", "zeros_by_name", "mine:Depth"))).problem
     assert problem.targets == ("accuracy", "zeros", "depth")
     assert problem.measured_names == ("accuracy", "latency", "depth")
-    assert compose(quickstart(("accuracy", "macs"), more=("mine.py:Depth",))).problem.value_names[2] == "depth"
+    assert build_setup(quickstart(("accuracy", "macs"), more=("mine.py:Depth",))).problem.value_names[2] == "depth"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_job_takes_objectives_by_name_and_by_import_path(folder: Path, monkeyp
 def test_an_objective_that_a_job_cannot_take_is_named(target: str, message: str, folder: Path) -> None:
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        compose(quickstart(("accuracy", target)))
+        build_setup(quickstart(("accuracy", target)))
 
 
 def test_a_job_holds_own_objects_to_the_contract_that_a_search_from_python_does(folder: Path) -> None:
@@ -283,11 +283,11 @@ def test_a_job_holds_own_objects_to_the_contract_that_a_search_from_python_does(
         "    return Beyond(**{f.name: getattr(good, f.name) for f in dataclasses.fields(good) if f.init})\n",
         encoding="utf-8",
     )
-    assert compose(quickstart(("accuracy", "mine:Zeros"))).problem.targets == ("accuracy", "zeros")
+    assert build_setup(quickstart(("accuracy", "mine:Zeros"))).problem.targets == ("accuracy", "zeros")
     with pytest.raises(ValueError, match="needs a goal of minimize or maximize, got 'sideways'"):
-        compose(quickstart(("accuracy", "mine:Sideways")))
+        build_setup(quickstart(("accuracy", "mine:Sideways")))
     with pytest.raises(ValueError, match=r"repair of space .* must return indices of options"):
-        compose(quickstart(("accuracy", "macs"), space="mine:beyond"))
+        build_setup(quickstart(("accuracy", "macs"), space="mine:beyond"))
 
 
 def run_of_ones_own(folder: Path) -> RunFolder:
@@ -295,7 +295,7 @@ def run_of_ones_own(folder: Path) -> RunFolder:
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     (folder / "myspace.py").write_text(SPACE, encoding="utf-8")
     config = quickstart(("accuracy", "mine:Zeros"), space="myspace.py:build")
-    return RunFolder.create(folder / "run", pipeline.job_of("quickstart", "digits", config, compose(config)))
+    return RunFolder.create(folder / "run", pipeline.job_of("quickstart", "digits", config, build_setup(config)))
 
 
 def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
     config = pipeline.config_of(run)
     assert config.search.targets == ("accuracy", "mine:Zeros")
     assert config.space == f"{folder / 'myspace.py'}:build"
-    assert compose(config).problem.targets == ("accuracy", "zeros")
+    assert build_setup(config).problem.targets == ("accuracy", "zeros")
 
 
 def test_what_has_changed_or_gone_is_an_error_until_it_is_named_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

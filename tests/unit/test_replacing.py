@@ -15,7 +15,7 @@ from evoray.files.storage import LocalStorage
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
 from evoray.training import checkpoints
-from evoray.training.metrics_log import Journal
+from evoray.training.metrics_log import MetricsLog
 from tests.runs import make_run
 
 
@@ -23,9 +23,9 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-def _journal(folder: Path) -> None:
+def _metrics_log(folder: Path) -> None:
     (folder / "metrics.jsonl").unlink(missing_ok=True)
-    Journal(folder, _Intervals(), 1, 1, 1).add(0, [("biggest", 1.0)], 0.1, 0, flush=True)
+    MetricsLog(folder, _Intervals(), 1, 1, 1).add(0, [("largest", 1.0)], 0.1, 0, flush=True)
 
 
 class _Intervals:
@@ -34,7 +34,7 @@ class _Intervals:
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
-    "metrics.jsonl": _journal,
+    "metrics.jsonl": _metrics_log,
     "a.json": lambda folder: write_json(folder / "a.json", {"a": 1}),
     "part-0.parquet": lambda folder: LocalStorage(folder).write("part-0.parquet", pa.py_buffer(b"x")),
     "front.parquet": lambda folder: RunFolder(folder).write_front(pa.table({"a": [1]})),
@@ -57,9 +57,9 @@ def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_points_to_stays(t
 def test_a_training_journal_is_never_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("", encoding="utf-8")
     (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "victim")
-    journal = Journal(tmp_path, _Intervals(), 1, 1, 1)
+    metrics_log = MetricsLog(tmp_path, _Intervals(), 1, 1, 1)
     with pytest.raises(OSError, match="symbolic links"):
-        journal.add(0, [("biggest", 1.0)], 0.1, 0, flush=True)
+        metrics_log.add(0, [("largest", 1.0)], 0.1, 0, flush=True)
     assert (tmp_path / "victim").read_text(encoding="utf-8") == ""
 
 

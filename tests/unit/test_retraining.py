@@ -18,7 +18,7 @@ from evoray.records.records import Record, schema
 from evoray.records.run_folder import RunFolder
 from jobs import quickstart, vit_resnas
 from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.build import compose
+from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.supernet.retraining import RetrainOptions, alone, begin, prepare
 from searchspaces.base import smallest
@@ -29,10 +29,10 @@ from tests.unit.test_vit_resnas import published_plan
 
 def searched(path: Path, config: SupernetSearch) -> RunFolder:
     """A run with one evaluation, of the smallest network."""
-    composition = compose(config)
-    folder = RunFolder.create(path, pipeline.job_of("vit_resnas", "digits", config, composition))
-    network = smallest(composition.space)
-    with FolderLedger(folder.ledger, schema(composition.problem.value_names, composition.problem.measured_names)) as ledger:
+    setup = build_setup(config)
+    folder = RunFolder.create(path, pipeline.job_of("vit_resnas", "digits", config, setup))
+    network = smallest(setup.space)
+    with FolderLedger(folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)) as ledger:
         ledger.append([Record(key=network.key, choices=network.choices, values={"accuracy": 50.0, "macs": 1e6, "params": 1e4})])
     return folder
 
@@ -127,4 +127,4 @@ def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
         prepare(folder, config, dataclasses.replace(options, seed=1), "best:accuracy", None)
     larger = prepare(folder, config, dataclasses.replace(options, image_size=48), "best:accuracy", None)
     assert larger.output != first.output
-    assert larger.composition.source.image_shape == (1, 48, 48)
+    assert larger.setup.source.image_shape == (1, 48, 48)

@@ -13,7 +13,7 @@ import searchspaces
 from evoray import data, searchers
 from evoray.engine.interleaved import Population, best_row, first_population, measure_round, next_population
 from evoray.evaluation.evaluator import LocalEvaluator
-from evoray.evaluation.worker import Bench, weights_of
+from evoray.evaluation.worker import EvaluationWorker, weights_of
 from evoray.pareto import cars
 from evoray.problem.problem import Problem
 from evoray.records.ledger import MemoryLedger
@@ -171,12 +171,12 @@ def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
     torch.manual_seed(0)
     one, other = (weights_of(G.build_supernet()) for _ in range(2))
     member = architectures(G, G.sample(1, np.random.default_rng(0)))
-    bench = Bench(G, GenerativeScore("fid", scorer, None), one)
-    before = bench.measure(member[0])[0]
-    bench.renew(G, other)
-    after = bench.measure(member[0])[0]
+    worker = EvaluationWorker(G, GenerativeScore("fid", scorer, None), one)
+    before = worker.measure(member[0])[0]
+    worker.renew(G, other)
+    after = worker.measure(member[0])[0]
     assert before != after
-    assert after == Bench(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
+    assert after == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
 
 
 def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on() -> None:

@@ -72,6 +72,12 @@ def test_a_change_of_the_working_folder_does_not_move_a_run(tmp_path: Path, monk
     assert folder.job() == JOB
 
 
+def test_an_older_runs_options_are_read_by_todays_names(tmp_path: Path) -> None:
+    job = {**JOB, "config": {"train": {"rewire_epochs": 3.0}, "seed": 0}}
+    config = RunFolder.create(tmp_path / "run", job).job()["config"]
+    assert config == {"train": {"channel_sorting_epochs": 3.0}, "seed": 0}
+
+
 def test_a_json_file_that_cannot_be_written_keeps_the_old_one(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": 1})
     with pytest.raises(ValueError):

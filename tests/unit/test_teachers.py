@@ -141,8 +141,8 @@ def test_other_weights_are_refused(exported: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("module", "preset"), [(pipeline, quickstart.digits), (cosearch, nasaic.digits)])
 def test_a_run_folder_never_says_that_code_is_trusted(tmp_path: Path, module: Any, preset: Any) -> None:
     config = trusting(preset(), True)
-    composition = module.compose(config)
-    job = module.job_of("quickstart", "digits", config, composition)
+    setup = module.build_setup(config)
+    job = module.job_of("quickstart", "digits", config, setup)
     assert job["config"]["trust_code"] is False
     job["config"]["trust_code"] = True
     folder = RunFolder.create(tmp_path / "run", job)
@@ -153,5 +153,5 @@ def test_reading_a_run_needs_no_teacher() -> None:
     config = quickstart.digits()
     taught = dataclasses.replace(config, train=dataclasses.replace(config.train, teachers=(Path("gone.pt2"),)))
     with pytest.raises(FileNotFoundError, match="there is no teacher"):
-        pipeline.compose(taught)
-    assert pipeline.compose(untaught(taught)).teachers == ()
+        pipeline.build_setup(taught)
+    assert pipeline.build_setup(untaught(taught)).teachers == ()

@@ -24,14 +24,14 @@ from evoray.results.export import export
 from evoray.training import checkpoints, loop, samplers
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network, train_supernet
-from evoray.training.process_group import Alone
+from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.augmentation import augment, distort
 from evoray.training.recipe.distillation import hard_loss, soft_labels, soft_loss
 from evoray.training.recipe.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
 from evoray.training.recipe.teachers import Teacher
-from evoray.training.step import Pass, Stepper, clip_adaptively
-from evoray.training.supernet_step import supernet_passes
-from searchspaces.base import biggest, smallest
+from evoray.training.step import ForwardPass, Stepper, clip_adaptively
+from evoray.training.supernet_step import supernet_forward_passes
+from searchspaces.base import largest, smallest
 
 CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)
 SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
@@ -60,9 +60,9 @@ def batch(size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     return split.images(range(size)), split.labels[:size]
 
 
-def passes_of(supernet: nn.Module, config: TrainConfig, step: int = 0) -> list[Pass]:
+def passes_of(supernet: nn.Module, config: TrainConfig, step: int = 0) -> list[ForwardPass]:
     sampler = samplers.load("sandwich", SPACE, seed=1, num_random=config.num_random)
-    return supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), step)
+    return supernet_forward_passes(supernet, sampler, config, largest(SPACE), smallest(SPACE), step)
 
 
 def quiet(config: TrainConfig = CONFIG, **changes: Any) -> TrainConfig:
@@ -71,16 +71,16 @@ def quiet(config: TrainConfig = CONFIG, **changes: Any) -> TrainConfig:
 
 def test_a_sandwich_step_is_four_passes_and_its_gradient_the_sum_of_theirs() -> None:
     supernet, config = SPACE.build_supernet(), quiet()
-    passes = passes_of(supernet, config)
-    assert [p.name for p in passes] == ["biggest", "random", "random", "smallest"]
-    assert [p.teaches for p in passes] == [True, False, False, False]
+    forward_passes = passes_of(supernet, config)
+    assert [p.name for p in forward_passes] == ["largest", "random", "random", "smallest"]
+    assert [p.teaches for p in forward_passes] == [True, False, False, False]
     x, y = batch()
-    Stepper(supernet, config, Alone(), torch.device("cpu")).gradients(passes, x, y)
+    Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(forward_passes, x, y)
     summed = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
     with torch.no_grad():
-        teacher = soft_labels(passes[0].forward(x))
+        teacher = soft_labels(forward_passes[0].forward(x))
     total = {n: torch.zeros_like(p) for n, p in supernet.named_parameters()}
-    for one in passes:
+    for one in forward_passes:
         supernet.zero_grad(set_to_none=True)
         logits = one.forward(x)
         (hard_loss(logits, y, config.label_smoothing) if one.teaches else soft_loss(logits, teacher)).backward()
@@ -92,20 +92,20 @@ def test_a_sandwich_step_is_four_passes_and_its_gradient_the_sum_of_theirs() -> 
 
 def test_only_the_biggest_learns_from_labels() -> None:
     supernet, config = SPACE.build_supernet(), quiet()
-    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
-    passes = passes_of(supernet, config)
-    losses, shuffled = stepper.gradients(passes, x, y), stepper.gradients(passes, x, y.roll(1))
+    forward_passes = passes_of(supernet, config)
+    losses, shuffled = stepper.gradients(forward_passes, x, y), stepper.gradients(forward_passes, x, y.roll(1))
     assert losses[0] != shuffled[0]
     assert losses[1:] == shuffled[1:]
 
 
 def test_without_distillation_all_learn_from_labels() -> None:
     supernet, config = SPACE.build_supernet(), quiet(distillation=False)
-    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
-    passes = passes_of(supernet, config)
-    losses, shuffled = stepper.gradients(passes, x, y), stepper.gradients(passes, x, y.roll(1))
+    forward_passes = passes_of(supernet, config)
+    losses, shuffled = stepper.gradients(forward_passes, x, y), stepper.gradients(forward_passes, x, y.roll(1))
     assert all(a != b for a, b in zip(losses, shuffled, strict=True))
 
 
@@ -113,13 +113,13 @@ def test_without_distillation_all_learn_from_labels() -> None:
 def test_the_smallest_of_a_level_learns_from_the_mean_of_the_others(name: str) -> None:
     supernet, config = SPACE.build_supernet(), quiet()
     sampler = samplers.load(name, SPACE, seed=1, num_random=3)
-    passes = supernet_passes(supernet, sampler, config, biggest(SPACE), smallest(SPACE), 0)
-    assert [(p.teaches, p.learns) for p in passes] == [(True, False)] * 3 + [(False, True)]
+    forward_passes = supernet_forward_passes(supernet, sampler, config, largest(SPACE), smallest(SPACE), 0)
+    assert [(p.teaches, p.learns) for p in forward_passes] == [(True, False)] * 3 + [(False, True)]
     x, y = batch()
-    losses = Stepper(supernet, config, Alone(), torch.device("cpu")).gradients(passes, x, y)
+    losses = Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(forward_passes, x, y)
     with torch.no_grad():
-        mean = torch.stack([soft_labels(p.forward(x)) for p in passes[:3]]).mean(dim=0)
-        assert losses[3] == pytest.approx(float(soft_loss(passes[3].forward(x), mean)), rel=1e-5)
+        mean = torch.stack([soft_labels(p.forward(x)) for p in forward_passes[:3]]).mean(dim=0)
+        assert losses[3] == pytest.approx(float(soft_loss(forward_passes[3].forward(x), mean)), rel=1e-5)
 
 
 def test_adaptive_clipping_scales_the_units_whose_gradient_is_too_large_for_their_weights() -> None:
@@ -150,9 +150,9 @@ def test_regularisers_act_on_the_biggest_only() -> None:
     for block in supernet.modules():  # zero-gamma would hide drop-connect
         if isinstance(block, nn.Module) and hasattr(block, "project_norm"):
             nn.init.ones_(block.project_norm.weight)
-    passes = passes_of(supernet, dataclasses.replace(CONFIG, drop_connect=0.5, dropout=0.5))
+    forward_passes = passes_of(supernet, dataclasses.replace(CONFIG, drop_connect=0.5, dropout=0.5))
     x, _ = batch()
-    differs = [not torch.equal(p.forward(x), p.forward(x)) for p in passes]
+    differs = [not torch.equal(p.forward(x), p.forward(x)) for p in forward_passes]
     assert differs == [True, False, False, False]
 
 
@@ -161,7 +161,7 @@ def test_weight_decay_is_applied_once_a_step_and_to_weights_only() -> None:
     nn.init.constant_(module[0].bias, 1.0)  # type: ignore[arg-type]
     before = copy.deepcopy(module.state_dict())
     config = quiet(weight_decay=0.1, momentum=0.0, clip_norm=0.0)
-    stepper = Stepper(module, config, Alone(), torch.device("cpu"))
+    stepper = Stepper(module, config, SingleProcess(), torch.device("cpu"))
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     stepper.step(0.5)
@@ -273,7 +273,7 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: P
 
 
 def test_training_that_always_diverges_stops_and_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stepper, "gradients", lambda self, passes, *rest, **options: [math.inf] * len(passes))
+    monkeypatch.setattr(Stepper, "gradients", lambda self, forward_passes, *rest, **options: [math.inf] * len(forward_passes))
     with pytest.raises(RuntimeError, match=r"diverged: the loss or its gradient was not finite at step 1.* lower train.learning-rate"):
         supernet_after(tmp_path)
     assert not list(tmp_path.glob("step-*"))
@@ -301,13 +301,13 @@ class Summing:
 
 
 @pytest.mark.parametrize("clip", [{"clip_norm": 0.0}, {"clip_norm": 5.0}, {"adaptive_clip": 0.01}])
-@pytest.mark.parametrize("group", [Alone(), Summing()])
+@pytest.mark.parametrize("group", [SingleProcess(), Summing()])
 def test_a_gradient_that_is_not_finite_changes_no_weight_though_the_loss_is(clip: dict[str, float], group: Any) -> None:
     network = nn.Linear(4, 3)
     before = copy.deepcopy(network.state_dict())
     forward = network if isinstance(group, Summing) else nn.Sequential(network, _Spoilt())
     stepper = Stepper(network, dataclasses.replace(CONFIG, **clip), group, torch.device("cpu"))
-    losses = stepper.gradients([Pass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
+    losses = stepper.gradients([ForwardPass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
     assert all(map(math.isfinite, losses))
     assert not stepper.step(0.1)
     assert equal(network.state_dict(), before)
@@ -397,16 +397,16 @@ def test_averaged_weights_are_what_a_checkpoint_holds_and_training_goes_on_with_
 
 def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(tmp_path: Path) -> None:
     supernet, config = SPACE.build_supernet(), quiet()
-    stepper = Stepper(supernet, config, Alone(), torch.device("cpu"))
+    stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
-    passes = passes_of(supernet, config)
-    hard = stepper.gradients(passes, x, y)
+    forward_passes = passes_of(supernet, config)
+    hard = stepper.gradients(forward_passes, x, y)
     outside = torch.rand(len(y), 10).softmax(dim=1)
-    soft = stepper.gradients(passes, x, y, outside)
-    both = stepper.gradients(passes, x, y, outside, hard_share=0.5)
-    assert soft == stepper.gradients(passes, x, y.roll(1), outside)
+    soft = stepper.gradients(forward_passes, x, y, outside)
+    both = stepper.gradients(forward_passes, x, y, outside, hard_share=0.5)
+    assert soft == stepper.gradients(forward_passes, x, y.roll(1), outside)
     assert both[0] == pytest.approx(0.5 * (hard[0] + soft[0]), rel=1e-5)
-    assert soft[1:] == hard[1:], "what the biggest teaches does not depend on who teaches it"
+    assert soft[1:] == hard[1:], "what the largest teaches does not depend on who teaches it"
 
 
 def test_an_exported_network_teaches(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from evoray.data.digits import Digits
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_supernet
-from evoray.training.process_group import Alone
+from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.averaging import AverageWeights
-from evoray.training.recipe.channel_sorting import rewire
-from evoray.training.step import Pass, Stepper
-from searchspaces.base import Architecture, Choices, architecture_of, architectures, biggest, smallest, space_size
+from evoray.training.recipe.channel_sorting import sort_channels
+from evoray.training.step import ForwardPass, Stepper
+from searchspaces.base import Architecture, Choices, architecture_of, architectures, largest, smallest, space_size
 from searchspaces.vit_resnas import PRESETS, Plan, ViTResNAS, build, reference
 from searchspaces.vit_resnas.blocks import masked_layer_norm
 from searchspaces.vit_resnas.plan import ReductionShape
@@ -87,7 +87,7 @@ def test_medium_at_higher_resolutions(side: int, macs: str, params: str) -> None
 )
 def test_the_ends_of_the_spaces(preset: str, large: tuple[str, str], small: tuple[str, str]) -> None:
     space = build(preset)
-    for architecture, expected in ((biggest(space), large), (smallest(space), small)):
+    for architecture, expected in ((largest(space), large), (smallest(space), small)):
         costs = space.costs(np.array([architecture.choices], dtype=np.int16))
         assert (f"{costs['macs'][0] / 1e9:.3f}", f"{costs['params'][0] / 1e6:.2f}") == expected
 
@@ -116,7 +116,7 @@ def test_winners_lie_in_the_windows_that_were_searched() -> None:
 @pytest.mark.parametrize("preset", [pytest.param(p, marks=pytest.mark.slow) if p in ("tiny", "small") else p for p in PRESETS])
 def test_costs_equal_what_the_extracted_network_counts(preset: str) -> None:
     space = build(preset)
-    chosen = [smallest(space), biggest(space), *architectures(space, sampled(space, 3, seed=3))]
+    chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 3, seed=3))]
     costs = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))
     for row, architecture in enumerate(chosen):
         plan = space.plan(architecture)
@@ -140,7 +140,7 @@ def test_twenty_extracted_networks_compute_what_the_supernet_computes() -> None:
     space = build("digits")
     supernet, x = supernet_of(space), torch.randn(3, 1, 32, 32)
     with torch.no_grad():
-        for architecture in [smallest(space), biggest(space), *architectures(space, sampled(space, 20))]:
+        for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 20))]:
             inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x)
             assert inherited.std() > 1e-3
             assert (inherited - alone).abs().max() < 1e-5 * max(1.0, inherited.abs().max().item())
@@ -266,21 +266,21 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     supernets[1].load_state_dict(supernets[0].state_dict())
     x, y = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
     config = TrainConfig(optimizer="adamw", learning_rate=1e-3, clip_norm=0.0)
-    steppers = [Stepper(s, config, Alone(), torch.device("cpu")) for s in supernets]
+    steppers = [Stepper(s, config, SingleProcess(), torch.device("cpu")) for s in supernets]
     averages = [AverageWeights(s, decay) for s in supernets]
 
     def step() -> None:
         for supernet, stepper, average in zip(supernets, steppers, averages, strict=True):
-            stepper.gradients([Pass("biggest", partial(supernet, architecture=biggest(space)))], x, y)
+            stepper.gradients([ForwardPass("largest", partial(supernet, architecture=largest(space)))], x, y)
             stepper.step(1e-3)
             average.update(supernet)
 
     def outputs(networks: Sequence[nn.Module]) -> list[torch.Tensor]:
         with torch.no_grad():
-            return [network(x, biggest(space)) for network in networks]
+            return [network(x, largest(space)) for network in networks]
 
     step()
-    rewire(supernets[1], steppers[1].optimizer, averages[1].network)
+    sort_channels(supernets[1], steppers[1].optimizer, averages[1].network)
     step()
     # The order of the units is the order of sums: where a gradient is rounding alone, AdamW's step has its sign, so that two equal
     # weights may part by two steps of 1e-3; a unit that moved differs by its weights, which are spread by 0.02 and more.
@@ -290,7 +290,7 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     assert all(".blocks." in name for name in moved)
     for plain, rewired in (outputs(supernets), outputs([a.network for a in averages])):
         assert (plain - rewired).abs().max() < 1e-4
-    rewire(supernets[1], steppers[1].optimizer)
+    sort_channels(supernets[1], steppers[1].optimizer)
     for order, _ in supernets[1].unit_orders():
         assert torch.equal(order, torch.arange(len(order))), "sorted twice is sorted once"
 
@@ -304,7 +304,7 @@ def test_a_training_that_rewires_resumes_as_if_it_had_never_stopped(tmp_path: Pa
         num_random=4,
         optimizer="adamw",
         learning_rate=1e-3,
-        rewire_epochs=2.0,
+        channel_sorting_epochs=2.0,
         average_decay=0.9,
         checkpoint_every_seconds=0.0,
         keep_checkpoints=99,

@@ -12,13 +12,13 @@ import searchspaces
 from evoray import data, searchers, variation
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.shared import direct
-from evoray.problem.fixed_genes import restrict
+from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.seeds import generator_for
 from evoray.training import samplers
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.teachers import Teacher
 from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, TaskData, TaskOptions
-from jobs.pipelines.cosearch.from_scratch import TrainedAlone
+from jobs.pipelines.cosearch.from_scratch import TrainedFromScratch
 from jobs.pipelines.cosearch.methods import METHODS
 from jobs.pipelines.cosearch.study import Study
 from jobs.pipelines.supernet.teachers import teachers_of
@@ -61,7 +61,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Composition:
+class SearchSetup:
     """What a configuration means.
 
     Attributes:
@@ -80,7 +80,7 @@ class Composition:
         return tuple(task.source for task in self.tasks)
 
 
-def compose(config: CoSearch, *, gpus: float = 0.0) -> Composition:
+def build_setup(config: CoSearch, *, gpus: float = 0.0) -> SearchSetup:
     """Builds the parts; `gpus` is what one accuracy worker takes.
 
     Raises:
@@ -106,10 +106,10 @@ def compose(config: CoSearch, *, gpus: float = 0.0) -> Composition:
             raise ValueError(
                 f"search.fixed {pinned[0]!r} fixes a gene of the chip, which the exact inner search chooses: --search.chips genes"
             )
-    restricted = restrict(space, config.search.fixed)
+    restricted = with_fixed_genes(space, config.search.fixed)
     check_specs(study, restricted, config.seed)
     searchers.load(config.search.searcher, study.problem(restricted), seed=config.seed, population=config.search.population)
-    return Composition(tasks, study, restricted)
+    return SearchSetup(tasks, study, restricted)
 
 
 def check_specs(study: Study, space: SearchSpace, seed: int) -> None:
@@ -171,7 +171,7 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
         objective: Any = kind(source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus))
         if config.accuracy == "scratch":
-            objective = TrainedAlone(objective, source, options.train, config.seed, teachers)
+            objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)
         found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective, teachers))
     return tuple(found)
 

@@ -13,7 +13,7 @@ from evoray.training.recipe.teachers import Teacher
 from objectives.base import Candidate, DataSource, Goal, Needs, Objective
 
 
-class TrainedAlone:
+class TrainedFromScratch:
     """Trains the candidate's network by the supernet's recipe with hard labels, then measures it. The seed and the network decide.
 
     Attributes:

@@ -13,12 +13,12 @@ from evoray import searchers, variation
 from evoray.engine.generational import Search
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards
-from evoray.evaluation.shared import SharingEvaluator
-from evoray.problem.fixed_genes import restrict
+from evoray.evaluation.shared import SharedEvaluator
+from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem
 from evoray.records.records import Records
 from evoray.searchers.base import Searcher
-from evoray.searchers.parts.inner_search import Refined
+from evoray.searchers.parts.inner_search import InnerSearch
 from evoray.seeds import generator_for
 from jobs.pipelines.cosearch.study import ACCURACY, Study
 from objectives.asic.inner import ChipSearch
@@ -75,7 +75,7 @@ def sampled_evolution(study: Study, budget: Budget) -> Outcome:
     """The same with `PHI` mutated chips for each network tuple instead: as many chips as the controller and random search see."""
     problem = study.problem()
     own = searchers.load(SEARCHER, problem, seed=budget.seed, population=budget.population)
-    refined = Refined(problem, own, _other_chips(study, budget.seed, mutated=True), operator="chips")
+    refined = InnerSearch(problem, own, _other_chips(study, budget.seed, mutated=True), operator="chips")
     return _joint(study, "evolution with sampled chips", budget, refined)
 
 
@@ -83,7 +83,7 @@ def random(study: Study, budget: Budget) -> Outcome:
     """Uniform networks and chips, `PHI` chips more for each network tuple."""
     problem = study.problem()
     own = searchers.load("random", problem, seed=budget.seed)
-    return _joint(study, "random", budget, Refined(problem, own, _other_chips(study, budget.seed, mutated=False), operator="chips"))
+    return _joint(study, "random", budget, InnerSearch(problem, own, _other_chips(study, budget.seed, mutated=False), operator="chips"))
 
 
 def reinforce(study: Study, budget: Budget) -> Outcome:
@@ -120,7 +120,7 @@ def asic_then_nas(study: Study, budget: Budget) -> Outcome:
     label = study.space.labels[study.space.parts.index(study.chip)]
     chip = next(own for part, own in study.space.split(rows[[nearest]]) if part == study.chip)[0]
     pinned = [f"{label}.{gene.name}={gene.options[c]}" for gene, c in zip(study.chip.genes, chip.tolist(), strict=True)]
-    problem = study.problem(restrict(study.space, pinned))
+    problem = study.problem(with_fixed_genes(study.space, pinned))
     searcher = searchers.load("constrained", problem, seed=budget.seed, population=budget.population)
     return _joint(study, "asic then nas", budget, searcher, problem)
 
@@ -135,10 +135,10 @@ METHODS: Mapping[str, Callable[[Study, Budget], Outcome]] = {
 }
 
 
-def exact_searcher(study: Study, problem: Problem, name: str, seed: int, population: int) -> Refined:
+def exact_searcher(study: Study, problem: Problem, name: str, seed: int, population: int) -> InnerSearch:
     """A searcher whose network tuples get their best chips."""
     own = searchers.load(name, problem, seed=seed, population=population)
-    return Refined(problem, own, ChipSearch(study.model, study.specs, most_priced=512), operator="best chips")
+    return InnerSearch(problem, own, ChipSearch(study.model, study.specs, most_priced=512), operator="best chips")
 
 
 def drawn_chips(study: Study, count: int, rng: np.random.Generator) -> Choices:
@@ -179,7 +179,7 @@ def _joint(study: Study, method: str, budget: Budget, searcher: Searcher, proble
         violation=float(records.violations[best]),
         num_networks=num_networks,
         num_priced=study.model.num_priced - priced,
-        num_skipped=int(getattr(searcher, "num_hopeless", 0)),
+        num_skipped=int(getattr(searcher, "num_infeasible", 0)),
         seconds=time.perf_counter() - start,
         records=records,
     )
@@ -187,7 +187,7 @@ def _joint(study: Study, method: str, budget: Budget, searcher: Searcher, proble
 
 def _search(study: Study, method: str, problem: Problem, searcher: Searcher, budget: Budget) -> tuple[Records, int]:
     """The records, and how many network tuples they have: at most the budget. What the last generation measured beyond it does not count."""
-    evaluator = SharingEvaluator(problem, study.evaluator(problem), study.memory)
+    evaluator = SharedEvaluator(problem, study.evaluator(problem), study.memory)
     schedule = Schedule(evaluations=_DESIGNS * budget.networks, population=budget.population)
     try:
         with study.ledger(method, problem) as ledger:

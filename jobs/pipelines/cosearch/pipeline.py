@@ -29,7 +29,7 @@ from evoray.distributed.training import train_on_ray
 from evoray.engine.generational import Search
 from evoray.engine.schedule import Progress, Schedule
 from evoray.evaluation.evaluator import Evaluator
-from evoray.evaluation.shared import SharingEvaluator, direct
+from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem
 from evoray.records import environment
@@ -45,11 +45,11 @@ from evoray.results import picking
 from evoray.searchers.base import Searcher
 from evoray.training.loop import total_steps
 from jobs.pipelines.cosearch import methods
-from jobs.pipelines.cosearch.build import Composition, Task, compose
+from jobs.pipelines.cosearch.build import SearchSetup, Task, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.cosearch.rank_correlation import probing
-from jobs.pipelines.cosearch.results import digest_of, taken_away, weights_of
+from jobs.pipelines.cosearch.results import digest_of, exported_networks, weights_of
 from jobs.pipelines.cosearch.study import ACCURACY, COSTS, Study
 from jobs.pipelines.supernet.teachers import trusting
 from jobs.terminal.console import Terminal
@@ -57,20 +57,20 @@ from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.own import admitted, recorded, replaced
 
-__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
+__all__ = ["CONFIG", "build_setup", "carry_out", "config_of", "exported_networks", "job_of", "probing"]
 
 CONFIG = CoSearch
 _CONFIG: TypeAdapter[CoSearch] = TypeAdapter(CoSearch)
 CO_SEARCH = "evolution"
 
 
-def job_of(name: str, preset: str, config: CoSearch, composition: Composition) -> dict[str, Any]:
+def job_of(name: str, preset: str, config: CoSearch, setup: SearchSetup) -> dict[str, Any]:
     """What job.json holds."""
     return {
         "job": name,
         "preset": preset,
         "seed": config.seed,
-        **environment.describe(composition.study.problem(composition.space)),
+        **environment.describe(setup.study.problem(setup.space)),
         "own": recorded(searchspaces.own_paths([config.space])),
         "config": _CONFIG.dump_python(trusting(config, False), mode="json"),
         **environment.surroundings(),
@@ -103,12 +103,12 @@ def carry_out(folder: RunFolder, config: CoSearch, console: Terminal) -> None:
             console.print(told)
         gpus = config.cluster.train_gpus
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
-        composition = compose(config, gpus=1.0 if use_gpu else 0.0)
-        for task in composition.tasks:
+        setup = build_setup(config, gpus=1.0 if use_gpu else 0.0)
+        for task in setup.tasks:
             if task.supernet == task.label and config.accuracy == "inherited":
                 _train(folder, config, task, use_gpu, console)
-        study = _measuring(folder, config, composition)
-        known = _search(folder, config, composition, study, console)
+        study = _measuring(folder, config, setup)
+        known = _search(folder, config, setup, study, console)
         _compare(folder, config, study, known, console)
     finish(folder, console)
 
@@ -146,20 +146,20 @@ def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, conso
         )
 
 
-def _weights(folder: RunFolder, composition: Composition) -> tuple[Weights, str]:
+def _weights(folder: RunFolder, setup: SearchSetup) -> tuple[Weights, str]:
     """All supernets as the joint one's, and the beginnings of their digests."""
     arrays: dict[str, NDArray[Any]] = {}
     digests: dict[str, str] = {}
-    for task in composition.tasks:
+    for task in setup.tasks:
         own, digest = weights_of(folder, task)
         arrays |= {f"networks.{task.label}.{name}": array for name, array in own.items()}
         digests[task.supernet] = digest
     return arrays, "+".join(digests.values())
 
 
-def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) -> Study:
+def _measuring(folder: RunFolder, config: CoSearch, setup: SearchSetup) -> Study:
     """The study on trained weights, measured on Ray, kept in the run folder."""
-    arrays, digest = _weights(folder, composition) if config.accuracy == "inherited" else (None, "")
+    arrays, digest = _weights(folder, setup) if config.accuracy == "inherited" else (None, "")
     options = config.cluster
 
     def evaluator(problem: Problem) -> Evaluator:
@@ -177,19 +177,19 @@ def _measuring(folder: RunFolder, config: CoSearch, composition: Composition) ->
         place = folder.inside("comparison", method.replace(" ", "-"), "ledger")
         return FolderLedger(place, schema(problem.value_names, problem.measured_names))
 
-    return dataclasses.replace(composition.study, evaluator=evaluator, ledger=ledger)
+    return dataclasses.replace(setup.study, evaluator=evaluator, ledger=ledger)
 
 
-def _search(folder: RunFolder, config: CoSearch, composition: Composition, study: Study, console: Terminal) -> Records:
-    search, problem = config.search, study.problem(composition.space)
+def _search(folder: RunFolder, config: CoSearch, setup: SearchSetup, study: Study, console: Terminal) -> Records:
+    search, problem = config.search, study.problem(setup.space)
     columns = schema(problem.value_names, problem.measured_names)
     searcher = _searcher(study, problem, config)
-    evaluator = SharingEvaluator(problem, study.evaluator(problem), study.memory)
+    evaluator = SharedEvaluator(problem, study.evaluator(problem), study.memory)
     shards = RayShards(problem, [searcher])
     metrics = SearchMetrics()
     kept = None
     if config.accuracy == "inherited":
-        kept = keep_only(digest_of(folder, composition.tasks), folder.ledger, [folder.shards, folder.inside("comparison")])
+        kept = keep_only(digest_of(folder, setup.tasks), folder.ledger, [folder.shards, folder.inside("comparison")])
     try:
         with timed(folder, "search"), phase(console, "search", search.evaluations) as bar, FolderLedger(folder.ledger, columns) as ledger:
             evaluator.remember(ledger.records)
@@ -228,7 +228,7 @@ def values_of(records: Records, row: int) -> dict[str, float]:
 def _compare(folder: RunFolder, config: CoSearch, study: Study, known: Records, console: Terminal) -> None:
     """Gives every other method as many network tuples as the search has measured."""
     problem = study.problem()
-    counter = SharingEvaluator(problem, _Nothing())
+    counter = SharedEvaluator(problem, _Nothing())
     networks, best = counter.num_subjects(known), study.best(known)
     assert best is not None
     skipped = read_run(folder).statistics.get("rejected", {})

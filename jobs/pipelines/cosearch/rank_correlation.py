@@ -14,7 +14,7 @@ from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
-from jobs.pipelines.cosearch.build import Composition, compose
+from jobs.pipelines.cosearch.build import SearchSetup, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.results import digest_of, weights_of
 from jobs.pipelines.cosearch.study import ACCURACY
@@ -34,30 +34,30 @@ def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
     table = read_ledger(folder.ledger)
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
-    composition = compose(config)
-    digest = digest_of(folder, composition.tasks)
+    setup = build_setup(config)
+    digest = digest_of(folder, setup.tasks)
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
-    arguments = [(config, choices) for choices in choose_probes(_distinct(table, composition), probes, ACCURACY)]
-    weights = {task.supernet: weights_of(folder, task)[0] for task in composition.tasks}
+    arguments = [(config, choices) for choices in choose_probes(_distinct(table, setup), probes, ACCURACY)]
+    weights = {task.supernet: weights_of(folder, task)[0] for task in setup.tasks}
     return Probing(folder, ACCURACY, "%", _measure, weights, arguments)
 
 
-def _distinct(table: pa.Table, composition: Composition) -> pa.Table:
+def _distinct(table: pa.Table, setup: SearchSetup) -> pa.Table:
     """The complete records, one for all that differ in the chip alone."""
     done = picking.complete(table)
-    networks = composition.study.networks_of(np.array(done["choices"].to_pylist(), dtype=np.int16))
+    networks = setup.study.networks_of(np.array(done["choices"].to_pylist(), dtype=np.int16))
     return done.take(pa.array(np.sort(np.unique(networks, axis=0, return_index=True)[1])))
 
 
 def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, ...], gpus: float) -> Probe:
     torch.set_num_threads(1)
-    composition = compose(config, gpus=gpus)
-    space = composition.study.space
+    setup = build_setup(config, gpus=gpus)
+    space = setup.study.space
     design = architectures(space, np.array([choices], dtype=np.int16))[0]
     own = space.architectures(design)
     found: dict[str, Probe] = {}
-    for task in composition.tasks:
+    for task in setup.tasks:
         objective: Any = task.objective  # Any: the class behind it is called
         found[task.label] = probe(
             task.space,
@@ -71,6 +71,6 @@ def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, 
             device="cuda" if gpus else "cpu",
             teachers=task.teachers,
         )
-    mean = WeightedMean({task.label: task.options.weight for task in composition.tasks})
+    mean = WeightedMean({task.label: task.options.weight for task in setup.tasks})
     sides = ("inherited", "inherited_without_recalibration", "stand_alone")
     return Probe(design.key, *(mean.combine({label: getattr(one, side) for label, one in found.items()}) for side in sides))

@@ -14,9 +14,9 @@ from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
-from evoray.results.export import Taken
+from evoray.results.export import ExportedNetwork
 from evoray.training import checkpoints
-from jobs.pipelines.cosearch.build import Composition, Task, compose
+from jobs.pipelines.cosearch.build import SearchSetup, Task, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.supernet.teachers import untaught
@@ -39,7 +39,7 @@ def digest_of(folder: RunFolder, tasks: Sequence[Task]) -> str:
     return "+".join(digests.values())
 
 
-def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, ...]:
+def exported_networks(folder: RunFolder, config: CoSearch, pick: str) -> tuple[ExportedNetwork, ...]:
     """The networks of the design that `pick` names, one a task, batch norm recalibrated; "about" tells the chip and what runs where.
 
     Raises:
@@ -54,17 +54,17 @@ def taken_away(folder: RunFolder, config: CoSearch, pick: str) -> tuple[Taken, .
     if table is None:
         raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
     row = picking.pick(table, folder.job()["values"], pick)
-    composition = compose(untaught(config))
-    return tuple(_taken(folder, composition, row))
+    setup = build_setup(untaught(config))
+    return tuple(_taken(folder, setup, row))
 
 
-def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> Iterator[Taken]:
-    study = composition.study
+def _taken(folder: RunFolder, setup: SearchSetup, row: dict[str, Any]) -> Iterator[ExportedNetwork]:
+    study = setup.study
     values = {value["name"]: row[value["name"]] for value in folder.job()["values"]}
     design = described(study, np.array(row["choices"], dtype=np.int16), values)
-    check_weights(row, digest_of(folder, composition.tasks), folder.path)
+    check_weights(row, digest_of(folder, setup.tasks), folder.path)
     own = study.space.architectures(picking.network(study.space, row))
-    for task in composition.tasks:
+    for task in setup.tasks:
         about = {
             "values": values,
             "source": task.source.name,
@@ -73,7 +73,7 @@ def _taken(folder: RunFolder, composition: Composition, row: dict[str, Any]) -> 
         }
         network, digest = _network(folder, task, own[task.label])
         told = {**about, "weights_digest": digest}
-        yield Taken(network, own[task.label], task.space, task.source.image_shape, told, design=row["key"], label=task.label)
+        yield ExportedNetwork(network, own[task.label], task.space, task.source.image_shape, told, design=row["key"], label=task.label)
 
 
 def _network(folder: RunFolder, task: Task, architecture: Architecture) -> tuple[nn.Module, str]:

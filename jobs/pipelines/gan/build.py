@@ -29,7 +29,7 @@ PAIR = "pair.json"  # of a run: what was found
 
 
 @dataclass(frozen=True)
-class Composition:
+class SearchSetup:
     """What a configuration means.
 
     Attributes:
@@ -57,7 +57,7 @@ class Composition:
         return f"{self.source.name}-cnn" if self.extractor is None else self.extractor.label
 
 
-def compose(config: GanSearch) -> Composition:
+def build_setup(config: GanSearch) -> SearchSetup:
     """Builds the parts.
 
     Raises:
@@ -88,7 +88,7 @@ def compose(config: GanSearch) -> Composition:
         (f"{num_real} real images of {source.name!r}", num_real),
     ):
         check_enough(what, count, num_features, config.measure.allow_few)
-    return Composition(generators, discriminators, source, _opponent(config, discriminators), extractor)
+    return SearchSetup(generators, discriminators, source, _opponent(config, discriminators), extractor)
 
 
 def _space(name: str, kind: type[_S], channels: int | None, option: str) -> _S:

@@ -21,7 +21,7 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
 from evoray.report.tables import front_table
 from evoray.results import picking
-from evoray.results.export import Taken
+from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
@@ -29,10 +29,10 @@ from evoray.training.gan.config import StageConfig
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import FinalStage
 from jobs.pipelines.gan import pictures
-from jobs.pipelines.gan.build import PAIR, Composition, compose
+from jobs.pipelines.gan.build import PAIR, SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.rank_correlation import fid_probing
-from jobs.pipelines.gan.results import FINAL, STAGES, Finder, Found, architecture_of_row, codes_of, pair_of, row_of
+from jobs.pipelines.gan.results import FINAL, STAGES, FoundGenerator, GeneratorFinder, architecture_of_row, codes_of, pair_of, row_of
 from jobs.pipelines.gan.scoring import score_on_ray, trained_classifier
 from jobs.pipelines.gan.stages import DiscriminatorRun, GeneratorRun, Setting, carry_out_stage, stage_folder
 from jobs.terminal.console import Terminal
@@ -42,7 +42,7 @@ from objectives.base import Needs
 from searchspaces.base import SearchSpace
 from searchspaces.own import admitted, recorded, replaced
 
-__all__ = ["CONFIG", "carry_out", "compose", "config_of", "job_of", "probing", "taken_away"]
+__all__ = ["CONFIG", "build_setup", "carry_out", "config_of", "exported_networks", "job_of", "probing"]
 
 CONFIG = GanSearch
 _CONFIG: TypeAdapter[GanSearch] = TypeAdapter(GanSearch)
@@ -50,13 +50,13 @@ _SHOWN = 6  # generators of a front that are shown in pictures
 _SAMPLES, _COLUMNS, _WALKS = 64, 16, 4
 
 
-def job_of(name: str, preset: str, config: GanSearch, composition: Composition) -> dict[str, Any]:
+def job_of(name: str, preset: str, config: GanSearch, setup: SearchSetup) -> dict[str, Any]:
     """What job.json holds."""
     return {
         "job": name,
         "preset": preset,
         "seed": config.seed,
-        "space": f"{composition.generators.name} and {composition.discriminators.name}",
+        "space": f"{setup.generators.name} and {setup.discriminators.name}",
         "stages": list(STAGES),
         "own": recorded(_own_paths(config)),
         "config": _CONFIG.dump_python(config, mode="json"),
@@ -89,32 +89,32 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:
     Raises:
         RuntimeError: Training or measuring cannot go on; what is done stays.
     """
-    composition = compose(config)
+    setup = build_setup(config)
     with cluster(config.cluster.address) as told:
         if told:
             console.print(told)
         takes = _share(config, ray.cluster_resources())
-        extractor = composition.extractor or trained_classifier(folder, config, composition.source, takes, console)
-        setting = Setting(config, composition, extractor, folder.path / "reference", takes)
-        finder = Finder(folder, config, composition)
+        extractor = setup.extractor or trained_classifier(folder, config, setup.source, takes, console)
+        setting = Setting(config, setup, extractor, folder.path / "reference", takes)
+        finder = GeneratorFinder(folder, config, setup)
         search(folder, setting, finder, console)
         if config.final.epochs:
             _final(folder, setting, console)
-    _draw(folder, finder, composition)
+    _draw(folder, finder, setup)
     finish(folder, console)
 
 
-def taken_away(folder: RunFolder, config: GanSearch, pick: str) -> tuple[Taken, ...]:
-    """The generator that `pick` names, as `Finder.pick` does.
+def exported_networks(folder: RunFolder, config: GanSearch, pick: str) -> tuple[ExportedNetwork, ...]:
+    """The generator that `pick` names, as `GeneratorFinder.pick` does.
 
     Raises:
         ValueError: It names none.
     """
-    composition = compose(config)
-    found = Finder(folder, config, composition).pick(pick)
-    about = {"stage": found.stage, "record": found.key, "values": dict(found.values), "source": composition.source.name}
-    space = cast(SearchSpace, composition.generators)
-    return (Taken(found.network, found.generator, space, (composition.generators.latent,), about, ("latents", "images")),)
+    setup = build_setup(config)
+    found = GeneratorFinder(folder, config, setup).pick(pick)
+    about = {"stage": found.stage, "record": found.key, "values": dict(found.values), "source": setup.source.name}
+    space = cast(SearchSpace, setup.generators)
+    return (ExportedNetwork(found.network, found.generator, space, (setup.generators.latent,), about, ("latents", "images")),)
 
 
 def probing(folder: RunFolder, config: GanSearch, probes: int) -> Probing:
@@ -123,7 +123,7 @@ def probing(folder: RunFolder, config: GanSearch, probes: int) -> Probing:
     Raises:
         ValueError: The stage has not so many records.
     """
-    return fid_probing(folder, config, compose(config), probes)
+    return fid_probing(folder, config, build_setup(config), probes)
 
 
 def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:
@@ -157,7 +157,7 @@ def finish(folder: RunFolder, console: Terminal) -> None:
     console.print(f"report: {folder.report}")
 
 
-def search(folder: RunFolder, setting: Setting, finder: Finder, console: Terminal) -> None:
+def search(folder: RunFolder, setting: Setting, finder: GeneratorFinder, console: Terminal) -> None:
     """Both stages; pair.json says what they found."""
     _first_stage(folder, setting, console)
     _second_stage(folder, setting, finder, console)
@@ -171,9 +171,9 @@ def _first_stage(folder: RunFolder, setting: Setting, console: Terminal) -> None
     _write_pair(folder, {"generator": _described(setting, "generators", row, stage)})
 
 
-def _second_stage(folder: RunFolder, setting: Setting, finder: Finder, console: Terminal) -> None:
+def _second_stage(folder: RunFolder, setting: Setting, finder: GeneratorFinder, console: Terminal) -> None:
     chosen = pair_of(folder)["generator"]
-    generators = cast(SearchSpace, setting.composition.generators)
+    generators = cast(SearchSpace, setting.setup.generators)
     run = DiscriminatorRun(setting, architecture_of_row(generators, chosen["choices"]), finder.generator(chosen))
     stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     last = carry_out_stage(stage, run, setting, console)
@@ -183,7 +183,7 @@ def _second_stage(folder: RunFolder, setting: Setting, finder: Finder, console: 
 
 
 def _described(setting: Setting, name: str, row: Mapping[str, Any], stage: RunFolder) -> dict[str, Any]:
-    space = setting.composition.generators if name == "generators" else setting.composition.discriminators
+    space = setting.setup.generators if name == "generators" else setting.setup.discriminators
     values = {v["name"]: row[v["name"]] for v in stage.job()["values"]}
     return {"key": row["key"], "choices": list(row["choices"]), "codes": codes_of(space, row), "values": values}
 
@@ -202,7 +202,7 @@ def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
     if pair_of(folder).get(FINAL, {}).get("weights_digest") == digest:
         return
     _write_pair(folder, {FINAL: {}})
-    finder = Finder(folder, setting.config, setting.composition)
+    finder = GeneratorFinder(folder, setting.config, setting.setup)
     with timed(folder, "final"):
         scores = score_on_ray(finder.final(), setting.scorer(setting.config.final.num_images), setting.config.cluster.score_workers)
     _write_pair(folder, {FINAL: {**scores, "weights_digest": digest, "images": setting.config.final.num_images}})
@@ -210,12 +210,12 @@ def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
 
 def final_stage(setting: Setting, pair: Mapping[str, Any]) -> tuple[FinalStage, tuple[Any, ...]]:
     """The final training of a pair with fresh weights, and its round's members."""
-    config, composition = setting.config, setting.composition
+    config, setup = setting.config, setting.setup
     seed = seed_for(config.seed, FINAL)
     networks, members = [], []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, space in (("generator", composition.generators), ("discriminator", composition.discriminators)):
+        for name, space in (("generator", setup.generators), ("discriminator", setup.discriminators)):
             members.append(architecture_of_row(cast(SearchSpace, space), pair[name]["choices"]))
             networks.append(space.build_subnet(None, members[-1]))
     recipe = StageConfig(
@@ -226,12 +226,12 @@ def final_stage(setting: Setting, pair: Mapping[str, Any]) -> tuple[FinalStage, 
         log_every_steps=config.final.log_every_steps,
         checkpoint_every_seconds=config.final.checkpoint_every_seconds,
     )
-    generators = cast(SearchSpace, composition.generators)
-    stage = FinalStage(generators, composition.source, recipe, composition.generators.latent, seed, *networks)
+    generators = cast(SearchSpace, setup.generators)
+    stage = FinalStage(generators, setup.source, recipe, setup.generators.latent, seed, *networks)
     return stage, (members[0],)
 
 
-def _draw(folder: RunFolder, finder: Finder, composition: Composition) -> None:
+def _draw(folder: RunFolder, finder: GeneratorFinder, setup: SearchSetup) -> None:
     """Sample grids and walks of the fronts' generators, into the stages' folders; the finally trained pair comes first."""
     for name in STAGES:
         front = finder.front(name)
@@ -244,12 +244,12 @@ def _draw(folder: RunFolder, finder: Finder, composition: Composition) -> None:
             found.insert(0, finder.final())
         listed = []
         for one in found:
-            listed += _draw_one(finder.stage(name), one, composition)
+            listed += _draw_one(finder.stage(name), one, setup)
         write_json(finder.stage(name).pictures / "pictures.json", {"pictures": listed})
 
 
-def _draw_one(stage: RunFolder, found: Found, composition: Composition) -> list[dict[str, str]]:
-    latent, about = composition.generators.latent, _spoken(found.values)
+def _draw_one(stage: RunFolder, found: FoundGenerator, setup: SearchSetup) -> list[dict[str, str]]:
+    latent, about = setup.generators.latent, _spoken(found.values)
     when = " after the final training" if found.stage == FINAL else ""
     kinds = (
         ("samples", pictures.samples(found.network, latent, _SAMPLES, 0), about),

@@ -18,8 +18,8 @@ from evoray.results.rank_correlation import Probe, Probing, choose_probes
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.stage import FinalStage
-from evoray.training.gan.training import part_of, train_alone
-from jobs.pipelines.gan.build import Composition, compose
+from evoray.training.gan.training import part_of, train_from_scratch
+from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.stages import Setting
 from objectives.base import BuiltCandidate, Candidate
@@ -28,7 +28,7 @@ from objectives.inception.extractors import Extractor
 from searchspaces.base import SearchSpace, architectures
 
 
-def fid_probing(folder: RunFolder, config: GanSearch, composition: Composition, probes: int) -> Probing:
+def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes: int) -> Probing:
     """Of `probes` generators of stage 1's last round, spread over the inherited FID.
 
     Raises:
@@ -49,31 +49,31 @@ def fid_probing(folder: RunFolder, config: GanSearch, composition: Composition, 
 
 def setting_of(run: Path, config: GanSearch) -> Setting:
     """For what is measured in this process, by the extractor of a run that has one."""
-    composition = compose(config)
-    extractor = composition.extractor
+    setup = build_setup(config)
+    extractor = setup.extractor
     if extractor is None:
         extractor = cast(Extractor, TrainedClassifier(next(iter(sorted((run / "classifier").glob("*.safetensors"))))))
-    return Setting(config, composition, extractor, run / "reference", None)
+    return Setting(config, setup, extractor, run / "reference", None)
 
 
-def alone_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:
+def from_scratch_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:
     """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe; its weights averaged as in the final
     training, because what a single step leaves swings more than generators differ."""
-    composition, seed = setting.composition, seed_for(setting.config.seed, "probe")
-    space = cast(SearchSpace, composition.generators)
+    setup, seed = setting.setup, seed_for(setting.config.seed, "probe")
+    space = cast(SearchSpace, setup.generators)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = space.build_subnet(None, architectures(space, np.array([choices], dtype=np.int16))[0])
     own = setting.config.generators.train
     gan = dataclasses.replace(own.gan, average_decay=setting.config.final.gan.average_decay)
     train = dataclasses.replace(own, gan=gan, warmup_epochs=0.0, rounds=1, epochs=epochs)
-    return FinalStage(space, composition.source, train, composition.generators.latent, seed, network, composition.opponent)
+    return FinalStage(space, setup.source, train, setup.generators.latent, seed, network, setup.opponent)
 
 
 def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, ...], gpus: float) -> Probe:
     torch.set_num_threads(1)
     setting = setting_of(Path(run), config)
-    space, device = cast(SearchSpace, setting.composition.generators), torch.device("cuda" if gpus else "cpu")
+    space, device = cast(SearchSpace, setting.setup.generators), torch.device("cuda" if gpus else "cpu")
     architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
     scorer = setting.scorer(config.measure.num_images)
     scores: Mapping[str, GenerativeScore] = {
@@ -86,6 +86,6 @@ def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, 
         score.open(device)
         found[name] = score.measure(Candidate(space, architecture, supernet))
     train = config.generators.train
-    network = train_alone(alone_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs), device)
+    network = train_from_scratch(from_scratch_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs), device)
     alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, found["recalibrated"], found["without"], alone)

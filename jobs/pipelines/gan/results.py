@@ -21,7 +21,7 @@ from evoray.results import picking
 from evoray.training import checkpoints
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.training import part_of
-from jobs.pipelines.gan.build import PAIR, Composition
+from jobs.pipelines.gan.build import PAIR, SearchSetup
 from jobs.pipelines.gan.config import GanSearch
 from searchspaces.base import Architecture, SearchSpace, architectures
 from searchspaces.eagan import Discriminator, Generator
@@ -31,7 +31,7 @@ FINAL = "final"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundGenerator:
     """One generator of a run, recalibrated and in eval mode.
 
     Attributes:
@@ -87,13 +87,13 @@ def architecture_of_row(space: SearchSpace, choices: Sequence[int]) -> Architect
     return architectures(space, np.array([list(choices)], dtype=np.int16))[0]
 
 
-class Finder:
+class GeneratorFinder:
     """Reads generators out of a run's folder; the last stage's checkpoint is read once."""
 
-    def __init__(self, run: RunFolder, config: GanSearch, composition: Composition) -> None:
-        self._run, self._composition = run, composition
+    def __init__(self, run: RunFolder, config: GanSearch, setup: SearchSetup) -> None:
+        self._run, self._composition = run, setup
         self._calibration = LatentCalibration(
-            latent=composition.generators.latent, num_images=config.measure.calibration_images, seed=config.seed
+            latent=setup.generators.latent, num_images=config.measure.calibration_images, seed=config.seed
         )
         self._weights: dict[str, dict[str, torch.Tensor]] = {}
         self._digests: dict[str, str] = {}
@@ -112,7 +112,7 @@ class Finder:
         arrays = {name: tensor.numpy() for name, tensor in part_of(self._tensors("generators"), "generators").items()}
         return space.build_subnet(supernet_with(space, arrays), architecture_of_row(space, row["choices"]))
 
-    def of_row(self, stage: str, row: Mapping[str, Any]) -> Found:
+    def of_row(self, stage: str, row: Mapping[str, Any]) -> FoundGenerator:
         """The generator of a record of one of the stages.
 
         Raises:
@@ -130,7 +130,7 @@ class Finder:
             network.load_state_dict(part_of(self._tensors(stage), f"generator-{keys.index(row['key'])}"))
         return self._ready(str(row["key"]), stage, row, network)
 
-    def final(self) -> Found:
+    def final(self) -> FoundGenerator:
         """The found pair's generator after the final training.
 
         Raises:
@@ -145,7 +145,7 @@ class Finder:
         network.load_state_dict(part_of(tensors, "average") or part_of(tensors, "generator"))
         return self._ready(pair["generator"]["key"], FINAL, pair["final"], network)
 
-    def pick(self, pick: str) -> Found:
+    def pick(self, pick: str) -> FoundGenerator:
         """ "final", "knee" or "best:NAME" of the last stage, or (the beginning of) a key of either stage.
 
         Raises:
@@ -183,11 +183,11 @@ class Finder:
             self._weights[name], self._digests[name] = checkpoints.load_weights(folder)
         return self._weights[name]
 
-    def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> Found:
+    def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> FoundGenerator:
         self._calibration(network, torch.device("cpu"))
         values = {
             name: float(v) for name, v in row.items() if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")
         }
         choices = row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
         architecture = architecture_of_row(cast(SearchSpace, self._composition.generators), choices)
-        return Found(key, stage, values, network.eval(), architecture)
+        return FoundGenerator(key, stage, values, network.eval(), architecture)

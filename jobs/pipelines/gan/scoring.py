@@ -16,7 +16,7 @@ from evoray.data.images import ImageSource
 from evoray.distributed.tasks import run_tasks
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.gan.config import GanSearch
-from jobs.pipelines.gan.results import Found
+from jobs.pipelines.gan.results import FoundGenerator
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, timed
 from objectives.base import Needs
@@ -43,7 +43,7 @@ def _train_classifier(source: ImageSource, place: str, name: str, epochs: int, u
     return str(classifier.write(classifier.train(source, epochs=epochs, device=device), name, Path(place)))
 
 
-def score_on_ray(found: Found, scorer: Scorer, num_workers: int) -> dict[str, float]:
+def score_on_ray(found: FoundGenerator, scorer: Scorer, num_workers: int) -> dict[str, float]:
     """IS with its spread, FID and KID of one generator; its images are made and seen by several workers, merged exactly."""
     bounds = [index * scorer.num_batches // num_workers for index in range(num_workers + 1)]
     arguments = [(found.network, found.key, start, stop) for start, stop in itertools.pairwise(bounds)]

@@ -36,7 +36,7 @@ from evoray.training.gan.images import image_splits
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
 from evoray.training.gan.training import part_of, train_rounds
-from jobs.pipelines.gan.build import Composition
+from jobs.pipelines.gan.build import SearchSetup
 from jobs.pipelines.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
@@ -55,7 +55,7 @@ class Setting:
 
     Attributes:
         config: Of the run.
-        composition: Its parts.
+        setup: Its parts.
         extractor: Opened by workers.
         cache: Folder for reference statistics.
         takes: What one process of training or scoring takes. Objective actors stay while the supernet trains on, though they rest, so
@@ -63,27 +63,27 @@ class Setting:
     """
 
     config: GanSearch
-    composition: Composition
+    setup: SearchSetup
     extractor: Extractor
     cache: Path
     takes: Needs | None
 
     def scorer(self, num_images: int) -> Scorer:
         return Scorer(
-            self.composition.source,
+            self.setup.source,
             self.extractor,
-            latent=self.composition.generators.latent,
+            latent=self.setup.generators.latent,
             num_images=num_images,
             num_splits=10 if num_images >= 100 else 2,
             seed=seed_for(self.config.seed, "scores") % 2**32,
-            reference_splits=image_splits(self.composition.source),
+            reference_splits=image_splits(self.setup.source),
             cache=self.cache,
             allow_few=self.config.measure.allow_few,
         )
 
     def calibration(self) -> LatentCalibration:
         return LatentCalibration(
-            latent=self.composition.generators.latent, num_images=self.config.measure.calibration_images, seed=self.config.seed
+            latent=self.setup.generators.latent, num_images=self.config.measure.calibration_images, seed=self.config.seed
         )
 
     def problem(self, space: SearchSpace) -> Problem:
@@ -127,14 +127,14 @@ class GeneratorRun:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self.options = setting.config.generators
-        space = setting.composition.generators
+        space = setting.setup.generators
         self.stage: Stage = GeneratorStage(
             cast(SearchSpace, space),
-            setting.composition.source,
+            setting.setup.source,
             self.options.train,
             space.latent,
             setting.config.seed,
-            setting.composition.opponent,
+            setting.setup.opponent,
         )
 
     def train(self, rounds: Sequence[Round], folder: Path) -> None:
@@ -164,12 +164,12 @@ class DiscriminatorRun:
         """`generator_weights` is the network of stage 1 itself, an nn.Module."""
         self._setting, self._generator = setting, generator
         self.options: DiscriminatorOptions = setting.config.discriminators
-        self._space = setting.composition.discriminators
+        self._space = setting.setup.discriminators
         self.stage: Stage = DiscriminatorStage(
             cast(SearchSpace, self._space),
-            setting.composition.source,
+            setting.setup.source,
             self.options.train,
-            setting.composition.generators.latent,
+            setting.setup.generators.latent,
             seed_for(setting.config.seed, "stage 2"),
             generator_weights,
             self.options.population,
@@ -201,7 +201,7 @@ class DiscriminatorRun:
 
     def space(self, population: Population) -> SearchSpace:
         keys = tuple(key.decode() for key in population.keys.tolist())
-        generators = cast(SearchSpace, self._setting.composition.generators)
+        generators = cast(SearchSpace, self._setting.setup.generators)
         return cast(SearchSpace, Pairs(self._space, generators, self._generator, keys))
 
     def weights(self, checkpoint: Checkpoint) -> Weights:

@@ -1,1 +1,1 @@
-"""What jobs share that train a supernet and search it: configuration, composition, the phases of a run."""
+"""What jobs share that train a supernet and search it: configuration, setup, the phases of a run."""

@@ -15,7 +15,7 @@ from evoray import data, searchers
 from evoray.distributed.shipping import check_ships
 from evoray.problem.contracts import check_objective, check_space
 from evoray.problem.feasibility import check_feasible
-from evoray.problem.fixed_genes import restrict
+from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem, parse_constraint
 from evoray.searchers.parts.warm_start import read_prior
 from evoray.training import samplers
@@ -30,7 +30,7 @@ from searchspaces.base import SearchSpace
 
 
 @dataclass(frozen=True)
-class Composition:
+class SearchSetup:
     """What a configuration means.
 
     Attributes:
@@ -53,7 +53,7 @@ class Composition:
         return (self.source,)
 
 
-def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
+def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
     """Builds the parts; `gpus` is what one accuracy worker takes.
 
     Raises:
@@ -65,7 +65,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
     options = config.data
     source = data.load(options.name, root=options.root, image_size=options.image_size, limit=options.limit, download=options.download)
     space = fitted(space, source)
-    space = restrict(space, config.search.fixed)
+    space = with_fixed_genes(space, config.search.fixed)
     calibration = Calibration(
         source=source,
         num_images=config.measure.calibration_images,
@@ -101,7 +101,7 @@ def compose(config: SupernetSearch, *, gpus: float = 0.0) -> Composition:
         searchers.load(name, problem, population=config.search.population, **config.search.own_options)
     read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
-    return Composition(space, source, problem, calibration, teachers)
+    return SearchSetup(space, source, problem, calibration, teachers)
 
 
 def own_paths(config: SupernetSearch) -> list[str]:

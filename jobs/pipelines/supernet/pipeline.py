@@ -31,12 +31,12 @@ from evoray.records.weights_digest import check_weights, keep_only
 from evoray.report.page import write_report
 from evoray.report.tables import front_table
 from evoray.results import picking
-from evoray.results.export import Taken
+from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.searchers.parts.warm_start import warm_started
 from evoray.training import checkpoints
 from evoray.training.loop import total_steps
-from jobs.pipelines.supernet.build import Composition, compose, own_paths
+from jobs.pipelines.supernet.build import SearchSetup, build_setup, own_paths
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.supernet.rank_correlation import accuracy_probing
 from jobs.pipelines.supernet.teachers import trusting, untaught
@@ -49,13 +49,13 @@ CONFIG = SupernetSearch
 _CONFIG: TypeAdapter[SupernetSearch] = TypeAdapter(SupernetSearch)
 
 
-def job_of(name: str, preset: str, config: SupernetSearch, composition: Composition) -> dict[str, Any]:
+def job_of(name: str, preset: str, config: SupernetSearch, setup: SearchSetup) -> dict[str, Any]:
     """What job.json holds."""
     return {
         "job": name,
         "preset": preset,
         "seed": config.seed,
-        **environment.describe(composition.problem),
+        **environment.describe(setup.problem),
         "own": recorded(own_paths(config)),
         "config": _CONFIG.dump_python(trusting(config, False), mode="json"),
         **environment.surroundings(),
@@ -97,7 +97,7 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
     return {name: tensor.numpy() for name, tensor in weights.items()}, digest
 
 
-def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Taken, ...]:
+def exported_networks(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[ExportedNetwork, ...]:
     """The network that `pick` names, with the weights that it has in the supernet.
 
     Raises:
@@ -108,14 +108,14 @@ def taken_away(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[Ta
         raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
     values = folder.job()["values"]
     row = picking.pick(table, values, pick)
-    composition = compose(untaught(config))
+    setup = build_setup(untaught(config))
     weights, digest = supernet_weights(folder)
     check_weights(row, digest, folder.path)
-    architecture = picking.network(composition.space, row)
-    network = composition.space.build_subnet(supernet_with(composition.space, weights), architecture)
-    composition.calibration(network, torch.device("cpu"))
-    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": composition.source.name}
-    return (Taken(network, architecture, composition.space, composition.source.image_shape, about),)
+    architecture = picking.network(setup.space, row)
+    network = setup.space.build_subnet(supernet_with(setup.space, weights), architecture)
+    setup.calibration(network, torch.device("cpu"))
+    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": setup.source.name}
+    return (ExportedNetwork(network, architecture, setup.space, setup.source.image_shape, about),)
 
 
 def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
@@ -139,9 +139,9 @@ def carry_out(folder: RunFolder, config: SupernetSearch, console: Terminal) -> N
             console.print(told)
         gpus = config.cluster.train_gpus
         use_gpu = ray.cluster_resources().get("GPU", 0) > 0 if gpus is None else gpus
-        composition = compose(config, gpus=1.0 if use_gpu else 0.0)
-        _train(folder, config, composition, use_gpu, console)
-        _search(folder, config, composition, console)
+        setup = build_setup(config, gpus=1.0 if use_gpu else 0.0)
+        _train(folder, config, setup, use_gpu, console)
+        _search(folder, config, setup, console)
     finish(folder, console)
 
 
@@ -156,29 +156,29 @@ def finish(folder: RunFolder, console: Terminal) -> None:
     console.print(f"report: {folder.report}")
 
 
-def _train(folder: RunFolder, config: SupernetSearch, composition: Composition, use_gpu: bool, console: Terminal) -> None:
+def _train(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, use_gpu: bool, console: Terminal) -> None:
     options = config.cluster
     workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
     with (
         timed(folder, "train"),
-        phase(console, "training", total_steps(composition.source, config.train)) as bar,
+        phase(console, "training", total_steps(setup.source, config.train)) as bar,
         tailing(folder.metrics, bar),
     ):
         train_on_ray(
-            composition.space,
-            composition.source,
+            setup.space,
+            setup.source,
             config.train,
             seed=config.seed,
             folder=folder.supernet,
             num_workers=workers,
             use_gpu=use_gpu,
             max_failures=options.max_failures,
-            teachers=composition.teachers,
+            teachers=setup.teachers,
         )
 
 
-def _search(folder: RunFolder, config: SupernetSearch, composition: Composition, console: Terminal) -> None:
-    problem, options = composition.problem, config.cluster
+def _search(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, console: Terminal) -> None:
+    problem, options = setup.problem, config.cluster
     arrays, digest = supernet_weights(folder)
     pool = PoolOptions(
         workers_of={"accuracy": options.accuracy_workers},
@@ -192,10 +192,10 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
     keep_only(digest, folder.baseline)
     try:
         with FolderLedger(folder.ledger, columns) as ledger:
-            _evolve(folder, config, composition, evaluator, ledger, kept, console)
+            _evolve(folder, config, setup, evaluator, ledger, kept, console)
             folder.write_front(picking.front(to_table(ledger.records, columns), folder.job()["values"]))
             if config.search.baseline:
-                _compare(folder, config, composition, evaluator, ledger.records, console)
+                _compare(folder, config, setup, evaluator, ledger.records, console)
     finally:
         evaluator.close()
 
@@ -203,13 +203,13 @@ def _search(folder: RunFolder, config: SupernetSearch, composition: Composition,
 def _evolve(
     folder: RunFolder,
     config: SupernetSearch,
-    composition: Composition,
+    setup: SearchSetup,
     evaluator: RayEvaluator,
     ledger: FolderLedger,
     kept: Records | None,
     console: Terminal,
 ) -> None:
-    problem, search = composition.problem, config.search
+    problem, search = setup.problem, config.search
     searchers = searchers_for(
         problem,
         search.searcher,
@@ -244,13 +244,13 @@ def _evolve(
 def _compare(
     folder: RunFolder,
     config: SupernetSearch,
-    composition: Composition,
+    setup: SearchSetup,
     evaluator: RayEvaluator,
     known: Records,
     console: Terminal,
 ) -> None:
     """Random search with as many evaluations; what the search has measured already is taken from it."""
-    problem, search = composition.problem, config.search
+    problem, search = setup.problem, config.search
     shards = RayShards(problem, searchers_for(problem, "random", num_shards=1, seed=config.seed, population=search.population))
     columns = schema(problem.value_names, problem.measured_names)
     try:

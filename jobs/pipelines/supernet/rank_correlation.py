@@ -12,7 +12,7 @@ from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
-from jobs.pipelines.supernet.build import Composition, compose
+from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from objectives.accuracy import Accuracy
 from searchspaces.base import architectures
@@ -29,25 +29,25 @@ def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights
         raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
-    composition = compose(config)  # here, for its parts may be in the user's folder
-    arguments = [(config, composition, choices) for choices in choose_probes(table, probes)]
+    setup = build_setup(config)  # here, for its parts may be in the user's folder
+    arguments = [(config, setup, choices) for choices in choose_probes(table, probes)]
     return Probing(folder, "accuracy", "%", _measure, weights, arguments)
 
 
-def _measure(weights: Weights, config: SupernetSearch, composition: Composition, choices: tuple[int, ...], gpus: float) -> Probe:
+def _measure(weights: Weights, config: SupernetSearch, setup: SearchSetup, choices: tuple[int, ...], gpus: float) -> Probe:
     torch.set_num_threads(1)
-    source: Any = composition.source
-    architecture = architectures(composition.space, np.array([choices], dtype=np.int16))[0]
+    source: Any = setup.source
+    architecture = architectures(setup.space, np.array([choices], dtype=np.int16))[0]
     limit = config.measure.validation_limit
     return probe(
-        composition.space,
+        setup.space,
         architecture,
         source,
         config.train,
         weights,
-        Accuracy(source, composition.calibration, limit=limit),
+        Accuracy(source, setup.calibration, limit=limit),
         Accuracy(source, None, limit=limit),
         seed=config.seed,
         device="cuda" if gpus else "cpu",
-        teachers=composition.teachers,
+        teachers=setup.teachers,
     )

@@ -23,7 +23,7 @@ from evoray.results import picking
 from evoray.results.export import export
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from jobs.pipelines.supernet.build import Composition, compose
+from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate
@@ -60,14 +60,14 @@ class Retraining:
 
     Attributes:
         architecture: The network.
-        composition: Space and data, at the resolution of the training.
+        setup: Space and data, at the resolution of the training.
         initial: What it starts from; None for fresh weights.
         values: Of the run, by name, of this network.
         output: Folder that gets everything.
     """
 
     architecture: Architecture
-    composition: Composition
+    setup: SearchSetup
     initial: dict[str, Tensor] | None
     values: dict[str, Any]  # JSON
     output: Path
@@ -92,17 +92,17 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
     values = folder.job()["values"]
     row = picking.pick(table, values, pick or "knee")
     config = replace(config, train=options.train, trust_code=options.trust_code)
-    composition = compose(config)
-    architecture = picking.network(composition.space, row)
-    started = _started(folder, composition, row, options.weights)
+    setup = build_setup(config)
+    architecture = picking.network(setup.space, row)
+    started = _started(folder, setup, row, options.weights)
     if options.image_size:
         data = replace(config.data, image_size=options.image_size)
-        source = compose(replace(config, data=data)).source
-        composition = replace(composition, space=_resized(composition.space, options.image_size), source=source)
-    initial = None if started is None else fitted_weights(started, _network(composition, architecture))
+        source = build_setup(replace(config, data=data)).source
+        setup = replace(setup, space=_resized(setup.space, options.image_size), source=source)
+    initial = None if started is None else fitted_weights(started, _network(setup, architecture))
     place = output or folder.inside("retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else ""))
     _check_recipe(place, options, architecture)
-    return Retraining(architecture, composition, initial, {v["name"]: row[v["name"]] for v in values}, place)
+    return Retraining(architecture, setup, initial, {v["name"]: row[v["name"]] for v in values}, place)
 
 
 def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float], list[Path]]:
@@ -111,11 +111,11 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     Raises:
         RuntimeError: The training failed again and again.
     """
-    composition, architecture = work.composition, work.architecture
+    setup, architecture = work.setup, work.architecture
     begin(work, options)
     train_on_ray(
-        composition.space,
-        composition.source,
+        setup.space,
+        setup.source,
         options.train,
         seed=options.seed,
         folder=work.output / "training",
@@ -123,33 +123,33 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
         use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
         architecture=architecture,
         initial=work.initial,
-        teachers=composition.teachers,
+        teachers=setup.teachers,
     )
     weights, _ = checkpoints.load_weights(work.output / "training")
-    network = _network(composition, architecture)
+    network = _network(setup, architecture)
     network.load_state_dict(fitted_weights(weights, network))
-    accuracies = {split: _accuracy(composition, architecture, network, split) for split in ("val", "test")}
+    accuracies = {split: _accuracy(setup, architecture, network, split) for split in ("val", "test")}
     about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
-    shape = composition.source.image_shape
-    return accuracies, export(network, architecture, composition.space, shape, "safetensors", work.output, extra=about)
+    shape = setup.source.image_shape
+    return accuracies, export(network, architecture, setup.space, shape, "safetensors", work.output, extra=about)
 
 
-def _network(composition: Composition, architecture: Architecture) -> nn.Module:
+def _network(setup: SearchSetup, architecture: Architecture) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        return composition.space.build_subnet(None, architecture)
+        return setup.space.build_subnet(None, architecture)
 
 
-def _started(folder: RunFolder, composition: Composition, row: dict[str, Any], weights: str | Path) -> dict[str, Tensor] | None:
-    architecture = picking.network(composition.space, row)
+def _started(folder: RunFolder, setup: SearchSetup, row: dict[str, Any], weights: str | Path) -> dict[str, Tensor] | None:
+    architecture = picking.network(setup.space, row)
     if weights == "fresh":
         return None
     if weights == "supernet":
         found, digest = checkpoints.load_weights(folder.supernet)
         check_weights(row, digest, folder.path)
         with torch.random.fork_rng(devices=[]):
-            supernet = composition.space.build_supernet()
+            supernet = setup.space.build_supernet()
         supernet.load_state_dict(found)
-        return composition.space.build_subnet(supernet, architecture).state_dict()
+        return setup.space.build_subnet(supernet, architecture).state_dict()
     file, about = Path(weights) / "weights.safetensors", Path(weights) / "architecture.json"
     if not file.is_file() or not about.is_file():
         raise FileNotFoundError(
@@ -192,7 +192,7 @@ def begin(work: Retraining, options: RetrainOptions) -> None:
     write_json(work.output / "recipe.json", {"key": work.architecture.key, "recipe": _recipe(options)})
 
 
-def _accuracy(composition: Composition, architecture: Architecture, network: nn.Module, split: str) -> float:
-    objective = Accuracy(composition.source, composition.calibration, split=split)
+def _accuracy(setup: SearchSetup, architecture: Architecture, network: nn.Module, split: str) -> float:
+    objective = Accuracy(setup.source, setup.calibration, split=split)
     objective.open(torch.device("cpu"))
-    return objective.measure(BuiltCandidate(composition.space, architecture, network))
+    return objective.measure(BuiltCandidate(setup.space, architecture, network))

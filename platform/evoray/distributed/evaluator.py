@@ -14,7 +14,7 @@ import ray
 
 from evoray.distributed.pool import Measured, Pool, PoolOptions
 from evoray.evaluation.evaluator import Attempt, stages
-from evoray.evaluation.worker import Bench, Weights
+from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
 from objectives.base import Needs, Objective
@@ -166,7 +166,7 @@ def fitting(needs: Mapping[str, Needs], workers: Mapping[str, int], has: Mapping
 
 
 def _start(problem: Problem, objective: Objective, needs: Needs, weights: Any) -> Any:  # Any: Ray's handles are untyped
-    actor_class: Any = ray.remote(Bench)
+    actor_class: Any = ray.remote(EvaluationWorker)
     return actor_class.options(
         num_cpus=needs.cpus,
         num_gpus=needs.gpus,

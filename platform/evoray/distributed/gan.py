@@ -21,10 +21,10 @@ from evoray.distributed.training import check_connected, fit_on_ray
 from evoray.training import checkpoints
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.parameter_averaging import merged
-from evoray.training.gan.rounds import Calendar, Round, Share
+from evoray.training.gan.rounds import Calendar, Round, RoundPart
 from evoray.training.gan.stage import Stage
-from evoray.training.gan.training import StageTraining, save, train_rounds, train_share
-from evoray.training.metrics_log import Journal
+from evoray.training.gan.training import StageTraining, save, train_round_part, train_rounds
+from evoray.training.metrics_log import MetricsLog
 from evoray.training.process_group import TorchGroup
 from objectives.base import Needs
 
@@ -79,20 +79,20 @@ def train_pairs_on_ray(
     takes, folder, calendar = takes or Needs(), folder.absolute(), calendar_of(stage)
     train_stage_on_ray(stage, [], folder=folder, takes=takes, max_failures=max_failures)
     batch = stage.config.gan.discriminator_batch * stage.config.gan.critic_steps
-    journal = Journal(folder, stage.config, calendar.total, calendar.per_epoch, batch)
-    journal.resume(_step(folder))
+    metrics_log = MetricsLog(folder, stage.config, calendar.total, calendar.per_epoch, batch)
+    metrics_log.resume(_step(folder))
     end = calendar.start(len(rounds))
     while (step := _step(folder)) < end:
         round_end = calendar.start(calendar.round_of(step) + 1)
         until = min(round_end, step + every_steps) if every_steps else round_end
-        arguments = [(list(rounds), str(folder), takes.gpus > 0, Share(index, num_workers), until) for index in range(num_workers)]
-        found = list(run_tasks(train_share, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        arguments = [(list(rounds), str(folder), takes.gpus > 0, RoundPart(index, num_workers), until) for index in range(num_workers)]
+        found = list(run_tasks(train_round_part, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
         found.sort(key=lambda share: int(share["index"]))
         _save_merged(stage, calendar, folder, until, found)
         losses = [loss for share in found for loss in share["losses"]]
         for number in range(step, until):
             known = [(n, v) for n, v in vars(losses[number - step]).items() if math.isfinite(v)]
-            journal.add(number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until)
+            metrics_log.add(number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until)
 
 
 def calendar_of(stage: Stage) -> Calendar:

@@ -28,7 +28,7 @@ from evoray.distributed.tasks import run_tasks
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
-from evoray.training.process_group import Alone, Group, TorchGroup
+from evoray.training.process_group import Group, SingleProcess, TorchGroup
 from evoray.training.recipe.teachers import Teacher
 from objectives.base import DataSource
 from searchspaces.base import Architecture, SearchSpace
@@ -83,7 +83,7 @@ def train_on_ray(
     }
     if num_workers in (1, (1, 1)):
         alone = {**arguments, "threads": threads_per_worker, "device": "cuda" if use_gpu else "cpu"}
-        _run_alone(alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures)
+        _run_on_one_worker(alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures)
     else:
         fit_on_ray(
             _train_worker,
@@ -170,7 +170,7 @@ def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) ->
     return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
 
 
-def _run_alone(arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int) -> None:
+def _run_on_one_worker(arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int) -> None:
     try:
         list(run_tasks(_train_alone, [()], shared=arguments, num_cpus=num_cpus, num_gpus=num_gpus, retries=max_failures))
     except RayTaskError as error:
@@ -180,7 +180,7 @@ def _run_alone(arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float
 
 
 def _train_alone(arguments: Mapping[str, Any]) -> None:
-    _train(arguments, Alone(), torch.device(arguments["device"]))
+    _train(arguments, SingleProcess(), torch.device(arguments["device"]))
 
 
 def _train_worker(arguments: Mapping[str, Any]) -> None:

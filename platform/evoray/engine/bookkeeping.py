@@ -1,4 +1,4 @@
-"""Intake: what a search knows already, what it must have measured, and what becomes of it. Each network is measured once."""
+"""Bookkeeping: what a search knows already, what it must have measured, and what becomes of it. Each network is measured once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from searchspaces.base import Keys
 _HOPELESS_FAILURES = 8  # failures without one success: the program is wrong, not the candidates
 
 
-class Intake:
+class Bookkeeping:
     """Stands between proposals and the ledger.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evoray.engine.bookkeeping import FrontCounter, Intake
+from evoray.engine.bookkeeping import Bookkeeping, FrontCounter
 from evoray.engine.schedule import Progress, Schedule
 from evoray.engine.shard import Proposals, ShardGroup
 from evoray.engine.snapshots import Snapshots
@@ -20,7 +20,7 @@ from evoray.records.records import Records
 
 _log = logging.getLogger(__name__)
 COLLECT_SECONDS = 1.0  # how long one wait for records may last, so that progress is shown and an interrupt is heard
-_BARREN_GENERATIONS = 20  # without one new network: the space is exhausted
+_EMPTY_GENERATIONS = 20  # without one new network: the space is exhausted
 
 
 class Search:
@@ -51,7 +51,7 @@ class Search:
         self._ledger = ledger
         self._schedule = schedule
         self._snapshots = Snapshots(snapshots)
-        self._intake = Intake(problem, ledger, reuse)
+        self._bookkeeping = Bookkeeping(problem, ledger, reuse)
         self._on_progress = on_progress
         self._spent = spent
         self._front = FrontCounter(problem)
@@ -65,9 +65,9 @@ class Search:
             OSError: The ledger could not be written; what was written before is safe.
         """
         self._snapshots.restore(self._shards, self._take)
-        barren = 0
-        while self._intake.num_counted < self._schedule.evaluations and barren < _BARREN_GENERATIONS and not self._is_spent():
-            before = self._intake.num_counted
+        empty = 0
+        while self._bookkeeping.num_counted < self._schedule.evaluations and empty < _EMPTY_GENERATIONS and not self._is_spent():
+            before = self._bookkeeping.num_counted
             proposals: list[Proposals] = self._shards.call("propose", [(n,) for n in self._shares()])
             if not any(map(len, proposals)):
                 break
@@ -76,19 +76,19 @@ class Search:
             self._migrate()
             if self._snapshots.is_due:
                 self._save()
-            barren = barren + 1 if self._intake.num_counted == before else 0
+            empty = empty + 1 if self._bookkeeping.num_counted == before else 0
         self._save()
-        if self._intake.num_counted < self._schedule.evaluations and not self._is_spent():
+        if self._bookkeeping.num_counted < self._schedule.evaluations and not self._is_spent():
             _log.warning(
-                "the searcher found no new networks after %d of %d evaluations", self._intake.num_counted, self._schedule.evaluations
+                "the searcher found no new networks after %d of %d evaluations", self._bookkeeping.num_counted, self._schedule.evaluations
             )
-        self._intake.check_measured()
+        self._bookkeeping.check_measured()
 
     def _is_spent(self) -> bool:
-        return self._spent is not None and self._spent(self._intake.counted())
+        return self._spent is not None and self._spent(self._bookkeeping.counted())
 
     def _shares(self) -> list[int]:
-        left = self._schedule.evaluations - self._intake.num_counted
+        left = self._schedule.evaluations - self._bookkeeping.num_counted
         shares = []
         for _ in range(self._shards.num_shards):
             shares.append(min(self._schedule.population, left))
@@ -98,28 +98,28 @@ class Search:
     def _evaluate(self, of_shards: Sequence[Proposals]) -> list[Records]:
         """The records of every shard's proposals."""
         proposals = Proposals.concat(of_shards)
-        new = self._intake.admit(proposals, self._generation)
+        new = self._bookkeeping.admit(proposals, self._generation)
         if len(new) and not self._problem.measured:
-            records = self._intake.finish_unmeasured(new, self._generation)
+            records = self._bookkeeping.finish_unmeasured(new, self._generation)
             self._report(records)
             if new is proposals and len(of_shards) == 1:
                 return [records]
         elif len(new):
             self._evaluator.submit(new.architectures(self._problem.space.name))
-        while self._intake.waiting:
+        while self._bookkeeping.waiting:
             measured = self._evaluator.collect(COLLECT_SECONDS)
             if measured:
-                self._report(self._intake.finish(Records.of(measured), self._generation))
-        return [self._intake.records(of_shard.keys) for of_shard in of_shards]
+                self._report(self._bookkeeping.finish(Records.of(measured), self._generation))
+        return [self._bookkeeping.records(of_shard.keys) for of_shard in of_shards]
 
     def _migrate(self) -> None:
-        migrate(self._shards, self._schedule, self._intake, self._generation)
+        migrate(self._shards, self._schedule, self._bookkeeping, self._generation)
 
     def _save(self) -> None:
         about = {
             "generation": self._generation,
-            "evaluations": self._intake.num_counted,
-            "statistics": {"known": self._intake.num_known},
+            "evaluations": self._bookkeeping.num_counted,
+            "statistics": {"known": self._bookkeeping.num_known},
         }
         self._snapshots.save(self._shards, self._generation, about)
 
@@ -131,22 +131,22 @@ class Search:
         if len(ended) != snapshot["evaluations"]:
             raise ValueError(f"it knows {snapshot['evaluations']} evaluations, the ledger holds {len(ended)}")
         self._generation = generation
-        self._intake.resume(ended, None, known)
+        self._bookkeeping.resume(ended, None, known)
         self._front.add(ended)
 
     def _report(self, latest: Records) -> None:
         if self._on_progress is not None:
             self._front.add(latest)
-            self._on_progress(Progress(self._generation, self._intake.num_ended, self._intake.num_failed, len(self._front)))
+            self._on_progress(Progress(self._generation, self._bookkeeping.num_ended, self._bookkeeping.num_failed, len(self._front)))
 
 
-def migrate(shards: ShardGroup, schedule: Schedule, intake: Intake, generation: int) -> None:
+def migrate(shards: ShardGroup, schedule: Schedule, bookkeeping: Bookkeeping, generation: int) -> None:
     """Lets the shards exchange candidates when that is due."""
     how = schedule.migration
     if not how.is_due(generation, shards.num_shards):
         return
     sent = shards.call("migrants", [(how.num_migrants, how.select)] * shards.num_shards)
     arriving: Sequence[Records] = [
-        intake.records(np.unique(np.concatenate([sent[sender] for sender in senders]))) for senders in how.senders(shards.num_shards)
+        bookkeeping.records(np.unique(np.concatenate([sent[sender] for sender in senders]))) for senders in how.senders(shards.num_shards)
     ]
     shards.call("tell", [(records,) for records in arriving])

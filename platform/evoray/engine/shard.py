@@ -128,7 +128,7 @@ class Shard:
             "sent": self._num_sent,
             "proposed": self._num_proposed,
             "rejected": dict(self._rejected),
-            "hopeless": int(getattr(self._searcher, "num_hopeless", 0)),
+            "infeasible": int(getattr(self._searcher, "num_infeasible", 0)),
             "duplicates": self._searcher.num_duplicates if isinstance(self._searcher, TracesCandidates) else 0,
         }
 

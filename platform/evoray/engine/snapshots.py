@@ -18,7 +18,7 @@ _KEPT = 3
 _SHARE = 0.05  # of a search's time that may go into snapshots
 
 
-HOPELESS = "no refinement of it meets the constraints"  # why a searcher gave up a row before it proposed it
+INFEASIBLE_NETWORK = "no refinement of it meets the constraints"  # why a searcher gave up a row before it proposed it
 
 
 class Snapshots:
@@ -82,9 +82,9 @@ def _summed(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for state in states:
         for reason, count in state["rejected"].items():
             rejected[reason] = rejected.get(reason, 0) + count
-    hopeless = sum(state.get("hopeless", 0) for state in states)
-    if hopeless:
-        rejected[HOPELESS] = hopeless
+    infeasible = sum(state.get("infeasible", 0) for state in states)
+    if infeasible:
+        rejected[INFEASIBLE_NETWORK] = infeasible
     return {
         "proposed": sum(s["proposed"] for s in states),
         "duplicates": sum(s["duplicates"] for s in states),

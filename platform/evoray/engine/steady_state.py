@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evoray.engine.bookkeeping import FrontCounter, Intake
+from evoray.engine.bookkeeping import Bookkeeping, FrontCounter
 from evoray.engine.generational import COLLECT_SECONDS, migrate
 from evoray.engine.schedule import Progress, Schedule
 from evoray.engine.shard import Proposals, ShardGroup
@@ -52,7 +52,7 @@ class SteadySearch:
         self._ledger = ledger
         self._schedule = schedule
         self._snapshots = Snapshots(snapshots)
-        self._intake = Intake(problem, ledger, reuse)
+        self._bookkeeping = Bookkeeping(problem, ledger, reuse)
         self._on_progress = on_progress
         self._front = FrontCounter(problem)
         self._cursor = 0  # ledger rows that were told
@@ -69,16 +69,16 @@ class SteadySearch:
             if self._cursor < len(self._ledger):
                 self._tell_next()
                 continue
-            assert self._intake.waiting, "shards wait for networks that nobody measures"
+            assert self._bookkeeping.waiting, "shards wait for networks that nobody measures"
             measured = self._evaluator.collect(COLLECT_SECONDS)
             if measured:
-                self._report(self._intake.finish(Records.of(measured), self._generation))
+                self._report(self._bookkeeping.finish(Records.of(measured), self._generation))
         self._save()
-        if self._intake.num_counted < self._schedule.evaluations:
+        if self._bookkeeping.num_counted < self._schedule.evaluations:
             _log.warning(
-                "the searcher found no new networks after %d of %d evaluations", self._intake.num_counted, self._schedule.evaluations
+                "the searcher found no new networks after %d of %d evaluations", self._bookkeeping.num_counted, self._schedule.evaluations
             )
-        self._intake.check_measured()
+        self._bookkeeping.check_measured()
 
     @property
     def _generation(self) -> int:
@@ -97,16 +97,16 @@ class SteadySearch:
     def _admit(self, shard: int, proposals: Proposals) -> None:
         """Sends new candidates off; tells the shard at once what is known of the others, and asks it for as many more."""
         for _ in range(_KNOWN_IN_A_ROW):
-            new = self._intake.admit(proposals, self._generation)
+            new = self._bookkeeping.admit(proposals, self._generation)
             if len(new) and not self._problem.measured:
-                self._report(self._intake.finish_unmeasured(new, self._generation))
+                self._report(self._bookkeeping.finish_unmeasured(new, self._generation))
             elif len(new):
                 self._evaluator.submit(new.architectures(self._problem.space.name))
             rows = self._ledger.rows(proposals.keys)
             told = (rows >= 0) & (rows < self._cursor)
             for key in proposals.keys[~told].tolist():
                 self._interested.setdefault(key, []).append(shard)
-            left = self._schedule.evaluations - self._intake.num_counted
+            left = self._schedule.evaluations - self._bookkeeping.num_counted
             if not told.any():
                 return
             proposals = self._call(shard, "exchange", self._ledger.take(rows[told]), min(int(told.sum()), left))
@@ -117,17 +117,17 @@ class SteadySearch:
         self._cursor += 1
         self._told.add(record.keys)
         for shard in self._interested.pop(record.keys[0], []):
-            left = self._schedule.evaluations - self._intake.num_counted
+            left = self._schedule.evaluations - self._bookkeeping.num_counted
             self._admit(shard, self._call(shard, "exchange", record, min(1, left)))
         if self._generation > before:
-            migrate(self._shards, self._schedule, self._intake, self._generation)
+            migrate(self._shards, self._schedule, self._bookkeeping, self._generation)
             if self._snapshots.is_due:
                 self._save()
 
     def _save(self) -> None:
         flying = (
-            Proposals.concat([batch.take(np.array([row])) for batch, row in self._intake.waiting.values()])
-            if self._intake.waiting
+            Proposals.concat([batch.take(np.array([row])) for batch, row in self._bookkeeping.waiting.values()])
+            if self._bookkeeping.waiting
             else None
         )
         about = {
@@ -135,7 +135,7 @@ class SteadySearch:
             "told_digest": self._told.text,
             "interested": {key.decode(): shards for key, shards in self._interested.items()},
             "waiting": None if flying is None else _as_json(flying),
-            "statistics": {"known": self._intake.num_known},
+            "statistics": {"known": self._bookkeeping.num_known},
         }
         self._snapshots.save(self._shards, self._generation, about)
 
@@ -159,7 +159,7 @@ class SteadySearch:
             waiting = waiting.take(np.flatnonzero(self._ledger.rows(waiting.keys) < 0))
         ended = recorded.take(np.array([row < told or key in interested for row, key in enumerate(recorded.keys.tolist())], dtype=bool))
         self._cursor, self._interested, self._told = told, interested, digest
-        self._intake.resume(ended, waiting, known)
+        self._bookkeeping.resume(ended, waiting, known)
         self._front.add(recorded)
         if waiting is not None and len(waiting):
             self._evaluator.submit(waiting.architectures(self._problem.space.name))
@@ -174,7 +174,7 @@ class SteadySearch:
     def _report(self, latest: Records) -> None:
         if self._on_progress is not None:
             self._front.add(latest)
-            self._on_progress(Progress(self._generation, self._intake.num_ended, self._intake.num_failed, len(self._front)))
+            self._on_progress(Progress(self._generation, self._bookkeeping.num_ended, self._bookkeeping.num_failed, len(self._front)))
 
 
 class _Digest:

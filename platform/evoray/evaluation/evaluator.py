@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from evoray.evaluation.worker import Bench, Weights
+from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records, Status, texts
 from objectives.base import PartlyMeasurable
@@ -167,14 +167,14 @@ class LocalEvaluator:
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
         threads = torch.get_num_threads()
-        self._benches: Mapping[str, Bench] = {o.name: Bench(problem.space, o, weights, device) for o in problem.measured}
+        self._workers: Mapping[str, EvaluationWorker] = {o.name: EvaluationWorker(problem.space, o, weights, device) for o in problem.measured}
         torch.set_num_threads(threads)
-        self._worker = next((bench.ready() for bench in self._benches.values()), "")
-        self._orders: dict[float, list[list[tuple[str, Bench]]]] = {}  # by share
+        self._worker = next((worker.ready() for worker in self._workers.values()), "")
+        self._orders: dict[float, list[list[tuple[str, EvaluationWorker]]]] = {}  # by share
         self._queue: deque[tuple[Architecture, float]] = deque()
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
-        self._orders[share] = [[(name, self._benches[name]) for name in stage] for stage in stages(self._problem, share)]
+        self._orders[share] = [[(name, self._workers[name]) for name in stage] for stage in stages(self._problem, share)]
         self._queue.extend([(architecture, share) for architecture in architectures])
 
     def collect(self, timeout: float) -> Records:
@@ -202,9 +202,9 @@ class LocalEvaluator:
         for number, stage in enumerate(self._orders[share]):
             if number and self._problem.violation(values) > 0:
                 return values, seconds, _CANCELLED, "", attempts
-            for name, bench in stage:
+            for name, worker in stage:
                 for tries in range(1, self._max_attempts + 1):
-                    value, elapsed, error = bench.measure(architecture, share)
+                    value, elapsed, error = worker.measure(architecture, share)
                     attempts = max(attempts, tries)
                     if not error:
                         break

@@ -14,7 +14,7 @@ from searchspaces.base import Architecture
 Subjects = tuple[str, ...]  # of every direct objective, what its value depends on
 
 
-class SharingEvaluator:
+class SharedEvaluator:
     """Sends one candidate of each group with the same subjects to an inner evaluator, and gives its values to all of the group.
 
     The subject of an objective without a method `subject` is the whole candidate. Combined objectives are computed from the others.

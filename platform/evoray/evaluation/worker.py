@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
 
 
-class Bench:
+class EvaluationWorker:
     """One opened objective with the supernet it measures on."""
 
     def __init__(self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu") -> None:

@@ -15,7 +15,7 @@ _ROUNDS = 40
 _LEAST_DRAWN = 256
 
 
-class WindowSampler:
+class FeasibleSampler:
     """Rows inside of all of a problem's analytic constraints.
 
     Uniform samples are kept where they fit. When few do, the ones that miss are moved: those over the window shrink and those under

@@ -13,7 +13,7 @@ from searchspaces.base import Architecture, Choices, Gene, SearchSpace, nearest
 
 
 @dataclass(frozen=True)
-class RestrictedSpace:
+class SpaceWithFixedGenes:
     """`inner` with the option index of some genes pinned by `repair`.
 
     Attributes:
@@ -52,7 +52,7 @@ class RestrictedSpace:
         return self.inner.build_subnet(supernet, architecture)
 
 
-def restrict(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
+def with_fixed_genes(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
     """`space` with genes fixed by texts such as "resolution=32"; the space itself when there are none.
 
     Raises:
@@ -73,4 +73,4 @@ def restrict(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
         pinned.append((names.index(name), options.index(option)))
         if len({index for gene, index in pinned if gene == names.index(name)}) > 1:
             raise ValueError(f"gene {name!r} is fixed twice, to different options: fix it once, got {', '.join(settings)}")
-    return RestrictedSpace(space, tuple(pinned)) if pinned else space
+    return SpaceWithFixedGenes(space, tuple(pinned)) if pinned else space

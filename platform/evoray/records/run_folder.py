@@ -59,6 +59,7 @@ def check_local(path: str | os.PathLike[str], what: str) -> None:
     """
     if _URI.match(os.fspath(path)):
         raise ValueError(f"{what} must be a local path, got the URI {os.fspath(path)!r}: give the path of a folder or file here")
+_RENAMED_OPTIONS = {"rewire_epochs": "channel_sorting_epochs"}
 _LONGEST_NAME = 200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
 _LARGEST_PICTURE_BYTES = 16 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -202,7 +203,8 @@ class RunFolder:
         """job.json."""
         file = self.path / "job.json"
         found = read_object(file, Job)
-        return found if found.get("stages") else read_object(file, Searched)
+        found = found if found.get("stages") else read_object(file, Searched)
+        return {**found, "config": renamed_options(found["config"])} if "config" in found else found
 
     def round(self, number: int) -> Path:
         """The ledger of one round, of a search whose supernet trains on between rounds."""
@@ -302,6 +304,13 @@ class RunFolder:
     def write_front(self, table: pa.Table) -> None:
         with replacing(self.path / "front.parquet") as stream:
             stream.write(sealed_table(table))
+
+
+def renamed_options(config: Any) -> Any:
+    """The configuration of an older version with today's names of its options, at every depth; JSON."""
+    if isinstance(config, dict):
+        return {_RENAMED_OPTIONS.get(name, name): renamed_options(value) for name, value in config.items()}
+    return config
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:

@@ -235,7 +235,7 @@ def training_figure(run: RunView) -> Figure | None:
 
 
 def conflict_figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
-    """Cosine similarity of gradients over training, from the journals of one or several trainings by name."""
+    """Cosine similarity of gradients over training, from the metrics_logs of one or several trainings by name."""
     figure = go.Figure()
     for index, (name, lines) in enumerate(runs.items()):
         noted = [line for line in lines if "conflict" in line]

@@ -37,7 +37,7 @@ class RunView:
         job: job.json.
         table: The ledger in the order of completion; None before the first evaluation.
         baseline: Random search's ledger, or None.
-        metrics: Lines of the training's journal.
+        metrics: Lines of the training's metrics_log.
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.

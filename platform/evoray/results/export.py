@@ -29,7 +29,7 @@ _CHECKED_BATCHES = (1, 3)
 
 
 @dataclass(frozen=True)
-class Taken:
+class ExportedNetwork:
     """A network of a run that is to be taken away.
 
     Attributes:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.pareto import dominance
-from evoray.problem.feasible import WindowSampler
+from evoray.problem.feasible import FeasibleSampler
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Seen, ask_new
@@ -44,7 +44,7 @@ class Constrained:
             raise ValueError(f"constrained cannot divide by {bin_cost!r}, which is no cost of this search; {nearest(bin_cost, costs)}")
         self._problem = problem
         self._kinds = variation.GeneKinds.of(problem.space.genes)
-        self._window = WindowSampler(problem)
+        self._window = FeasibleSampler(problem)
         self._initial = initial
         self._parents = parents
         self._mutation_probability = mutation_probability

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from evoray import variation
 from evoray.pareto import dominance
-from evoray.problem.feasible import WindowSampler
+from evoray.problem.feasible import FeasibleSampler
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records, Status
 from evoray.searchers.base import Lineage, Seen, ask_new
@@ -48,7 +48,7 @@ class Predictor:
         self._kinds = variation.GeneKinds.of(problem.space.genes)
         self._initial = initial
         self._rng = generator_for(seed, "predictor")
-        self._window = WindowSampler(problem)
+        self._window = FeasibleSampler(problem)
         self._seen = Seen(problem.space)
         self._lineage = Lineage.same("sample", 0)
         self._bounded = list(problem.measured_constraints)

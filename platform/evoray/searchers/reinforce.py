@@ -17,7 +17,7 @@ from evoray import variation
 from evoray.problem.problem import Problem
 from evoray.searchers.base import Lineage, Replayed
 from evoray.seeds import generator_for, seed_for
-from searchspaces.base import Choices, Gene, biggest, key_array
+from searchspaces.base import Choices, Gene, key_array, largest
 
 _BATCHES = 40  # of episodes in one ask, before the controller counts as having nothing new to say
 _BOUND_SAMPLES = 1000
@@ -86,7 +86,7 @@ class Reinforce(Replayed):
     """Episodes of one step that samples every gene and `phi` steps that sample the hardware again under the same networks.
 
     Reward = quality - rho * penalty. The penalty of a constraint on a cost is the excess over the bound that the cost reaches in
-    1,000 samples around the biggest architecture, relative to that bound's own excess; a constraint that none of them breaks has
+    1,000 samples around the largest architecture, relative to that bound's own excess; a constraint that none of them breaks has
     none. Rows that keep the constraints are asked for, once each; an episode without one ends with its penalty alone, and nothing of
     it is measured. All steps of an episode share the quality of its networks, the mean of the targets that are not constrained
     costs, percentages as shares. When a batch of episodes is known, the controller takes one step of policy gradient against an
@@ -95,10 +95,10 @@ class Reinforce(Replayed):
     A controller that only repeats itself is helped out with uniform samples, so that it can be compared at equal evaluations.
 
     Attributes:
-        num_hopeless: Episodes that ended with their penalty alone.
+        num_infeasible: Episodes that ended with their penalty alone.
     """
 
-    num_hopeless: int
+    num_infeasible: int
 
     def __init__(
         self,
@@ -138,17 +138,17 @@ class Reinforce(Replayed):
         self._optimizer = torch.optim.Adam(self._controller.parameters(), lr=self._rates[1])
         self._rng = generator_for(self._seed, "reinforce")
         self._average: float | None = None
-        self.num_hopeless = 0
+        self.num_infeasible = 0
         self._batches: list[_Batch] = []
         self._known: dict[bytes, float] = {}  # quality by key
         self._queue: list[Choices] = []  # rows that the last ask had no room for
         self._scales = self._bounds()
 
     def _bounds(self) -> list[float]:
-        """Of each analytic constraint, the largest violation among hardware for the biggest networks; 0 where it does not bind."""
+        """Of each analytic constraint, the largest violation among hardware for the largest networks; 0 where it does not bind."""
         rows = variation.sample(self._kinds, _BOUND_SAMPLES, self._rng)
         if self._phi:
-            rows[:, ~self._is_hardware] = np.array(biggest(self._problem.space).choices, dtype=np.int16)[~self._is_hardware]
+            rows[:, ~self._is_hardware] = np.array(largest(self._problem.space).choices, dtype=np.int16)[~self._is_hardware]
         costs = self._problem.cost_values(self._problem.space.repair(rows)) if self._problem.analytic_constraints else {}
         return [float(c.violation(costs[c.name]).max()) for c in self._problem.analytic_constraints]
 
@@ -195,9 +195,9 @@ class Reinforce(Replayed):
         batch = _Batch(choices, keys.reshape(episodes, steps), penalties.reshape(episodes, steps), np.full(episodes, np.nan))
         fits = np.flatnonzero(penalties <= 0)
         new = self._seen.add_new(rows[fits], len(fits))
-        hopeless = (batch.penalties > 0).all(axis=1)
-        self.num_hopeless += int(hopeless.sum())
-        batch.quality[hopeless] = 0.0
+        infeasible = (batch.penalties > 0).all(axis=1)
+        self.num_infeasible += int(infeasible.sum())
+        batch.quality[infeasible] = 0.0
         self._batches.append(batch)
         self._learn()
         return rows[fits[new]]

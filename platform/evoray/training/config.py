@@ -20,9 +20,9 @@ class TrainConfig:
     sampler: str = "sandwich"
     """Which subnets a step trains; a file of evoray.training.samplers."""
     num_random: int = 2
-    """Random subnets in each step, between the biggest and the smallest."""
+    """Random subnets in each step, between the largest and the smallest."""
     distillation: bool = True
-    """Whether the biggest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
+    """Whether the largest subnet's soft labels teach the others (in-place distillation); else all learn from hard labels."""
     divergence: Literal["cross_entropy", "adaptive"] = "cross_entropy"
     """How far a subnet is from soft labels: cross-entropy, or adaptive alpha-divergence (AlphaNet, arXiv:2102.07954)."""
     teachers: tuple[Path, ...] = ()
@@ -43,22 +43,22 @@ class TrainConfig:
     decay_epochs: float = 0.0
     """0 for the value that reaches the floor after 65 % of the training, as the paper's 2.4 do in 360 epochs."""
     floor: float = 0.05
-    """Share of the learning rate at which it stays."""
+    """RoundPart of the learning rate at which it stays."""
     momentum: float = 0.9
     """Of SGD and RMSProp."""
     weight_decay: float = 1e-5
-    """Of the weights, not of normalisation and biases; once a step, which is decay in the biggest subnet's loss alone."""
+    """Of the weights, not of normalisation and biases; once a step, which is decay in the largest subnet's loss alone."""
     dropout: float = 0.2
-    """Before the classifier, in the biggest subnet only."""
+    """Before the classifier, in the largest subnet only."""
     drop_connect: float = 0.2
-    """Of residual blocks, in the biggest subnet only."""
+    """Of residual blocks, in the largest subnet only."""
     label_smoothing: float = 0.1
     """Of hard labels."""
     clip_norm: float = 5.0
     """Largest norm of the summed gradients; 0 for no clipping."""
     adaptive_clip: float = 0.0
     """Largest norm of a unit's gradient in norms of its weights (Brock et al. 2021, arXiv:2102.06171); 0 for no such clipping."""
-    rewire_epochs: float = 0.0
+    channel_sorting_epochs: float = 0.0
     """At the start of each epoch before this one, units are sorted by strength where the space can do that (vit_resnas); 0 for never."""
     average_decay: float = 0.0
     """Decay of the moving average of weights that is kept and searched instead of the last weights; 0 for none."""
@@ -102,7 +102,7 @@ class TrainConfig:
             "adaptive_clip",
             "crop_padding",
             "conflict_every_steps",
-            "rewire_epochs",
+            "channel_sorting_epochs",
             "checkpoint_every_seconds",
         )
         shares = ("dropout", "drop_connect", "label_smoothing", "momentum", "average_decay", "erasing")

@@ -19,24 +19,24 @@ from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.config import TrainConfig
 from evoray.training.gradient_conflict import step_conflict
-from evoray.training.metrics_log import Journal
-from evoray.training.process_group import Alone, Group
+from evoray.training.metrics_log import MetricsLog
+from evoray.training.process_group import Group, SingleProcess
 from evoray.training.recipe.augmentation import augment, distort
 from evoray.training.recipe.averaging import AverageWeights
-from evoray.training.recipe.channel_sorting import rewire
+from evoray.training.recipe.channel_sorting import sort_channels
 from evoray.training.recipe.distillation import ensemble_labels
 from evoray.training.recipe.mixing import Batch, mix, patch_grid
 from evoray.training.recipe.schedules import learning_rate_at
 from evoray.training.samplers import Horizon, SubnetSampler
-from evoray.training.step import Pass, Stepper
-from evoray.training.supernet_step import subnet_losses, supernet_passes
+from evoray.training.step import ForwardPass, Stepper
+from evoray.training.supernet_step import subnet_losses, supernet_forward_passes
 from objectives.base import DataSource, Split
-from searchspaces.base import Architecture, SearchSpace, biggest, smallest
+from searchspaces.base import Architecture, SearchSpace, largest, smallest
 
 _TRAINED = "trained"  # beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
 _MAX_RESTARTS = 3  # after a loss or gradient that is not finite
 
-PassesOf = Callable[[int], Sequence[Pass]]
+ForwardPassesOf = Callable[[int], Sequence[ForwardPass]]
 Watch = Callable[[int, torch.Tensor, torch.Tensor], dict[str, float]]  # of step, images, labels
 
 
@@ -70,19 +70,19 @@ def train_supernet(
         RuntimeError: The loss or its gradient was not finite again and again.
         ValueError: The checkpoint in `folder` belongs to another training.
     """
-    group, device = group or Alone(), device or torch.device("cpu")
+    group, device = group or SingleProcess(), device or torch.device("cpu")
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "initialisation"))
         supernet = space.build_supernet().to(device)
         horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
         sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
-        passes = partial(supernet_passes, supernet, sampler, config, biggest(space), smallest(space))
+        forward_passes = partial(supernet_forward_passes, supernet, sampler, config, largest(space), smallest(space))
         watch = partial(step_conflict, space, supernet, sampler)
         Training(
             supernet,
             source,
             config,
-            passes,
+            forward_passes,
             seed=seed,
             folder=folder,
             group=group,
@@ -120,9 +120,9 @@ def train_network(
         forward = partial(
             whole.forward_with_patches if config.mixing == "tokens" else network, dropout=config.dropout, drop_connect=config.drop_connect
         )
-        passes = [Pass("network", forward)]
+        forward_passes = [ForwardPass("network", forward)]
         Training(
-            network, source, config, lambda step: passes, seed=seed, folder=folder, group=group or Alone(), device=device, teachers=teachers
+            network, source, config, lambda step: forward_passes, seed=seed, folder=folder, group=group or SingleProcess(), device=device, teachers=teachers
         ).run()
         if config.mixing == "tokens":
             whole.remove_patch_head()
@@ -143,7 +143,7 @@ class Training:
         module: nn.Module,
         source: DataSource,
         config: TrainConfig,
-        passes: PassesOf,
+        forward_passes: ForwardPassesOf,
         *,
         seed: int,
         folder: Path | None,
@@ -156,7 +156,7 @@ class Training:
         """`watch` measures conflict, where the recipe wants that; `teachers` are networks from outside."""
         self._module = module
         self._config = config
-        self._passes = passes
+        self._passes = forward_passes
         self._seed = seed
         self._folder = folder
         self._group = group
@@ -179,7 +179,7 @@ class Training:
         self._stepper = Stepper(module, config, group, device)
         self._teachers = [teacher.to(device) for teacher in teachers]
         self._average = AverageWeights(module, config.average_decay) if config.average_decay else None
-        self._journal = Journal(folder if group.rank == 0 else None, config, self._steps, self._steps_per_epoch, self._batch_size)
+        self._metrics_log = MetricsLog(folder if group.rank == 0 else None, config, self._steps, self._steps_per_epoch, self._batch_size)
         self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self._next_step = 0
         self._restarts = 0
@@ -197,8 +197,8 @@ class Training:
                 continue
             self._next_step = step + 1
             last = self._next_step == self._steps
-            self._journal.add(step, losses, learning_rate_at(step, self._config, self._steps_per_epoch), self._restarts, flush=last)
-            if self._folder is not None and self._group.rank == 0 and (last or self._journal.is_checkpoint_due()):
+            self._metrics_log.add(step, losses, learning_rate_at(step, self._config, self._steps_per_epoch), self._restarts, flush=last)
+            if self._folder is not None and self._group.rank == 0 and (last or self._metrics_log.is_checkpoint_due()):
                 self._save()
         self._meet()
         if self._average is not None:
@@ -210,16 +210,16 @@ class Training:
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
         batch = self._batch(step, seed_for(self._seed, "augmentation", *words))
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
-            self._journal.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
-        if step % self._steps_per_epoch == 0 and step < self._config.rewire_epochs * self._steps_per_epoch:
-            rewire(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
+            self._metrics_log.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
+        if step % self._steps_per_epoch == 0 and step < self._config.channel_sorting_epochs * self._steps_per_epoch:
+            sort_channels(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
         if isinstance(self._sampler, samplers.Scores):
             self._sampler.refresh(step, partial(subnet_losses, self._module, self._group, batch.x_bchw, batch.labels))
-        passes = self._passes(step)
+        forward_passes = self._passes(step)
         outside_bk = ensemble_labels(self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
         hard_share = 0.5 if len(self._teachers) == 1 else 0.0
         losses = self._stepper.gradients(
-            passes, batch.x_bchw, batch.labels, outside_bk, hard_share=hard_share, patches_bnk=batch.patches_bnk
+            forward_passes, batch.x_bchw, batch.labels, outside_bk, hard_share=hard_share, patches_bnk=batch.patches_bnk
         )
         learning_rate = learning_rate_at(step, self._config, self._steps_per_epoch)
         if not (all(map(math.isfinite, losses)) and self._stepper.step(learning_rate)):
@@ -227,9 +227,9 @@ class Training:
         if self._average is not None:
             self._average.update(self._module)
         if self._sampler is not None:
-            known = [(one.architecture, loss) for one, loss in zip(passes, losses, strict=True) if one.architecture is not None]
+            known = [(one.architecture, loss) for one, loss in zip(forward_passes, losses, strict=True) if one.architecture is not None]
             self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
-        return [(one.name, loss) for one, loss in zip(passes, losses, strict=True)]
+        return [(one.name, loss) for one, loss in zip(forward_passes, losses, strict=True)]
 
     def _batch(self, step: int, augmentation_seed: int) -> Batch:
         """This rank's share of the step's images, augmented and mixed."""
@@ -303,7 +303,7 @@ class Training:
         if step:
             self._load(checkpoints.Checkpoint.at(self._folder, step))
         self._next_step = step
-        self._journal.resume(step)
+        self._metrics_log.resume(step)
 
     def _load(self, checkpoint: checkpoints.Checkpoint) -> None:
         for name, mine in (("seed", self._seed), ("steps", self._steps)):

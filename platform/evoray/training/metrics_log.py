@@ -1,4 +1,4 @@
-"""The training's journal: metrics.jsonl, one line an interval, which a reader may follow while the training goes on."""
+"""The training's metrics_log: metrics.jsonl, one line an interval, which a reader may follow while the training goes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Intervals(Protocol):
     def checkpoint_every_seconds(self) -> float: ...
 
 
-class Journal:
+class MetricsLog:
     """Averages losses over an interval and writes them down.
 
     A line holds step (so many are done), steps, epoch, images, learning_rate, loss by kind of subnet, restarts, images_per_second and

@@ -22,7 +22,7 @@ class Group(Protocol):
         ...
 
 
-class Alone:
+class SingleProcess:
     """One process."""
 
     rank = 0

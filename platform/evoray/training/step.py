@@ -18,11 +18,11 @@ Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Pass:
+class ForwardPass:
     """One forward and backward of a step.
 
     Attributes:
-        name: Under which its loss is reported: "biggest", "random", "smallest", "network".
+        name: Under which its loss is reported: "largest", "random", "smallest", "network".
         forward: (b, c, h, w) -> (b, k) logits; where patches have labels too, these and (b, n, k) logits of the patches.
         teaches: Its soft labels teach the passes after it; of several that teach, the mean of theirs does.
         learns: From the teachers' soft labels, or else from hard ones.
@@ -41,7 +41,7 @@ class Stepper:
 
     The gradients of all passes are summed, not averaged, as in the released re-implementations of BigNAS; over the ranks they are
     averaged, so that the learning rate does not depend on their number. Weight decay is applied once a step to weights of two or
-    more dimensions: as the biggest subnet touches every weight, that is decay in its loss alone (arXiv:2003.11142, section 3.2).
+    more dimensions: as the largest subnet touches every weight, that is decay in its loss alone (arXiv:2003.11142, section 3.2).
     """
 
     def __init__(self, module: nn.Module, config: TrainConfig, group: Group, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class Stepper:
 
     def gradients(
         self,
-        passes: Sequence[Pass],
+        forward_passes: Sequence[ForwardPass],
         x_bchw: torch.Tensor,
         labels: torch.Tensor,
         outside_bk: torch.Tensor | None = None,
@@ -81,7 +81,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[torch.Tensor] = []
         taught_bk: list[torch.Tensor] = []
-        for one in passes:
+        for one in forward_passes:
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"):
                 outputs = one.forward(x_bchw)
             logits_bk, logits_bnk = outputs if isinstance(outputs, tuple) else (outputs, None)

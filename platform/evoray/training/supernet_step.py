@@ -13,14 +13,14 @@ from evoray.training.config import TrainConfig
 from evoray.training.process_group import Group
 from evoray.training.recipe.distillation import hard_loss
 from evoray.training.samplers import SubnetSampler
-from evoray.training.step import Outputs, Pass
+from evoray.training.step import ForwardPass, Outputs
 from searchspaces.base import Architecture
 
 
-def supernet_passes(
+def supernet_forward_passes(
     supernet: nn.Module, sampler: SubnetSampler, config: TrainConfig, largest: Architecture, least: Architecture, step: int
-) -> list[Pass]:
-    """The biggest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
+) -> list[ForwardPass]:
+    """The largest subnet is regularised and, when it comes first and distillation is on, teaches the rest.
 
     Of a sampler that is `last_learns`, all subnets of a step teach the last, which is the smallest of its kind.
     A sampler whose subnets go `together` gets one pass, in which they share the images and are regularised alike.
@@ -29,19 +29,19 @@ def supernet_passes(
     drawn, patches = sampler.sample(step), config.mixing == "tokens"
     if getattr(sampler, "together", False):
         rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
-        return [Pass("together", partial(forward_together, supernet, drawn, rates, patches=patches))]
+        return [ForwardPass("together", partial(forward_together, supernet, drawn, rates, patches=patches))]
     teaching = config.distillation and drawn[0].key == largest.key
     last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
-    passes = []
+    forward_passes = []
     for index, architecture in enumerate(drawn):
-        is_biggest = architecture.key == largest.key
-        name = "biggest" if is_biggest else "smallest" if architecture.key == least.key or 0 < last == index else "random"
-        drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_biggest else {}
+        is_largest = architecture.key == largest.key
+        name = "largest" if is_largest else "smallest" if architecture.key == least.key or 0 < last == index else "random"
+        drops = {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_largest else {}
         forward = partial(_subnet_forward, supernet, architecture, drops, patches=patches)
         teaches = (teaching and index == 0) or index < last
         learns = (teaching and index > 0) or 0 < last == index
-        passes.append(Pass(name, forward, teaches=teaches, learns=learns, architecture=architecture))
-    return passes
+        forward_passes.append(ForwardPass(name, forward, teaches=teaches, learns=learns, architecture=architecture))
+    return forward_passes
 
 
 def _subnet_forward(

@@ -146,7 +146,7 @@ def _kernel(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
 def compressed(losses: Floats, known: Floats) -> Floats:
     """Losses as multiples of the spread of the better half of `known`, from its median on compressed by a logarithm.
 
-    A few networks that are hopeless, such as those at chance level, would otherwise be all that a model explains.
+    A few networks that are infeasible, such as those at chance level, would otherwise be all that a model explains.
     """
     best, middle = np.quantile(known, [0.0, 0.5])
     scaled = (losses - middle) / (max(middle - best, 1e-12) if middle > best else (np.ptp(known) or 1.0))

@@ -15,15 +15,15 @@ from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Searcher, Seen, TracesCandidates
 from searchspaces.base import Choices
 
-Refinement = Callable[[Choices], Sequence[Choices]]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is hopeless
+Refinement = Callable[[Choices], Sequence[Choices]]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is infeasible
 _ROUNDS = 400  # of asking without a new row: where one network in a hundred has a chip within the specs, that is patience, not more
 
 
-class Refined:
+class InnerSearch:
     """Asks its inner searcher, and proposes what `refine` makes of the rows.
 
     Attributes:
-        num_hopeless: Rows of which nothing was left.
+        num_infeasible: Rows of which nothing was left.
     """
 
     def __init__(self, problem: Problem, inner: Searcher, refine: Refinement, *, operator: str = "refined") -> None:
@@ -34,7 +34,7 @@ class Refined:
         self._num_genes = len(problem.space.genes)
         self._seen = Seen(problem.space)
         self._lineage = Lineage.same("sample", 0)
-        self.num_hopeless = 0
+        self.num_infeasible = 0
 
     @property
     def asynchronous(self) -> bool:
@@ -45,21 +45,21 @@ class Refined:
         """What no longer fits into `count` of the last row's replacements is dropped."""
         found: list[Choices] = [np.zeros((0, self._num_genes), dtype=np.int16)]
         origins: list[Lineage] = [Lineage.same("sample", 0)]
-        missing, barren = count, 0
-        while missing and barren < _ROUNDS:
+        missing, empty = count, 0
+        while missing and empty < _ROUNDS:
             asked = self._inner.ask(1 if missing < count else max(1, count // 4))
             if not len(asked):
                 break
             traced = isinstance(self._inner, TracesCandidates)
             origin = self._inner.lineage() if traced else Lineage.same("asked", len(asked))  # type: ignore[attr-defined]
-            barren += 1
+            empty += 1
             for index, rows in enumerate(self._refine(asked)):
-                self.num_hopeless += not len(rows)
+                self.num_infeasible += not len(rows)
                 new = self._seen.add_new(rows, missing) if len(rows) else np.zeros(0, dtype=np.int64)
                 if len(new):
                     found.append(rows[new])
                     origins.append(self._described(origin, index, len(new)))
-                    missing, barren = missing - len(new), 0
+                    missing, empty = missing - len(new), 0
         self._lineage = Lineage.concat(origins)
         return np.concatenate(found)
 
@@ -78,9 +78,9 @@ class Refined:
         self._inner.tell(records)
 
     def state(self) -> dict[str, Any]:
-        return {"inner": self._inner.state(), "seen": self._seen.state(), "hopeless": self.num_hopeless}
+        return {"inner": self._inner.state(), "seen": self._seen.state(), "infeasible": self.num_infeasible}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._inner.restore(state["inner"])
         self._seen.restore(state["seen"])
-        self.num_hopeless = state["hopeless"]
+        self.num_infeasible = state.get("infeasible", state.get("hopeless", 0))  # the older name

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from evoray.seeds import generator_for, seed_for
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.step import Path, Player, discriminator_step, generator_step
-from evoray.training.process_group import Alone, Group
+from evoray.training.process_group import Group, SingleProcess
 from evoray.training.recipe.averaging import AverageWeights
 from searchspaces.base import Architecture
 
@@ -56,7 +56,7 @@ class _Game:
 
     def __init__(self, config: GanConfig, latent: int, seed: int, device: torch.device, group: Group | None = None) -> None:
         self._config, self._latent, self._seed, self._device = config, latent, seed, device
-        self._group = group or Alone()
+        self._group = group or SingleProcess()
 
     def _player(self, network: nn.Module, learning_rate: float) -> Player:
         return Player(network.to(self._device).train(), learning_rate, self._config, self._group)

@@ -59,7 +59,7 @@ class Calendar:
 
 
 @dataclass(frozen=True)
-class Share:
+class RoundPart:
     """A part of a stage-2 round: the pairs whose index is `index` modulo `of`."""
 
     index: int

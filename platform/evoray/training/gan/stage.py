@@ -112,7 +112,7 @@ class FinalStage:
     discriminator: nn.Module
 
     def game(self, device: torch.device, group: Group) -> Game:
-        return _Alone(Pair(self.generator, self.discriminator, self.config.gan, latent=self.latent, seed=self.seed, device=device))
+        return _SinglePair(Pair(self.generator, self.discriminator, self.config.gan, latent=self.latent, seed=self.seed, device=device))
 
 
 class _Generators:
@@ -155,7 +155,7 @@ class _Pairs:
         return made
 
 
-class _Alone:
+class _SinglePair:
     def __init__(self, game: Pair) -> None:
         self._game = game
         self.players = game.players

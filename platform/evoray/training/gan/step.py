@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.losses import discriminator_loss, generator_loss
-from evoray.training.process_group import Alone, Group
+from evoray.training.process_group import Group, SingleProcess
 
 # b batch, c channels, h height, w width, z latent values
 
@@ -29,7 +29,7 @@ class Player:
 
     def __init__(self, network: nn.Module, learning_rate: float, config: GanConfig, group: Group | None = None) -> None:
         self.network = network
-        self._config, self._rate, self._group = config, learning_rate, group or Alone()
+        self._config, self._rate, self._group = config, learning_rate, group or SingleProcess()
         self.optimizer = self._fresh()
 
     def forget(self) -> None:

@@ -19,10 +19,10 @@ from evoray.training import checkpoints
 from evoray.training.gan.collapse import CollapseWatch
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.pairings import Losses, Pair, drawn, latents
-from evoray.training.gan.rounds import Calendar, Round, Share
+from evoray.training.gan.rounds import Calendar, Round, RoundPart
 from evoray.training.gan.stage import FinalStage, Stage
-from evoray.training.metrics_log import Journal
-from evoray.training.process_group import Alone, Group
+from evoray.training.metrics_log import MetricsLog
+from evoray.training.process_group import Group, SingleProcess
 from evoray.variation import sample_valid
 from searchspaces.base import Architecture, architectures
 
@@ -47,7 +47,7 @@ class StageTraining:
     ) -> None:
         """`rounds` are those up to now, from the first; `folder` holds checkpoints and metrics.jsonl, and is seen by all ranks."""
         self._stage, self._rounds, self._folder = stage, list(rounds), folder
-        self._group, self._device = group or Alone(), device or torch.device("cpu")
+        self._group, self._device = group or SingleProcess(), device or torch.device("cpu")
         self._config, self._gan = stage.config, stage.config.gan
         self._reals = RealImages(stage.source, self._gan.discriminator_batch, seed=stage.seed)
         self._calendar = Calendar.of(self._config, self._reals)
@@ -55,7 +55,7 @@ class StageTraining:
         self._watch = CollapseWatch(self._reals.first(64))
         batch = self._gan.discriminator_batch * self._gan.critic_steps
         own = folder if self._group.rank == 0 else None
-        self._journal = Journal(own, self._config, self._calendar.total, self._calendar.per_epoch, batch)
+        self._metrics_log = MetricsLog(own, self._config, self._calendar.total, self._calendar.per_epoch, batch)
         self.step = 0
 
     def run(self) -> None:
@@ -65,18 +65,18 @@ class StageTraining:
             ValueError: The checkpoint belongs to another training.
         """
         self._resume()
-        self._journal.resume(self.step)
+        self._metrics_log.resume(self.step)
         end = self._calendar.start(len(self._rounds))
         while self.step < end:
             losses = self._train(self.step)
             self.step += 1
             last = self.step == end
             known = [(name, value) for name, value in vars(losses).items() if math.isfinite(value)]
-            self._journal.add(self.step - 1, known, self._gan.generator_rate, 0, flush=last)
-            if last or self._journal.is_checkpoint_due():
+            self._metrics_log.add(self.step - 1, known, self._gan.generator_rate, 0, flush=last)
+            if last or self._metrics_log.is_checkpoint_due():
                 self._save()
 
-    def run_share(self, share: Share, until: int) -> dict[str, Any]:
+    def run_share(self, share: RoundPart, until: int) -> dict[str, Any]:
         """This share of the steps up to `until`, from the newest checkpoint and without writing one: what `merged` takes.
 
         Returns:
@@ -166,8 +166,8 @@ def train_rounds(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bo
     StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run()
 
 
-def train_share(
-    stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool, share: Share, until: int
+def train_round_part(
+    stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool, share: RoundPart, until: int
 ) -> dict[str, Any]:  # Any: tensors by name, losses, collapses
     """A share of a stage-2 round in this process, as `StageTraining.run_share` gives it, on the CPU; with the share's "index"."""
     found = StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run_share(share, until)
@@ -180,7 +180,7 @@ def _device(use_gpu: bool) -> torch.device:
     return torch.device("cuda" if use_gpu else "cpu")
 
 
-def train_alone(stage: FinalStage, device: torch.device | None = None) -> nn.Module:
+def train_from_scratch(stage: FinalStage, device: torch.device | None = None) -> nn.Module:
     """The stage in one go, without checkpoints: a pair that something else is compared with. Returns the generator, averaged if so."""
     gan = stage.config.gan
     game = Pair(stage.generator, stage.discriminator, gan, latent=stage.latent, seed=stage.seed, device=device or torch.device("cpu"))

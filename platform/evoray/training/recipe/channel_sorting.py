@@ -25,7 +25,7 @@ class Sortable(Protocol):
 
 
 @torch.no_grad()
-def rewire(module: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None) -> None:
+def sort_channels(module: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None) -> None:
     """Sorts the units of a `Sortable` module in place, its optimizer's moments and its averaged copy along; else does nothing."""
     if not isinstance(module, Sortable):
         return

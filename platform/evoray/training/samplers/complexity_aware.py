@@ -1,7 +1,7 @@
 """Complexity-aware sampling: all subnets of a step share one complexity level (ElasticViT, Tang et al. 2023, arXiv:2303.09730).
 
 Tiny and huge subnets in neighbouring steps pull shared weights apart. Here a step's random subnets cost about the same, the level moves
-by at most one rung a step, and the smallest subnet of the sandwich is the level's own; the biggest is left out.
+by at most one rung a step, and the smallest subnet of the sandwich is the level's own; the largest is left out.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from evoray.seeds import generator_for
 from evoray.training.samplers import Horizon
-from evoray.training.samplers.parts.complexity_levels import LevelDrawer, LevelWalk, levels_of
-from searchspaces.base import Architecture, Choices, Levels, SearchSpace, architectures
+from evoray.training.samplers.parts.complexity_levels import ComplexityLevelDraws, ComplexityLevelWalk, levels_of
+from searchspaces.base import Architecture, Choices, ComplexityLevels, SearchSpace, architectures
 
 
 class ComplexityAware:
@@ -28,16 +28,16 @@ class ComplexityAware:
 
     last_learns = True
 
-    def __init__(self, space: SearchSpace, *, seed: int, num_random: int, levels: Levels | None = None) -> None:
+    def __init__(self, space: SearchSpace, *, seed: int, num_random: int, levels: ComplexityLevels | None = None) -> None:
         """`levels` are by default the space's own, or derived from its costs where it has none."""
         self._space = space
         self._seed = seed
         self._num_random = max(1, num_random)
-        self._drawer = LevelDrawer(space, levels or levels_of(space))
-        self._walk = LevelWalk(self.num_levels, seed)
+        self._drawer = ComplexityLevelDraws(space, levels or levels_of(space))
+        self._walk = ComplexityLevelWalk(self.num_levels, seed)
 
     @property
-    def levels(self) -> Levels:
+    def levels(self) -> ComplexityLevels:
         """The levels in use."""
         return self._drawer.levels
 

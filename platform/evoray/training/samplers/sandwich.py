@@ -1,4 +1,4 @@
-"""The sandwich rule: biggest, random, smallest in every step (Yu and Huang 2019, arXiv:1903.05134; BigNAS, arXiv:2003.11142)."""
+"""The sandwich rule: largest, random, smallest in every step (Yu and Huang 2019, arXiv:1903.05134; BigNAS, arXiv:2003.11142)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from evoray import variation
 from evoray.seeds import generator_for
 from evoray.training.samplers import Horizon
-from searchspaces.base import Architecture, Choices, SearchSpace, architectures, biggest, smallest
+from searchspaces.base import Architecture, Choices, SearchSpace, architectures, largest, smallest
 
 
 class Sandwich:
-    """The biggest subnet first, so that it can teach; then `num_random` uniform ones; the smallest last."""
+    """The largest subnet first, so that it can teach; then `num_random` uniform ones; the smallest last."""
 
     def __init__(self, space: SearchSpace, *, seed: int, num_random: int) -> None:
         if num_random < 0:
@@ -23,7 +23,7 @@ class Sandwich:
         self._seed = seed
         self._num_random = num_random
         self._kinds = variation.GeneKinds.of(space.genes)
-        self._biggest, self._smallest = biggest(space), smallest(space)
+        self._biggest, self._smallest = largest(space), smallest(space)
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "sandwich", step)

@@ -45,7 +45,7 @@ class _Part:
     sizes: tuple[int, int, int, int]
 
 
-class ChainDrawer:
+class BudgetedDraws:
     """Rows above a floor with a cost from `start` to `start + span`, give or take half a bin for each part."""
 
     def __init__(self, space: SearchSpace, chain: CostChain, floor: Sequence[int], start: float, span: float) -> None:

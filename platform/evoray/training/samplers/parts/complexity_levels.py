@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.seeds import generator_for
-from evoray.training.samplers.parts.budgeted_draws import ChainDrawer
-from searchspaces.base import Architecture, Choices, Levels, SearchSpace, architectures, smallest
+from evoray.training.samplers.parts.budgeted_draws import BudgetedDraws
+from searchspaces.base import Architecture, Choices, ComplexityLevels, SearchSpace, architectures, smallest
 
 _BLOCK = 1024  # moves of the walk that are drawn at once
 _BATCH = 4096  # rows that are drawn and costed at once
@@ -25,7 +25,7 @@ _REDRAWS = 64
 _PROBES = 20_000
 
 
-class LevelWalk:
+class ComplexityLevelWalk:
     """A walk over 0 .. count - 1 that starts at 0 and moves by -1, 0 or +1 a step, equally likely; at an end it stays instead."""
 
     def __init__(self, count: int, seed: int) -> None:
@@ -49,7 +49,7 @@ class LevelWalk:
 
 
 @dataclass(frozen=True)
-class LevelRow:
+class ComplexityLevelRow:
     """What is known of one level, for tables.
 
     Attributes:
@@ -57,7 +57,7 @@ class LevelRow:
         end: Where it ends.
         floor: The network that none of its subnets is below.
         floor_cost: What that costs.
-        acceptance: Share of uniform draws above the floor that lie in the window.
+        acceptance: RoundPart of uniform draws above the floor that lie in the window.
     """
 
     start: float
@@ -67,14 +67,14 @@ class LevelRow:
     acceptance: float
 
 
-def levels_of(space: SearchSpace) -> Levels:
+def levels_of(space: SearchSpace) -> ComplexityLevels:
     """The levels that the space's authors used, where it offers any, or else derived ones."""
     offered = getattr(space, "levels", None)
-    return offered if isinstance(offered, Levels) else derive_levels(space)
+    return offered if isinstance(offered, ComplexityLevels) else derive_levels(space)
 
 
-def derive_levels(space: SearchSpace, *, cost: str = "macs", count: int = 8, num_floors: int = 3, seed: int = 0) -> Levels:
-    """Levels from the distribution of a space's costs.
+def derive_levels(space: SearchSpace, *, cost: str = "macs", count: int = 8, num_floors: int = 3, seed: int = 0) -> ComplexityLevels:
+    """ComplexityLevels from the distribution of a space's costs.
 
     Where the authors chose by hand, this takes what their choices have in common: starts in equal ratios from the 1st to the 95th
     percentile of uniform draws, windows of 4 % of the median, and for the first and second quarter of the levels and the rest a
@@ -95,10 +95,10 @@ def derive_levels(space: SearchSpace, *, cost: str = "macs", count: int = 8, num
     floors = {0: smallest(space)}
     for band in sorted(set(bands) - {0}):
         floors[band] = _scaled(space, kinds, cost, 0.5 * float(starts[bands.index(band)]))
-    return Levels(cost, tuple(float(start) for start in starts), float(span), tuple(floors[band] for band in bands))
+    return ComplexityLevels(cost, tuple(float(start) for start in starts), float(span), tuple(floors[band] for band in bands))
 
 
-def describe_levels(space: SearchSpace, levels: Levels, *, seed: int = 0) -> list[LevelRow]:
+def describe_levels(space: SearchSpace, levels: ComplexityLevels, *, seed: int = 0) -> list[ComplexityLevelRow]:
     """A row for each level; the acceptance is measured on uniform draws."""
     kinds, rows = variation.GeneKinds.of(space.genes), []
     for index, (start, floor) in enumerate(zip(levels.starts, levels.floors, strict=True)):
@@ -106,7 +106,7 @@ def describe_levels(space: SearchSpace, levels: Levels, *, seed: int = 0) -> lis
         drawn = draw_above(space, kinds, lowest, _PROBES, generator_for(seed, "acceptance", index))
         costs = space.costs(np.concatenate([lowest[None], drawn]))[levels.cost]
         inside = (costs[1:] >= start) & (costs[1:] <= start + levels.span)
-        rows.append(LevelRow(start, start + levels.span, floor, float(costs[0]), float(inside.mean())))
+        rows.append(ComplexityLevelRow(start, start + levels.span, floor, float(costs[0]), float(inside.mean())))
     return rows
 
 
@@ -141,18 +141,18 @@ def draw_above(space: SearchSpace, kinds: variation.GeneKinds, floor: Choices, c
     return space.repair(rows)
 
 
-class LevelDrawer:
+class ComplexityLevelDraws:
     """Draws subnets in the windows of levels: `draw_above` the level's floor, kept where the cost lies inside.
 
     Where the space says how its cost adds up along a chain, draws are aimed at the window, with the same outcome.
     """
 
-    def __init__(self, space: SearchSpace, levels: Levels) -> None:
+    def __init__(self, space: SearchSpace, levels: ComplexityLevels) -> None:
         self.levels = levels
         self._space = space
         self._kinds = variation.GeneKinds.of(space.genes)
         self._floors = [np.array(floor.choices, dtype=np.int16) for floor in levels.floors]
-        self._aimed: dict[int, ChainDrawer | None] = {}
+        self._aimed: dict[int, BudgetedDraws | None] = {}
 
     def draw(self, level: int, count: int, rng: np.random.Generator) -> Choices:
         """(count, g) canonical rows of one level.
@@ -179,11 +179,11 @@ class LevelDrawer:
                 )
         return np.concatenate(found) if found else np.zeros((0, len(self._kinds.counts)), dtype=np.int16)
 
-    def _aimed_at(self, level: int) -> ChainDrawer | None:
+    def _aimed_at(self, level: int) -> BudgetedDraws | None:
         if level not in self._aimed:
             chain_of = getattr(self._space, "cost_chain", None)
             start, span = self.levels.starts[level], self.levels.span
-            aimed = ChainDrawer(self._space, chain_of(self.levels.cost), self._floors[level].tolist(), start, span) if chain_of else None
+            aimed = BudgetedDraws(self._space, chain_of(self.levels.cost), self._floors[level].tolist(), start, span) if chain_of else None
             self._aimed[level] = None if aimed is None or aimed.is_empty else aimed
         return self._aimed[level]
 
@@ -206,7 +206,7 @@ def _scaled(space: SearchSpace, kinds: variation.GeneKinds, cost: str, at_most: 
         row = steps[np.argmin(np.where(fits, heights, np.inf))]
 
 
-def gap_between(levels: Levels) -> float:
+def gap_between(levels: ComplexityLevels) -> float:
     """How far two subnets drawn at neighbouring levels may differ in cost at most."""
     gaps: Sequence[float] = [after - before for before, after in itertools.pairwise(levels.starts)]
     return max(gaps, default=0.0) + levels.span
