@@ -1,10 +1,11 @@
-"""How fast layers are mapped to heterogeneous chips: chips a second on one core, and against trying everything; one JSON line.
+"""How fast layers are mapped to heterogeneous chips: chips a second on one core, and against trying
+everything; one JSON line.
 
     evoray bench asic_mapper [--chips 4000] [--layers 30]
 
-Two networks share the layers, each chip has a dla and a shi half; the latency limit lies halfway between what least energy takes and
-what the faster sub-accelerator of each layer would allow, so that the heuristic has to trade. The gap is to exact enumeration on
-instances of ten layers.
+Two networks share the layers, each chip has a dla and a shi half; the latency limit lies halfway
+between what least energy takes and what the faster sub-accelerator of each layer would allow, so
+that the heuristic has to trade. The gap is to exact enumeration on instances of ten layers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from objectives.asic.mapping import map_exactly, map_layers
 REPEATS = 5
 
 
-def priced(chips: int, layers: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int], NDArray[np.float64]]:
+def priced(
+    chips: int, layers: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int], NDArray[np.float64]]:
     """Latency and energy (chips, 2, layers), layers of each task, and limits."""
     rng = np.random.default_rng(seed)
     table, machines = tables(max(layers, 2 * chips), rng)
@@ -33,7 +36,10 @@ def priced(chips: int, layers: int, seed: int) -> tuple[NDArray[np.float64], NDA
     machines["pes"] = 32 * rng.integers(8, 65, size=2 * chips)
     machines["noc_bw_elem_per_cycle"] = 8 * rng.integers(2, 5, size=2 * chips)
     prices = asic.price_grid({name: column[:layers] for name, column in table.items()}, machines)
-    latency, energy = (prices.cycles.reshape(chips, 2, layers), prices.energy.reshape(chips, 2, layers))
+    latency, energy = (
+        prices.cycles.reshape(chips, 2, layers),
+        prices.energy.reshape(chips, 2, layers),
+    )
     tasks = [layers // 2, layers - layers // 2]
     slow = map_layers(latency, energy, tasks).makespan
     return latency, energy, tasks, (slow + latency.min(axis=1).sum(axis=1) / 2) / 2
@@ -41,7 +47,9 @@ def priced(chips: int, layers: int, seed: int) -> tuple[NDArray[np.float64], NDA
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--chips", type=int, default=4000)
     parser.add_argument("--layers", type=int, default=30)
     options = parser.parse_args()
@@ -62,9 +70,15 @@ def main() -> None:
         "layers": options.layers,
         "sub_accelerators": 2,
         "threads": 1,
-        "chips_per_second": {"median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates))},
+        "chips_per_second": {
+            "median": round(statistics.median(rates)),
+            "min": round(min(rates)),
+            "max": round(max(rates)),
+        },
         "limit_met": round(float(found.feasible.mean()), 3),
-        "limit_met_by_least_energy": round(float((map_layers(latency, energy, tasks).makespan <= limits).mean()), 3),
+        "limit_met_by_least_energy": round(
+            float((map_layers(latency, energy, tasks).makespan <= limits).mean()), 3
+        ),
         "of_exactly_feasible_met": round(float(both.sum() / max(1, exact.feasible.sum())), 3),
         "mean_energy_gap_to_exact": round(float(gaps.mean()), 5) if len(gaps) else None,
     }

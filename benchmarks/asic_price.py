@@ -1,9 +1,11 @@
-"""How fast accelerators are priced: (layer, accelerator) pairs a second on one core, tables checked and encoded; one JSON line.
+"""How fast accelerators are priced: (layer, accelerator) pairs a second on one core, tables checked
+and encoded; one JSON line.
 
     evoray bench asic_price [--count 1000000]
 
-"rows" prices row i on row i from tables of numbers and texts; "grid" prices every layer on every chip. Layers are those of a ResNet,
-a MobileNet and a U-Net, chips any of the three dataflows with 32 to 4096 units and a limited network on every level.
+"rows" prices row i on row i from tables of numbers and texts; "grid" prices every layer on every
+chip. Layers are those of a ResNet, a MobileNet and a U-Net, chips any of the three dataflows with
+32 to 4096 units and a limited network on every level.
 """
 
 from __future__ import annotations
@@ -36,12 +38,23 @@ LAYERS = [
 ]
 
 
-def tables(count: int, rng: np.random.Generator) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def tables(
+    count: int, rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """`count` layers and as many chips."""
     at = rng.integers(len(LAYERS), size=count)
     kind, *numbers = (np.array(column)[at] for column in zip(*LAYERS, strict=True))
     K, C, kernel, side, stride = numbers
-    layers = {"type": kind, "K": K, "C": C, "R": kernel, "S": kernel, "OY": side, "OX": side, "stride": stride}
+    layers = {
+        "type": kind,
+        "K": K,
+        "C": C,
+        "R": kernel,
+        "S": kernel,
+        "OY": side,
+        "OX": side,
+        "stride": stride,
+    }
     chips = {
         "template": np.array(["dla", "shi", "rs"])[rng.integers(3, size=count)],
         "pes": 32 * rng.integers(1, 129, size=count),
@@ -59,12 +72,18 @@ def rate(call: Callable[[], object], pairs: int) -> dict[str, int]:
         started = time.perf_counter()
         call()
         rates.append(pairs / (time.perf_counter() - started))
-    return {"median": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates))}
+    return {
+        "median": round(statistics.median(rates)),
+        "min": round(min(rates)),
+        "max": round(max(rates)),
+    }
 
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=1_000_000)
     options = parser.parse_args()
     layers, chips = tables(options.count, np.random.default_rng(0))
@@ -73,8 +92,13 @@ def main() -> None:
     line = {"benchmark": "asic_price", "pairs": options.count, "threads": 1}
     for constants in ("maestro2019", "physical"):
         line[constants] = {
-            "rows_per_second": rate(lambda c=constants: asic.price(layers, chips, constants=c), options.count),
-            "grid_pairs_per_second": rate(lambda c=constants: asic.price_grid(few, many, constants=c), 30 * (options.count // 30)),
+            "rows_per_second": rate(
+                lambda c=constants: asic.price(layers, chips, constants=c), options.count
+            ),
+            "grid_pairs_per_second": rate(
+                lambda c=constants: asic.price_grid(few, many, constants=c),
+                30 * (options.count // 30),
+            ),
         }
     print(json.dumps(line))
 

@@ -1,10 +1,13 @@
-"""BigNAS's claim at small scale on CIFAR-10: sliced subnets without retraining against the same networks trained alone; one JSON line.
+"""BigNAS's claim at small scale on CIFAR-10: sliced subnets without retraining against the same
+networks trained alone; one JSON line.
 
-    EVORAY_DATA=FOLDER evoray bench bignas_claim [--seeds 3] [--images 5000] [--epochs 15] [--space bignas:digits]
+    EVORAY_DATA=FOLDER evoray bench bignas_claim [--seeds 3] [--images 5000] [--epochs 15] [--space
+    bignas:digits]
 
-For each seed: a supernet by the full recipe, one without zero-gamma, one without in-place distillation, and three networks (smallest,
-middle, largest) trained alone with the supernet's epochs, schedule and regularisation. Accuracy on the 10,000 test images, batch norm
-recalibrated everywhere. Two processes of one thread each.
+For each seed: a supernet by the full recipe, one without zero-gamma, one without in-place
+distillation, and three networks (smallest, middle, largest) trained alone with the supernet's
+epochs, schedule and regularisation. Accuracy on the 10,000 test images, batch norm recalibrated
+everywhere. Two processes of one thread each.
 """
 
 from __future__ import annotations
@@ -38,14 +41,20 @@ SUPERNETS = ("full", "without_zero_gamma", "without_distillation")
 def networks(space: Any) -> dict[str, Architecture]:
     """Smallest, middle (every gene's middle option) and largest."""
     middle = np.array([[(len(g.options) - 1) // 2 for g in space.genes]], dtype=np.int16)
-    return {"smallest": smallest(space), "middle": architectures(space, middle)[0], "largest": largest(space)}
+    return {
+        "smallest": smallest(space),
+        "middle": architectures(space, middle)[0],
+        "largest": largest(space),
+    }
 
 
 def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
     """One supernet, or one network alone; accuracies in percent by network."""
     torch.set_num_threads(1)
     source = data.load("cifar10", limit=options["images"])
-    space: Any = dataclasses.replace(searchspaces.load(options["space"]), num_classes=10, in_channels=3)  # type: ignore[type-var]
+    space: Any = dataclasses.replace(
+        searchspaces.load(options["space"]), num_classes=10, in_channels=3
+    )  # type: ignore[type-var]
     if variant == "without_zero_gamma":
         space = dataclasses.replace(space, zero_gamma=False)
     config = TrainConfig(
@@ -57,7 +66,9 @@ def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
         distillation=variant != "without_distillation",
         checkpoint_every_seconds=1e9,
     )
-    calibration = Calibration(source=source, num_images=2048, seed=seed, crop_padding=4, mirror=True)
+    calibration = Calibration(
+        source=source, num_images=2048, seed=seed, crop_padding=4, mirror=True
+    )
     objective = Accuracy(source, calibration, split="test")
     objective.open(torch.device("cpu"))
     start = time.monotonic()
@@ -65,7 +76,10 @@ def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             supernet = train_supernet(space, source, config, seed=seed, folder=Path(folder))
         seconds = time.monotonic() - start
-        measured = {name: objective.measure(Candidate(space, a, supernet)) for name, a in networks(space).items()}
+        measured = {
+            name: objective.measure(Candidate(space, a, supernet))
+            for name, a in networks(space).items()
+        }
     else:
         torch.manual_seed(seed_for(seed, "initialisation"))
         architecture = networks(space)[variant]
@@ -83,10 +97,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=15)
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--space", default="bignas:digits")
-    parser.add_argument("--log", type=Path, default=None, help="a file that gets a JSON line for every finished piece")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=None,
+        help="a file that gets a JSON line for every finished piece",
+    )
     options = vars(parser.parse_args())
     log = options.pop("log")
-    work = [(variant, seed) for seed in range(options["seeds"]) for variant in (*SUPERNETS, "largest", "middle", "smallest")]
+    work = [
+        (variant, seed)
+        for seed in range(options["seeds"])
+        for variant in (*SUPERNETS, "largest", "middle", "smallest")
+    ]
     with ProcessPoolExecutor(2) as pool:
         futures = [pool.submit(piece, options, variant, seed) for variant, seed in work]
         done = []
@@ -97,11 +120,19 @@ def main() -> None:
                     stream.write(json.dumps(done[-1]) + "\n")
     names = ("smallest", "middle", "largest")
     alone = {name: [d["accuracy"][name] for d in done if d["variant"] == name] for name in names}
-    line: dict[str, Any] = {"benchmark": "bignas_claim", **options, "alone": {n: _spread(v) for n, v in alone.items()}}
+    line: dict[str, Any] = {
+        "benchmark": "bignas_claim",
+        **options,
+        "alone": {n: _spread(v) for n, v in alone.items()},
+    }
     for variant in SUPERNETS:
-        sliced = {name: [d["accuracy"][name] for d in done if d["variant"] == variant] for name in names}
+        sliced = {
+            name: [d["accuracy"][name] for d in done if d["variant"] == variant] for name in names
+        }
         line[variant] = {name: _spread(values) for name, values in sliced.items()}
-        gaps = {name: [a - b for a, b in zip(sliced[name], alone[name], strict=True)] for name in names}
+        gaps = {
+            name: [a - b for a, b in zip(sliced[name], alone[name], strict=True)] for name in names
+        }
         line[f"{variant}_minus_alone"] = {name: _spread(values) for name, values in gaps.items()}
     print(json.dumps(line))
 

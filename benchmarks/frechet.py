@@ -1,9 +1,11 @@
-"""The trace term of the Frechet distance against scipy's general matrix square root, at 2048 features; one JSON line.
+"""The trace term of the Frechet distance against scipy's general matrix square root, at 2048
+features; one JSON line.
 
     evoray bench frechet [--dimension 2048] [--few 256] [--repeats 3]
 
-Covariances of 5,000 rows with a spectrum that falls as Inception's does. "many": from covariances, the reference's root being known, as it is
-after the first candidate. "few": from fewer rows than features, where a smaller problem has the same eigenvalues. One thread.
+Covariances of 5,000 rows with a spectrum that falls as Inception's does. "many": from covariances,
+the reference's root being known, as it is after the first candidate. "few": from fewer rows than
+features, where a smaller problem has the same eigenvalues. One thread.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     scales = np.arange(1, options.dimension + 1) ** -0.5
-    first, second = (rng.normal(size=(5000, options.dimension)) * scales @ _rotation(rng, options.dimension) for _ in range(2))
+    first, second = (
+        rng.normal(size=(5000, options.dimension)) * scales @ _rotation(rng, options.dimension)
+        for _ in range(2)
+    )
     reference, covariance = Gaussian(first.mean(axis=0), np.cov(first.T)), np.cov(second.T)
     few = second[: options.few] - second[: options.few].mean(axis=0)
     found: dict[str, float] = {}
@@ -45,7 +50,10 @@ def main() -> None:
         ways = {
             "many": lambda: timed("many", lambda: trace_term(reference, covariance)),
             "few": lambda: timed("few", lambda: trace_of_rows(reference, few)),
-            "sqrtm": lambda: timed("sqrtm", lambda: float(np.trace(scipy.linalg.sqrtm(reference.covariance @ covariance)).real)),
+            "sqrtm": lambda: timed(
+                "sqrtm",
+                lambda: float(np.trace(scipy.linalg.sqrtm(reference.covariance @ covariance)).real),
+            ),
         }
         times = interleaved(ways, options.repeats)
     line = {

@@ -1,9 +1,11 @@
-"""Hypervolume at equal evaluations on a trained supernet: evoray's searchers, random search, pymoo and Optuna; one JSON line.
+"""Hypervolume at equal evaluations on a trained supernet: evoray's searchers, random search, pymoo
+and Optuna; one JSON line.
 
     evoray bench front RUN [--seeds 5] [--evaluations 160]
 
-All maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights, through one evaluator whose
-values are kept, so that each network is measured once and every algorithm sees the same numbers. A line a search goes to stderr.
+All maximise the recalibrated accuracy and minimise the MACs of the run's own space and weights,
+through one evaluator whose values are kept, so that each network is measured once and every
+algorithm sees the same numbers. A line a search goes to stderr.
 """
 
 from __future__ import annotations
@@ -45,14 +47,21 @@ from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
 from searchspaces.base import architectures
 
-MOST_REPEATS = 6  # proposals for each distinct network, for algorithms that propose what they know already
+MOST_REPEATS = (
+    6  # proposals for each distinct network, for algorithms that propose what they know already
+)
 
 
 class Remembering:
     """An objective that measures each network once and keeps the value."""
 
     def __init__(self, inner: Any, space: Any, weights: Any) -> None:
-        self.name, self.unit, self.goal, self.needs = inner.name, inner.unit, inner.goal, inner.needs
+        self.name, self.unit, self.goal, self.needs = (
+            inner.name,
+            inner.unit,
+            inner.goal,
+            inner.needs,
+        )
         self._bench = EvaluationWorker(space, inner, weights)
         self.values: dict[str, float] = {}
 
@@ -68,21 +77,31 @@ class Remembering:
         return self.values[architecture.key]
 
 
-def evolve(problem: Problem, name: str, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:
+def evolve(
+    problem: Problem, name: str, seed: int, evaluations: int, population: int
+) -> NDArray[np.float64]:
     """(n, m) losses in the order of evaluation by one of our searchers."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, name, num_shards=1, seed=seed, population=population)
     schedule = Schedule(evaluations=evaluations, population=population)
-    Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem), ledger, schedule).run()
+    Search(
+        problem, LocalShards(problem, searchers), LocalEvaluator(problem), ledger, schedule
+    ).run()
     return problem.losses(ledger.records)[0]
 
 
-def _evolved(problem: Problem, name: str, evaluations: int, population: int, seed: int) -> NDArray[np.float64]:
+def _evolved(
+    problem: Problem, name: str, evaluations: int, population: int, seed: int
+) -> NDArray[np.float64]:
     return evolve(problem, name, seed, evaluations, population)
 
 
-def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population: int) -> NDArray[np.float64]:
-    """(n, m) losses of distinct networks in the order of evaluation by pymoo's NSGA-II with its integer operators."""
+def evolve_with_pymoo(
+    problem: Problem, seed: int, evaluations: int, population: int
+) -> NDArray[np.float64]:
+    """(n, m) losses of distinct networks in the order of evaluation by pymoo's NSGA-II with its
+    integer operators.
+    """
     space = problem.space
     counts = np.array([len(g.options) for g in space.genes])
     seen: dict[str, NDArray[np.float64]] = {}
@@ -92,7 +111,9 @@ def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population:
         def __init__(self) -> None:
             super().__init__(n_var=len(counts), n_obj=2, xl=0, xu=counts - 1, vtype=int)
 
-        def _evaluate(self, x: NDArray[np.int64], out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        def _evaluate(
+            self, x: NDArray[np.int64], out: dict[str, Any], *args: Any, **kwargs: Any
+        ) -> None:
             rows = architectures(space, x.astype(np.int16))
             costs = problem.cost_values(np.array([a.choices for a in rows], dtype=np.int16))["macs"]
             for a, macs in zip(rows, costs, strict=True):
@@ -125,17 +146,25 @@ def evolve_with_pymoo(problem: Problem, seed: int, evaluations: int, population:
     return np.array(list(seen.values()))[:evaluations]
 
 
-def evolve_with_optuna(problem: Problem, seed: int, evaluations: int, population: int, sampler: str) -> NDArray[np.float64]:
-    """(n, m) losses of distinct networks by an Optuna sampler under its own study; its repeats do not count."""
+def evolve_with_optuna(
+    problem: Problem, seed: int, evaluations: int, population: int, sampler: str
+) -> NDArray[np.float64]:
+    """(n, m) losses of distinct networks by an Optuna sampler under its own study; its repeats do
+    not count.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sized = {"population_size": population} if sampler == "NSGAIISampler" else {}
-    study = optuna.create_study(directions=["minimize"] * 2, sampler=getattr(optuna.samplers, sampler)(seed=seed, **sized))
+    study = optuna.create_study(
+        directions=["minimize"] * 2, sampler=getattr(optuna.samplers, sampler)(seed=seed, **sized)
+    )
     measured, seen = problem.measured[0], {}
     for _ in range(MOST_REPEATS * evaluations):
         if len(seen) == evaluations:
             break
         trial = study.ask()
-        row = [trial.suggest_int(gene.name, 0, len(gene.options) - 1) for gene in problem.space.genes]
+        row = [
+            trial.suggest_int(gene.name, 0, len(gene.options) - 1) for gene in problem.space.genes
+        ]
         rows = problem.space.repair(np.array([row], dtype=np.int16))
         architecture = architectures(problem.space, rows)[0]
         if architecture.key not in seen:
@@ -156,13 +185,18 @@ def main() -> None:
     setup = build_setup(pipeline.config_of(folder))
     weights, _ = pipeline.supernet_weights(folder)
     whole = setup.problem
-    accuracy = Remembering(next(o for o in whole.measured if o.name == "accuracy"), setup.space, weights)
+    accuracy = Remembering(
+        next(o for o in whole.measured if o.name == "accuracy"), setup.space, weights
+    )
     macs = tuple(c for c in whole.costs if c.name == "macs")
     problem = Problem(setup.space, (accuracy,), macs, ("accuracy", "macs"))
     budget = (options.evaluations, options.population)
     seeds = range(options.seeds)
     ways: dict[str, Callable[[int], NDArray[np.float64]]] = {
-        **{name: partial(_evolved, problem, name, *budget) for name in ("nsga2", "random", "coarse_to_fine")},
+        **{
+            name: partial(_evolved, problem, name, *budget)
+            for name in ("nsga2", "random", "coarse_to_fine")
+        },
         "predictor": partial(_evolved, problem, "predictor", options.evaluations, 8),
         "optuna_nsga2": lambda seed: evolve_with_optuna(problem, seed, *budget, "NSGAIISampler"),
         "optuna_tpe": lambda seed: evolve_with_optuna(problem, seed, *budget, "TPESampler"),
@@ -173,25 +207,42 @@ def main() -> None:
         for name, way in ways.items():
             start = time.monotonic()
             runs[name].append(way(seed))
-            print(f"seed {seed}, {name}: {len(runs[name][-1])} networks, {time.monotonic() - start:.0f} s", file=sys.stderr)
+            print(
+                f"seed {seed}, {name}: {len(runs[name][-1])} networks, "
+                f"{time.monotonic() - start:.0f} s",
+                file=sys.stderr,
+            )
     every = np.concatenate([losses for of_name in runs.values() for losses in of_name])
     ideal, span = every.min(axis=0), np.ptp(every, axis=0)
     line: dict[str, Any] = {"benchmark": "front", "seeds": options.seeds}
-    for mark in sorted({min(mark, options.evaluations) for mark in (100, 300, 1000)} | {options.evaluations}):
+    for mark in sorted(
+        {min(mark, options.evaluations) for mark in (100, 300, 1000)} | {options.evaluations}
+    ):
         volumes = {
-            name: [dominance.hypervolume((losses[:mark] - ideal) / span, np.full(2, 1.1)) / 1.21 for losses in of_name]
+            name: [
+                dominance.hypervolume((losses[:mark] - ideal) / span, np.full(2, 1.1)) / 1.21
+                for losses in of_name
+            ]
             for name, of_name in runs.items()
         }
         ratios = {
-            f"predictor_over_{name}": [a / b for a, b in zip(volumes["predictor"], volumes[name], strict=True)]
+            f"predictor_over_{name}": [
+                a / b for a, b in zip(volumes["predictor"], volumes[name], strict=True)
+            ]
             for name in volumes
             if name != "predictor"
         }
         line[str(mark)] = {
-            name: {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
+            name: {
+                "median": round(statistics.median(values), 4),
+                "min": round(min(values), 4),
+                "max": round(max(values), 4),
+            }
             for name, values in {**volumes, **ratios}.items()
         }
-    line["evaluated"] = {name: [len(losses) for losses in of_name] for name, of_name in runs.items()}
+    line["evaluated"] = {
+        name: [len(losses) for losses in of_name] for name, of_name in runs.items()
+    }
     print(json.dumps(line))
 
 

@@ -1,10 +1,12 @@
-"""Every preset run small, and digests of what it trained, measured and found: two versions that should do the same are held together.
+"""Every preset run small, and digests of what it trained, measured and found: two versions that
+should do the same are held together.
 
     evoray bench identity [--jobs quickstart bignas ...] [--against FILE] [--write FILE]
 
-Only what a seed decides is digested: losses, learning rates, trained weights, the records without times and workers, the front. One
-training worker and one thread, for sums depend on their order. The digests of two processors differ; those of one must not. `--write`
-keeps them as JSON, `--against` holds them beside such a file and ends with 1 where one differs.
+Only what a seed decides is digested: losses, learning rates, trained weights, the records without
+times and workers, the front. One training worker and one thread, for sums depend on their order.
+The digests of two processors differ; those of one must not. `--write` keeps them as JSON,
+`--against` holds them beside such a file and ends with 1 where one differs.
 """
 
 from __future__ import annotations
@@ -25,12 +27,47 @@ import pyarrow.parquet as pq
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SUPERNET = (
-    *("--data.name", "digits", "--data.limit", "128", "--train.epochs", "1", "--train.batch-size", "16"),
-    *("--train.log-every-steps", "1", "--search.evaluations", "12", "--search.population", "4", "--search.shards", "2"),
-    *("--search.targets", "accuracy", "macs", "--measure.calibration-images", "32", "--measure.validation-limit", "32"),
+    *(
+        "--data.name",
+        "digits",
+        "--data.limit",
+        "128",
+        "--train.epochs",
+        "1",
+        "--train.batch-size",
+        "16",
+    ),
+    *(
+        "--train.log-every-steps",
+        "1",
+        "--search.evaluations",
+        "12",
+        "--search.population",
+        "4",
+        "--search.shards",
+        "2",
+    ),
+    *(
+        "--search.targets",
+        "accuracy",
+        "macs",
+        "--measure.calibration-images",
+        "32",
+        "--measure.validation-limit",
+        "32",
+    ),
     *("--search.no-baseline", "--cluster.train-workers", "1"),
 )
-_STAGE = ("--{0}.channels", "4", "--{0}.population", "2", "--{0}.train.warmup-epochs", "0.05", "--{0}.train.epochs", "0.1")
+_STAGE = (
+    "--{0}.channels",
+    "4",
+    "--{0}.population",
+    "2",
+    "--{0}.train.warmup-epochs",
+    "0.05",
+    "--{0}.train.epochs",
+    "0.1",
+)
 JOBS = {
     "quickstart": _SUPERNET,
     "bignas": (*_SUPERNET, "--space", "bignas:digits"),
@@ -38,16 +75,58 @@ JOBS = {
     "vit_resnas": (*_SUPERNET, "--space", "vit_resnas:digits"),
     "eagan": (
         *(word.format(stage) for stage in ("generators", "discriminators") for word in _STAGE),
-        *("--generators.train.rounds", "2", "--discriminators.train.rounds", "1", "--cluster.train-workers", "1"),
+        *(
+            "--generators.train.rounds",
+            "2",
+            "--discriminators.train.rounds",
+            "1",
+            "--cluster.train-workers",
+            "1",
+        ),
         *("--generators.train.log-every-steps", "1", "--discriminators.train.log-every-steps", "1"),
         *("--final.epochs", "0.1", "--final.num-images", "100", "--cluster.score-workers", "1"),
-        *("--measure.num-images", "100", "--measure.calibration-images", "64", "--measure.classifier-epochs", "1"),
+        *(
+            "--measure.num-images",
+            "100",
+            "--measure.calibration-images",
+            "64",
+            "--measure.classifier-epochs",
+            "1",
+        ),
     ),
     "nasaic": (
-        *("--first.train.epochs", "1", "--first.data.limit", "128", "--first.calibration-images", "32"),
-        *("--second.train.epochs", "1", "--second.data.limit", "64", "--second.calibration-images", "32"),
-        *("--first.train.log-every-steps", "1", "--second.train.log-every-steps", "1", "--cluster.train-workers", "1"),
-        *("--first.validation-limit", "64", "--second.validation-limit", "32", "--search.evaluations", "8"),
+        *(
+            "--first.train.epochs",
+            "1",
+            "--first.data.limit",
+            "128",
+            "--first.calibration-images",
+            "32",
+        ),
+        *(
+            "--second.train.epochs",
+            "1",
+            "--second.data.limit",
+            "64",
+            "--second.calibration-images",
+            "32",
+        ),
+        *(
+            "--first.train.log-every-steps",
+            "1",
+            "--second.train.log-every-steps",
+            "1",
+            "--cluster.train-workers",
+            "1",
+        ),
+        *(
+            "--first.validation-limit",
+            "64",
+            "--second.validation-limit",
+            "32",
+            "--search.evaluations",
+            "8",
+        ),
         *("--search.population", "4", "--search.compare", "nas then asic"),
     ),
 }
@@ -64,18 +143,30 @@ def digest(parts: Iterable[object]) -> str:
 def rows(files: Iterable[Path]) -> list[dict[str, Any]]:
     found = [row for file in files for row in pq.read_table(file).to_pylist()]
     return sorted(
-        ({name: value for name, value in row.items() if name not in _BY_CHANCE and not name.endswith("seconds")} for row in found),
+        (
+            {
+                name: value
+                for name, value in row.items()
+                if name not in _BY_CHANCE and not name.endswith("seconds")
+            }
+            for row in found
+        ),
         key=lambda row: str(row["key"]),
     )
 
 
 def lines(file: Path) -> list[tuple[object, ...]]:
     read = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [(line["step"], repr(line["learning_rate"]), *map(repr, line["loss"].values())) for line in read]
+    return [
+        (line["step"], repr(line["learning_rate"]), *map(repr, line["loss"].values()))
+        for line in read
+    ]
 
 
 def digests(run: Path) -> dict[str, str]:
-    """Digests by what they are of, for every folder of a finished run: "losses PLACE", "weights PLACE", "records PLACE", "front"."""
+    """Digests by what they are of, for every folder of a finished run: "losses PLACE", "weights
+    PLACE", "records PLACE", "front".
+    """
     found = {}
     for file in sorted(run.rglob("metrics.jsonl")):
         found[f"losses {file.parent.relative_to(run)}"] = digest(lines(file))
@@ -98,20 +189,30 @@ def run_small(job: str, folder: Path) -> dict[str, str]:
     own = Path(tempfile.mkdtemp(prefix="evoray-same-", dir="/tmp"))  # sockets' paths are limited
     environment = {
         **os.environ,
-        **{"OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(own), "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "platform")])},
+        **{
+            "OMP_NUM_THREADS": "1",
+            "RAY_TMPDIR": str(own),
+            "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "platform")]),
+        },
     }
     command = [sys.executable, "-m", "jobs.cli", "run", job, "--run-dir", str(folder), *JOBS[job]]
     try:
-        done = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False
+        )
     finally:
         shutil.rmtree(own, ignore_errors=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}"
+        )
     return digests(folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="evoray bench identity", description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        prog="evoray bench identity", description=__doc__.split("\n", 1)[0]
+    )
     parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))
     parser.add_argument("--against", type=Path, help="digests of another version on this machine")
     parser.add_argument("--write", type=Path, help="where to keep the digests")
@@ -127,8 +228,15 @@ def main() -> None:
     if options.against:
         before = json.loads(options.against.read_text(encoding="utf-8"))
         for job, values in found.items():
-            different = [name for name in before[job].keys() | values.keys() if before[job].get(name) != values.get(name)]
-            print(f"{job}: {f'differs in {sorted(different)}' if different else 'the same'}", file=sys.stderr)
+            different = [
+                name
+                for name in before[job].keys() | values.keys()
+                if before[job].get(name) != values.get(name)
+            ]
+            print(
+                f"{job}: {f'differs in {sorted(different)}' if different else 'the same'}",
+                file=sys.stderr,
+            )
         sys.exit(any(before[job] != values for job, values in found.items()))
 
 

@@ -1,12 +1,15 @@
-"""Small quickstart runs killed with SIGKILL, or stopped, at random moments and resumed: what is lost and repeated; one JSON line.
+"""Small quickstart runs killed with SIGKILL, or stopped, at random moments and resumed: what is
+lost and repeated; one JSON line.
 
     evoray bench kills [--pieces driver worker shard train_driver train_worker signals] [--tries 5] [--seed 0]
 
-The kills of one piece hit one run, at random moments that the seed draws; a killed driver is followed by `evoray resume`, and so is
-the end of each run. All are held against one undisturbed run: "lost" counts records, or trained steps below a checkpoint, that were
-there at a kill and are not at the end, and networks that were never evaluated; "repeated" networks measured, or steps trained, twice;
-"equal" says whether the front's networks, or the trained weights, are those of the undisturbed run. "signals" stops a run in each of
-its phases. A line a piece goes to standard error as soon as it is found.
+The kills of one piece hit one run, at random moments that the seed draws; a killed driver is
+followed by `evoray resume`, and so is the end of each run. All are held against one undisturbed
+run: "lost" counts records, or trained steps below a checkpoint, that were there at a kill and are
+not at the end, and networks that were never evaluated; "repeated" networks measured, or steps
+trained, twice; "equal" says whether the front's networks, or the trained weights, are those of the
+undisturbed run. "signals" stops a run in each of its phases. A line a piece goes to standard error
+as soon as it is found.
 """
 
 from __future__ import annotations
@@ -33,13 +36,44 @@ from evoray.records.run_folder import RunFolder
 _LOGGED = f"{Path(__file__).with_name('parts') / 'logged.py'}:LOGGED"
 _EVALUATIONS = 60
 _SMALL = [
-    *("run", "quickstart", "--data.limit", "256", "--train.checkpoint-every-seconds", "0", "--train.log-every-steps", "1"),
-    *("--search.population", "6", "--search.targets", "accuracy", "macs", "--cluster.max-failures", "20", "--cluster.max-attempts", "20"),
+    *(
+        "run",
+        "quickstart",
+        "--data.limit",
+        "256",
+        "--train.checkpoint-every-seconds",
+        "0",
+        "--train.log-every-steps",
+        "1",
+    ),
+    *(
+        "--search.population",
+        "6",
+        "--search.targets",
+        "accuracy",
+        "macs",
+        "--cluster.max-failures",
+        "20",
+        "--cluster.max-attempts",
+        "20",
+    ),
     *("--measure.calibration-images", "64", "--measure.validation-limit", "64"),
 ]
-_SEARCHED = ["--train.epochs", "1", "--search.evaluations", str(_EVALUATIONS), "--search.no-baseline", "--measure.objectives", _LOGGED]
+_SEARCHED = [
+    "--train.epochs",
+    "1",
+    "--search.evaluations",
+    str(_EVALUATIONS),
+    "--search.no-baseline",
+    "--measure.objectives",
+    _LOGGED,
+]
 _TRAINED = ["--train.epochs", "8", "--search.evaluations", "6", "--search.no-baseline"]
-_TITLES = {"worker": "ray::EvaluationWorker", "shard": "ray::Shard", "train_worker": "ray::RayTrainWorker"}
+_TITLES = {
+    "worker": "ray::EvaluationWorker",
+    "shard": "ray::Shard",
+    "train_worker": "ray::RayTrainWorker",
+}
 _PIECES = ("driver", "worker", "shard", "train_driver", "train_worker", "signals")
 
 
@@ -104,12 +138,17 @@ def newest_step(folder: RunFolder) -> int:
 
 
 def weights_of(folder: RunFolder) -> bytes:
-    return (folder.supernet / f"step-{newest_step(folder):08d}" / "weights.safetensors").read_bytes()
+    return (
+        folder.supernet / f"step-{newest_step(folder):08d}" / "weights.safetensors"
+    ).read_bytes()
 
 
 def moments(rng: np.random.Generator, tries: int, last: int) -> list[int]:
     """Different numbers of done things, rising, at each of which something is killed."""
-    return sorted(int(found) for found in rng.choice(np.arange(1, last), size=min(tries, last - 1), replace=False))
+    return sorted(
+        int(found)
+        for found in rng.choice(np.arange(1, last), size=min(tries, last - 1), replace=False)
+    )
 
 
 def killed_searches(runs: Runs, piece: str, tries: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -135,14 +174,17 @@ def killed_searches(runs: Runs, piece: str, tries: int, rng: np.random.Generator
     found, expected, measured = rows_of(folder.ledger), rows_of(reference.ledger), lines_of(log)
     return {
         "kills": kills,
-        "lost": sum(found.get(key) != row for key, row in before.items()) + len(expected.keys() - found.keys()),
+        "lost": sum(found.get(key) != row for key, row in before.items())
+        + len(expected.keys() - found.keys()),
         "beyond": len(found.keys() - expected.keys()),
         "repeated": len(measured) - len(set(measured)),
         "equal": front_keys(folder) == front_keys(reference),
     }
 
 
-def killed_trainings(runs: Runs, piece: str, tries: int, rng: np.random.Generator) -> dict[str, Any]:
+def killed_trainings(
+    runs: Runs, piece: str, tries: int, rng: np.random.Generator
+) -> dict[str, Any]:
     reference = runs.finished("trained", _TRAINED)
     steps = newest_step(reference)
     folder = RunFolder(reference.path.with_name(piece))
@@ -166,8 +208,15 @@ def killed_trainings(runs: Runs, piece: str, tries: int, rng: np.random.Generato
     driven.end()
     runs.resumed(folder).end()
     found = steps_of(folder)
-    lost = sum(found.get(step) != line for step, line in kept.items()) + len(set(range(1, steps + 1)) - found.keys())
-    return {"kills": kills, "lost": lost, "repeated": repeated, "equal": weights_of(folder) == weights_of(reference)}
+    lost = sum(found.get(step) != line for step, line in kept.items()) + len(
+        set(range(1, steps + 1)) - found.keys()
+    )
+    return {
+        "kills": kills,
+        "lost": lost,
+        "repeated": repeated,
+        "equal": weights_of(folder) == weights_of(reference),
+    }
 
 
 def steps_of(folder: RunFolder) -> dict[int, str]:
@@ -226,9 +275,16 @@ def main() -> None:
 
     def tell(name: str, found: dict[str, Any]) -> None:
         line[name] = found
-        print(f"{name:<26}" + "  ".join(f"{key} {value}" for key, value in found.items()), file=sys.stderr, flush=True)
+        print(
+            f"{name:<26}" + "  ".join(f"{key} {value}" for key, value in found.items()),
+            file=sys.stderr,
+            flush=True,
+        )
 
-    with tempfile.TemporaryDirectory(prefix="evoray-kills-runs-") as place, closing(Runs(Path(place))) as runs:
+    with (
+        tempfile.TemporaryDirectory(prefix="evoray-kills-runs-") as place,
+        closing(Runs(Path(place))) as runs,
+    ):
         for piece in options.pieces:
             rng = np.random.default_rng([options.seed, _PIECES.index(piece)])
             if piece == "signals":

@@ -1,10 +1,12 @@
-"""Durable records/s, in batches and one at a time, with 0, 100,000 and 1,000,000 records already there; one JSON line.
+"""Durable records/s, in batches and one at a time, with 0, 100,000 and 1,000,000 records already
+there; one JSON line.
 
     evoray bench ledger [--batch 256] [--folder FOLDER]
 
-Each append is on the disk when it returns. Beside it: Optuna's journal storage, trials asked and told in a study of as many
-parameters. Goals: 2,000 records/s in batches, and no slow-down at 1,000,000 records. Opening the full ledger again is timed, and read
-as a table while it is open. The disk decides much: --folder puts the files on another one.
+Each append is on the disk when it returns. Beside it: Optuna's journal storage, trials asked and
+told in a study of as many parameters. Goals: 2,000 records/s in batches, and no slow-down at
+1,000,000 records. Opening the full ledger again is timed, and read as a table while it is open. The
+disk decides much: --folder puts the files on another one.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ def records(num: int, rng: np.random.Generator) -> Records:
     )
 
 
-def rates(append: Callable[[Records], None], size: int, num_batches: int, rng: np.random.Generator) -> list[float]:
+def rates(
+    append: Callable[[Records], None], size: int, num_batches: int, rng: np.random.Generator
+) -> list[float]:
     """Records per second in each of ten groups of batches."""
     per_group = max(1, num_batches // 10)
     batches = [[records(size, rng) for _ in range(per_group)] for _ in range(10)]
@@ -75,7 +79,9 @@ def ours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             while len(ledger) < size:
                 ledger.append(records(min(FILL, size - len(ledger)), rng))
             found["singly"][size] = spread(rates(ledger.append, 1, options.singles, rng), 1)
-            found["in_batches"][size] = spread(rates(ledger.append, options.batch, options.batches, rng), 1)
+            found["in_batches"][size] = spread(
+                rates(ledger.append, options.batch, options.batches, rng), 1
+            )
             found["files"][size] = num_parts(folder)
             medians.append(found["in_batches"][size]["median"])
         found["batches_last_over_first"] = round(medians[-1] / medians[0], 3)
@@ -84,7 +90,9 @@ def ours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         found["seconds_to_read_as_table"] = round(seconds(lambda: read_ledger(folder)), 2)
         found["records"] = len(ledger)
     found["files_after_closing"] = num_parts(folder)
-    found["seconds_to_open_again"] = round(seconds(lambda: FolderLedger(folder, columns).close()), 2)
+    found["seconds_to_open_again"] = round(
+        seconds(lambda: FolderLedger(folder, columns).close()), 2
+    )
     return found
 
 
@@ -97,9 +105,12 @@ def optuna_journal(folder: Path, trials: int) -> dict[str, float]:
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.simplefilter("ignore")
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))), sampler=optuna.samplers.RandomSampler(seed=0)
+        storage=JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+        sampler=optuna.samplers.RandomSampler(seed=0),
     )
-    space = {g.name: optuna.distributions.IntDistribution(0, len(g.options) - 1) for g in SPACE.genes}
+    space = {
+        g.name: optuna.distributions.IntDistribution(0, len(g.options) - 1) for g in SPACE.genes
+    }
 
     def tell(count: int) -> None:
         for _ in range(count):
@@ -115,7 +126,9 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=200)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--trials", type=int, default=90)
-    parser.add_argument("--folder", type=Path, default=None, help="where to write; a temporary folder unless told")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to write; a temporary folder unless told"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         found = ours(Path(folder) / "ledger", options)

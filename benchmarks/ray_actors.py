@@ -1,12 +1,13 @@
-"""Evaluations per second through two warm Ray actors with an objective that does nothing, beside Ray's own tools; one JSON line.
+"""Evaluations per second through two warm Ray actors with an objective that does nothing, beside
+Ray's own tools; one JSON line.
 
     evoray bench ray_actors [--evaluations 20000] [--repeats 2] [--sleeping 800]
 
 evoray singly, in batches of 16 and with the automatic batch size, against `ray.util.ActorPool`, bare calls with two in flight, and
 Ray Tune with `reuse_actors` (few trials: it is slow). Goals: 2,000 singly, 30,000 in batches of 16.
 
-Then the overhead for evaluations that sleep 10 ms, automatic batch size: the share of the wall-clock in which an actor does not evaluate,
-beside ActorPool's. Goal: at most 0.05.
+Then the overhead for evaluations that sleep 10 ms, automatic batch size: the share of the
+wall-clock in which an actor does not evaluate, beside ActorPool's. Goal: at most 0.05.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Bare:
         return time.perf_counter() - start
 
 
-def through_evoray(problem: Problem, candidates: list[Architecture], batch_size: int | None) -> float:
+def through_evoray(
+    problem: Problem, candidates: list[Architecture], batch_size: int | None
+) -> float:
     """Candidates per second once the actors are warm."""
     evaluator = RayEvaluator(problem, options=PoolOptions(workers=2, batch_size=batch_size))
     drain(evaluator, candidates[:200])
@@ -78,8 +81,12 @@ def through_actor_pool(num: int) -> float:
 
 
 def overhead_of_evoray(space: Grid, candidates: list[Architecture]) -> float:
-    """RoundPart of the wall-clock in which two actors do not evaluate, once they are warm and the batch size has settled."""
-    evaluator = RayEvaluator(Problem(space, (Sleeping(TEN_MS),), (), ("sleeping",)), options=PoolOptions(workers=2))
+    """RoundPart of the wall-clock in which two actors do not evaluate, once they are warm and the
+    batch size has settled.
+    """
+    evaluator = RayEvaluator(
+        Problem(space, (Sleeping(TEN_MS),), (), ("sleeping",)), options=PoolOptions(workers=2)
+    )
     drain(evaluator, candidates[:200])
     start = time.perf_counter()
     slept = sum(record.seconds["sleeping"] for record in drain(evaluator, candidates[200:]))
@@ -92,7 +99,11 @@ def overhead_of_actor_pool(num: int) -> float:
     actors = [ray.remote(Bare).remote() for _ in range(2)]
     ray.get([a.sleep.remote(TEN_MS) for a in actors])
     start = time.perf_counter()
-    slept = sum(ray.util.ActorPool(actors).map_unordered(lambda actor, seconds: actor.sleep.remote(seconds), [TEN_MS] * num))
+    slept = sum(
+        ray.util.ActorPool(actors).map_unordered(
+            lambda actor, seconds: actor.sleep.remote(seconds), [TEN_MS] * num
+        )
+    )
     wall = time.perf_counter() - start
     for actor in actors:
         ray.kill(actor)
@@ -127,7 +138,8 @@ def through_tune(num: int) -> float:
             return True
 
         def save_checkpoint(self, checkpoint_dir: str) -> dict[str, float]:
-            return {}  # asked for at a trial's end; without it the trial fails and its actor is not used again
+            # asked for at a trial's end; without it the trial fails and its actor is not used again
+            return {}
 
         def load_checkpoint(self, checkpoint: object) -> None:
             """Nothing to load."""
@@ -136,7 +148,10 @@ def through_tune(num: int) -> float:
     run = tune.RunConfig(storage_path=tempfile.mkdtemp(), verbose=0, stop={"training_iteration": 1})
     start = time.perf_counter()
     results = tune.Tuner(
-        tune.with_resources(Nothing, {"cpu": 1}), tune_config=config, run_config=run, param_space={"x": tune.uniform(0, 1)}
+        tune.with_resources(Nothing, {"cpu": 1}),
+        tune_config=config,
+        run_config=run,
+        param_space={"x": tune.uniform(0, 1)},
     ).fit()
     seconds = time.perf_counter() - start
     assert results.num_errors == 0, "Ray Tune's trials failed"
@@ -153,10 +168,17 @@ def main() -> None:
     space = Grid()
     problem = Problem(space, (Nothing(),), (), ("nothing",))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
-    candidates = architectures(space, np.unique(rng.integers(0, 10, size=(options.evaluations + 400, 20), dtype=np.int16), axis=0))
+    candidates = architectures(
+        space,
+        np.unique(
+            rng.integers(0, 10, size=(options.evaluations + 400, 20), dtype=np.int16), axis=0
+        ),
+    )
     candidates = candidates[: options.evaluations]
     ways: dict[str, Callable[[], float]] = {
-        "evoray_singly": lambda: through_evoray(problem, candidates[: max(2000, len(candidates) // 4)], 1),
+        "evoray_singly": lambda: through_evoray(
+            problem, candidates[: max(2000, len(candidates) // 4)], 1
+        ),
         "evoray_batches_of_16": lambda: through_evoray(problem, candidates, 16),
         "evoray_automatic": lambda: through_evoray(problem, candidates, None),
         "actor_pool": lambda: through_actor_pool(options.evaluations // 8),
@@ -175,10 +197,16 @@ def main() -> None:
     line = {
         "benchmark": "ray_actors",
         "evaluations_per_second": {name: round(value, 1) for name, value in medians.items()},
-        "spread": {name: [round(min(values), 1), round(max(values), 1)] for name, values in rates.items()},
+        "spread": {
+            name: [round(min(values), 1), round(max(values), 1)] for name, values in rates.items()
+        },
         "singly_over_actor_pool": round(medians["evoray_singly"] / medians["actor_pool"], 2),
-        "batches_of_16_over_actor_pool": round(medians["evoray_batches_of_16"] / medians["actor_pool"], 2),
-        "overhead_of_10_ms_evaluations": {name: spread(values, 4) for name, values in shares.items()},
+        "batches_of_16_over_actor_pool": round(
+            medians["evoray_batches_of_16"] / medians["actor_pool"], 2
+        ),
+        "overhead_of_10_ms_evaluations": {
+            name: spread(values, 4) for name, values in shares.items()
+        },
     }
     print(json.dumps(line))
 

@@ -1,9 +1,11 @@
-"""Supernet training by two Ray Train workers of one thread against one process of two threads; one JSON line, in images/s.
+"""Supernet training by two Ray Train workers of one thread against one process of two threads; one
+JSON line, in images/s.
 
     evoray bench ray_train [--epochs 4]
 
-Both train the digits space with the same recipe and global batch. Images per second are taken from the training's own metrics_log over the
-second half of the run, so that starting workers and first allocations do not count; the start is reported beside it.
+Both train the digits space with the same recipe and global batch. Images per second are taken from
+the training's own metrics_log over the second half of the run, so that starting workers and first
+allocations do not count; the start is reported beside it.
 """
 
 from __future__ import annotations
@@ -38,13 +40,22 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=6)
     options = parser.parse_args()
     space, source = searchspaces.load("bignas:digits"), data.load("digits")
-    config = TrainConfig(epochs=options.epochs, batch_size=64, log_every_steps=4, checkpoint_every_seconds=1e9)
+    config = TrainConfig(
+        epochs=options.epochs, batch_size=64, log_every_steps=4, checkpoint_every_seconds=1e9
+    )
     with tempfile.TemporaryDirectory() as folder:
         torch.set_num_threads(2)
         train_supernet(space, source, config, seed=0, folder=Path(folder) / "one" / "supernet")
         start = time.monotonic()
         with cluster(dashboard=False):
-            train_on_ray(space, source, config, seed=0, folder=Path(folder) / "two" / "supernet", num_workers=2)
+            train_on_ray(
+                space,
+                source,
+                config,
+                seed=0,
+                folder=Path(folder) / "two" / "supernet",
+                num_workers=2,
+            )
         whole = time.monotonic() - start
         one, two = steady_rate(Path(folder) / "one"), steady_rate(Path(folder) / "two")
         trained = RunFolder(Path(folder) / "two").metrics()[-1]["seconds"]

@@ -1,9 +1,11 @@
-"""Step time of the sandwich rule against the sum of its four networks trained alone; one JSON line. Goal: at most 1.05.
+"""Step time of the sandwich rule against the sum of its four networks trained alone; one JSON line.
+Goal: at most 1.05.
 
     evoray bench sandwich [--space bignas:digits] [--batch 64] [--repeats 20]
 
-Forward and backward of largest, two random and smallest on views of one supernet, with summed gradients, against the same four as
-stand-alone networks of torch's own layers, each with one optimizer step of its own; interleaved, on one thread, median of the ratios.
+Forward and backward of largest, two random and smallest on views of one supernet, with summed
+gradients, against the same four as stand-alone networks of torch's own layers, each with one
+optimizer step of its own; interleaved, on one thread, median of the ratios.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def main() -> None:
     sampler = samplers.load("sandwich", space, seed=0, num_random=2)
     ratios, ours, theirs = [], [], []
     for step in range(options.repeats + 2):
-        forward_passes = supernet_forward_passes(supernet, sampler, config, largest(space), smallest(space), step)
+        forward_passes = supernet_forward_passes(
+            supernet, sampler, config, largest(space), smallest(space), step
+        )
         alone = [space.build_subnet(supernet, a).train() for a in sampler.sample(step)]
         steppers = [Stepper(network, config, SingleProcess(), device) for network in alone]
         start = time.perf_counter()
@@ -61,7 +65,10 @@ def main() -> None:
     line = {
         "benchmark": "sandwich",
         **vars(options),
-        "ratio": {"median": round(statistics.median(ratios), 4), "quartiles": [round(quartiles[0], 4), round(quartiles[2], 4)]},
+        "ratio": {
+            "median": round(statistics.median(ratios), 4),
+            "quartiles": [round(quartiles[0], 4), round(quartiles[2], 4)],
+        },
         "sandwich_seconds": round(statistics.median(ours), 4),
         "alone_seconds": round(statistics.median(theirs), 4),
         "goal": 1.05,

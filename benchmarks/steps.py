@@ -1,11 +1,14 @@
-"""Step time of subnets of a supernet: against the same networks alone, and several sharing a batch; one JSON line.
+"""Step time of subnets of a supernet: against the same networks alone, and several sharing a batch;
+one JSON line.
 
     evoray bench steps [--spaces elasticvit:digits vit_resnas:digits] [--batch 64] [--repeats 15]
 
-"alone": forward, backward and optimizer step of the largest and of the median subnet (by multiply-accumulates) on views of the supernet
-over those of the stand-alone network. Goals: at most 1.05 for the largest and 1.10 for the median. "together", for spaces that offer it:
-a batch divided among A subnets over the same batch through one of their size on average, by masks as the authors of ViT-ResNAS do it
-and grouped, on slices. All interleaved on one thread; medians of ratios with quartiles.
+"alone": forward, backward and optimizer step of the largest and of the median subnet (by
+multiply-accumulates) on views of the supernet over those of the stand-alone network. Goals: at most
+1.05 for the largest and 1.10 for the median. "together", for spaces that offer it: a batch divided
+among A subnets over the same batch through one of their size on average, by masks as the authors of
+ViT-ResNAS do it and grouped, on slices. All interleaved on one thread; medians of ratios with
+quartiles.
 """
 
 from __future__ import annotations
@@ -37,11 +40,18 @@ SKIPPED = 2  # first repeats, which warm up
 
 def drawn(space: Any, count: int) -> list[Architecture]:
     """Uniform subnets, ordered by multiply-accumulates."""
-    rows = space.repair(variation.sample(variation.GeneKinds.of(space.genes), count, np.random.default_rng(0)))
+    rows = space.repair(
+        variation.sample(variation.GeneKinds.of(space.genes), count, np.random.default_rng(0))
+    )
     return architectures(space, rows[np.argsort(space.costs(rows)["macs"], kind="stable")])
 
 
-def step_of(module: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> Callable[[], float]:
+def step_of(
+    module: nn.Module,
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> Callable[[], float]:
     """Times one optimizer step."""
     stepper = Stepper(module, CONFIG, SingleProcess(), torch.device("cpu"))
 
@@ -53,9 +63,17 @@ def step_of(module: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], 
 
 
 def compared(ways: dict[str, Callable[[], float]], over: str, repeats: int) -> dict[str, Any]:
-    """[median, lower quartile, upper quartile] of each way's time over another's in the same repeat."""
-    found = {name: values[SKIPPED:] for name, values in interleaved(ways, repeats + SKIPPED).items()}
-    return {name: quartiles([a / b for a, b in zip(values, found[over], strict=True)]) for name, values in found.items() if name != over}
+    """[median, lower quartile, upper quartile] of each way's time over another's in the same
+    repeat.
+    """
+    found = {
+        name: values[SKIPPED:] for name, values in interleaved(ways, repeats + SKIPPED).items()
+    }
+    return {
+        name: quartiles([a / b for a, b in zip(values, found[over], strict=True)])
+        for name, values in found.items()
+        if name != over
+    }
 
 
 def quartiles(values: Sequence[float]) -> list[float]:
@@ -69,7 +87,9 @@ def alone(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict[st
         supernet = space.build_supernet()
         subnet = space.build_subnet(supernet, architecture).train()
         ways = {
-            "elastic": step_of(supernet, lambda images, s=supernet, a=architecture: s(images, a), x, y),
+            "elastic": step_of(
+                supernet, lambda images, s=supernet, a=architecture: s(images, a), x, y
+            ),
             "stand_alone": step_of(subnet, subnet, x, y),
         }
         line[size] = compared(ways, "stand_alone", repeats)["elastic"]
@@ -82,7 +102,9 @@ def together(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict
     for count in SHARING:
         chosen = of_each[250 - count // 2 : 250 - count // 2 + count]
 
-        def through(images: torch.Tensor, chosen: Sequence[Architecture] = chosen, *, masked: bool) -> torch.Tensor:
+        def through(
+            images: torch.Tensor, chosen: Sequence[Architecture] = chosen, *, masked: bool
+        ) -> torch.Tensor:
             logits: torch.Tensor = supernet.forward_together(images, chosen, masked=masked)[0]
             return logits
 
@@ -96,15 +118,25 @@ def together(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict
 
 
 def equal_gradients(space: Any, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Largest difference between a gradient by masks and on slices, relative to the largest gradient."""
+    """Largest difference between a gradient by masks and on slices, relative to the largest
+    gradient.
+    """
     supernet, chosen = space.build_supernet(), drawn(space, 8)
     found = []
     for masked in (True, False):
         supernet.zero_grad(set_to_none=True)
         F.cross_entropy(supernet.forward_together(x, chosen, masked=masked)[0], y).backward()
-        found.append({name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None})
+        found.append(
+            {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
+        )
     largest = max(float(g.abs().max()) for g in found[0].values())
-    return max(float((found[1].get(name, torch.zeros_like(g)) - g).abs().max()) for name, g in found[0].items()) / largest
+    return (
+        max(
+            float((found[1].get(name, torch.zeros_like(g)) - g).abs().max())
+            for name, g in found[0].items()
+        )
+        / largest
+    )
 
 
 def main() -> None:
@@ -115,7 +147,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    line: dict[str, Any] = {"benchmark": "steps", **vars(options), "goals": {"largest": 1.05, "median": 1.10}}
+    line: dict[str, Any] = {
+        "benchmark": "steps",
+        **vars(options),
+        "goals": {"largest": 1.05, "median": 1.10},
+    }
     for name in options.spaces:
         space: Any = searchspaces.load(name)
         x = torch.randn(options.batch, space.in_channels, options.side, options.side)

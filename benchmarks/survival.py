@@ -1,9 +1,11 @@
-"""NSGA-II survival, 20,000 kept of 40,000 under 2 and 3 objectives, beside pymoo's RankAndCrowding; one JSON line. Goals: 4x and 2x.
+"""NSGA-II survival, 20,000 kept of 40,000 under 2 and 3 objectives, beside pymoo's RankAndCrowding;
+one JSON line. Goals: 4x and 2x.
 
     evoray bench survival [--points 40000] [--repeats 7]
 
-"uniform" points have many ranks. "converged" ones are what a late generation looks like: half of them near one front, and as many
-children scattered behind it. Both keep the same ranks: that is checked. pymoo gets a population that stands ready.
+"uniform" points have many ranks. "converged" ones are what a late generation looks like: half of
+them near one front, and as many children scattered behind it. Both keep the same ranks: that is
+checked. pymoo gets a population that stands ready.
 """
 
 from __future__ import annotations
@@ -47,11 +49,18 @@ def compared(losses: NDArray[np.float64], kept: int, repeats: int) -> dict[str, 
         return dominance.survivors(losses, feasible, kept)
 
     def theirs() -> Any:
-        return survival.do(problem, population, n_survive=kept, random_state=np.random.default_rng(0))
+        return survival.do(
+            problem, population, n_survive=kept, random_state=np.random.default_rng(0)
+        )
 
     rank = dominance.ranks(losses)
-    same = np.array_equal(np.bincount(rank[ours()]), np.bincount(rank[theirs().get("index").astype(np.int64)]))
-    ways: dict[str, Callable[[], float]] = {"evoray": lambda: 1e3 * seconds(ours), "pymoo": lambda: 1e3 * seconds(theirs)}
+    same = np.array_equal(
+        np.bincount(rank[ours()]), np.bincount(rank[theirs().get("index").astype(np.int64)])
+    )
+    ways: dict[str, Callable[[], float]] = {
+        "evoray": lambda: 1e3 * seconds(ours),
+        "pymoo": lambda: 1e3 * seconds(theirs),
+    }
     found = interleaved(ways, repeats)
     return {
         "ranks": int(rank.max()) + 1,
@@ -68,11 +77,18 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=40_000)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
-    line: dict[str, Any] = {"benchmark": "survival", "points": options.points, "kept": options.points // 2, "pymoo_compiled": is_compiled()}
+    line: dict[str, Any] = {
+        "benchmark": "survival",
+        "points": options.points,
+        "kept": options.points // 2,
+        "pymoo_compiled": is_compiled(),
+    }
     for made in (uniform, converged):
         for num_objectives in GOALS:
             losses = made(options.points, num_objectives, np.random.default_rng(num_objectives))
-            line[f"{made.__name__}_{num_objectives}_objectives"] = compared(losses, options.points // 2, options.repeats)
+            line[f"{made.__name__}_{num_objectives}_objectives"] = compared(
+                losses, options.points // 2, options.repeats
+            )
     print(json.dumps(line))
 
 

@@ -1,10 +1,13 @@
-"""Hypervolume per evaluation on synthetic tables, whose exact front is known, beside pymoo and Optuna; one JSON line.
+"""Hypervolume per evaluation on synthetic tables, whose exact front is known, beside pymoo and
+Optuna; one JSON line.
 
     evoray bench tables [--tables cell stages epistasis] [--seeds 5] [--evaluations 1000]
 
-Two values are minimised, both measured. Each entry is the share of the exact front's hypervolume (values scaled to [0, 1], reference
-1.1) after 100, 300 and 1,000 evaluations of distinct networks: median over the seeds, every seed with a table of its own. What a peer
-proposes again is answered from memory and does not count; TPE stops at --tpe-evaluations, because its time grows with their square.
+Two values are minimised, both measured. Each entry is the share of the exact front's hypervolume
+(values scaled to [0, 1], reference 1.1) after 100, 300 and 1,000 evaluations of distinct networks:
+median over the seeds, every seed with a table of its own. What a peer proposes again is answered
+from memory and does not count; TPE stops at --tpe-evaluations, because its time grows with their
+square.
 """
 
 from __future__ import annotations
@@ -36,9 +39,13 @@ MARKS = (100, 300, 1000)
 _PATIENCE = 200  # repeats in a row until a peer counts as stuck
 
 
-def with_evoray(table: Table, searcher: str, population: int, seed: int, evaluations: int) -> list[str]:
+def with_evoray(
+    table: Table, searcher: str, population: int, seed: int, evaluations: int
+) -> list[str]:
     """Keys of distinct networks in the order of evaluation."""
-    found = searchers.load(searcher, tabular_problem(table, NAMES), seed=seed, population=population)
+    found = searchers.load(
+        searcher, tabular_problem(table, NAMES), seed=seed, population=population
+    )
     keys: list[str] = []
     while len(keys) < evaluations:
         rows = found.ask(min(population, evaluations - len(keys)))
@@ -46,7 +53,11 @@ def with_evoray(table: Table, searcher: str, population: int, seed: int, evaluat
             break
         asked = [key.decode() for key in key_array(table, rows).tolist()]
         records = [
-            Record(key=key, choices=tuple(row.tolist()), values=dict(zip(NAMES, values_of(table, key), strict=True)))
+            Record(
+                key=key,
+                choices=tuple(row.tolist()),
+                values=dict(zip(NAMES, values_of(table, key), strict=True)),
+            )
             for key, row in zip(asked, rows, strict=True)
         ]
         found.tell(Records.of(records, len(table.genes)))
@@ -113,12 +124,18 @@ def ways(evaluations: int, tpe_evaluations: int) -> dict[str, Callable[[Table, i
         "nsga2": lambda table, seed: with_evoray(table, "nsga2", 32, seed, evaluations),
         "random": lambda table, seed: with_evoray(table, "random", 32, seed, evaluations),
         "pymoo_nsga2": lambda table, seed: with_pymoo(table, seed, evaluations),
-        "optuna_nsga2": lambda table, seed: with_optuna(table, optuna.samplers.NSGAIISampler(population_size=32, seed=seed), evaluations),
-        "optuna_tpe": lambda table, seed: with_optuna(table, optuna.samplers.TPESampler(seed=seed), tpe_evaluations),
+        "optuna_nsga2": lambda table, seed: with_optuna(
+            table, optuna.samplers.NSGAIISampler(population_size=32, seed=seed), evaluations
+        ),
+        "optuna_tpe": lambda table, seed: with_optuna(
+            table, optuna.samplers.TPESampler(seed=seed), tpe_evaluations
+        ),
     }
 
 
-def compare(name: str, seeds: Sequence[int], evaluations: int, tpe_evaluations: int) -> dict[str, Any]:
+def compare(
+    name: str, seeds: Sequence[int], evaluations: int, tpe_evaluations: int
+) -> dict[str, Any]:
     """Median share and spread at each mark, and seconds a run, for every way."""
     found: dict[str, Any] = {}
     tables = {seed: TABLES[name](seed) for seed in seeds}
@@ -128,9 +145,16 @@ def compare(name: str, seeds: Sequence[int], evaluations: int, tpe_evaluations: 
         seconds = (time.perf_counter() - start) / len(seeds)
         entry: dict[str, Any] = {"seconds": round(seconds, 1)}
         for mark in MARKS:
-            shares = [tables[seed].share(keys[seed][:mark], NAMES) for seed in seeds if len(keys[seed]) >= mark]
+            shares = [
+                tables[seed].share(keys[seed][:mark], NAMES)
+                for seed in seeds
+                if len(keys[seed]) >= mark
+            ]
             if shares:
-                entry[str(mark)] = [round(value, 5) for value in (statistics.median(shares), min(shares), max(shares))]
+                entry[str(mark)] = [
+                    round(value, 5)
+                    for value in (statistics.median(shares), min(shares), max(shares))
+                ]
         found[way] = entry
     return found
 
@@ -145,7 +169,11 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    line: dict[str, Any] = {"benchmark": "tables", "entries": "median, min, max over the seeds", "seeds": options.seeds}
+    line: dict[str, Any] = {
+        "benchmark": "tables",
+        "entries": "median, min, max over the seeds",
+        "seeds": options.seeds,
+    }
     for name in options.tables:
         line[name] = compare(name, seeds, options.evaluations, options.tpe_evaluations)
     print(json.dumps(line))

@@ -1,10 +1,12 @@
-"""Drawing subnets in a complexity window: vectorised against a Python rejection loop; one JSON line. Goal: 1,000 times as fast.
+"""Drawing subnets in a complexity window: vectorised against a Python rejection loop; one JSON
+line. Goal: 1,000 times as fast.
 
     evoray bench windows [--levels 0 3 7] [--count 2000]
 
-The loop draws one gene after the other with `random`, draws a width below the stage before it again, writes the network out, adds up its
-cost, and starts again where that lies outside; it is given the time for `--draws` draws and its rate multiplied by the share that lies
-inside. The space is ElasticViT's. Both at one thread.
+The loop draws one gene after the other with `random`, draws a width below the stage before it
+again, writes the network out, adds up its cost, and starts again where that lies outside; it is
+given the time for `--draws` draws and its rate multiplied by the share that lies inside. The space
+is ElasticViT's. Both at one thread.
 """
 
 from __future__ import annotations
@@ -20,9 +22,20 @@ import torch
 
 import searchspaces
 from benchmarks.parts.timing import interleaved, ratios, spread
-from evoray.training.samplers.parts.complexity_levels import ComplexityLevelDraws, describe_levels, levels_of
+from evoray.training.samplers.parts.complexity_levels import (
+    ComplexityLevelDraws,
+    describe_levels,
+    levels_of,
+)
 from searchspaces.base import Architecture, ComplexityLevels
-from searchspaces.elasticvit.costs import Costs, added, block_costs, first_costs, head_costs, layer_costs
+from searchspaces.elasticvit.costs import (
+    Costs,
+    added,
+    block_costs,
+    first_costs,
+    head_costs,
+    layer_costs,
+)
 from searchspaces.elasticvit.plan import Plan
 
 REPEATS = 5
@@ -42,7 +55,14 @@ def cost_of(plan: Plan) -> Costs:
         parts.append(block_costs(blocks.reduction, side, after, leads_in=True))
         side = after
         parts += [layer_costs(layer) for layer in blocks.layers]
-    return added([*parts, head_costs(plan.trunk_width, plan.mixing_width, plan.head_width, plan.num_classes, side)])
+    return added(
+        [
+            *parts,
+            head_costs(
+                plan.trunk_width, plan.mixing_width, plan.head_width, plan.num_classes, side
+            ),
+        ]
+    )
 
 
 def draw_one(space: Any, floor: Architecture, rng: random.Random) -> tuple[int, ...]:
@@ -96,7 +116,9 @@ def main() -> None:
         found = interleaved(
             {
                 "vectorised": vectorised,
-                "loop": lambda level=level, inside=inside: inside * looped(space, levels, level, options.draws, level),
+                "loop": lambda level=level, inside=inside: (
+                    inside * looped(space, levels, level, options.draws, level)
+                ),
             },
             REPEATS,
         )

@@ -1,10 +1,12 @@
-"""Hypervolume of nsga2 on ZDT1-4, ZDT6 and DTLZ2 after 20,000 evaluations, beside pymoo's NSGA-II with its defaults; one JSON line.
+"""Hypervolume of nsga2 on ZDT1-4, ZDT6 and DTLZ2 after 20,000 evaluations, beside pymoo's NSGA-II
+with its defaults; one JSON line.
 
     evoray bench zdt [--seeds 5] [--evaluations 20000] [--problems zdt1 zdt2]
 
-Each variable is a gene of 1,001 ordered options, evenly spaced over its range; pymoo's variables are continuous. Both have a population
-of 100. Compared is the hypervolume of the last population, which is what NSGA-II hands back; that of the front of everything that was
-evaluated is beside it. Losses are scaled by the true front's range, the reference is 1.1. Goal: every ratio at least 0.99.
+Each variable is a gene of 1,001 ordered options, evenly spaced over its range; pymoo's variables
+are continuous. Both have a population of 100. Compared is the hypervolume of the last population,
+which is what NSGA-II hands back; that of the front of everything that was evaluated is beside it.
+Losses are scaled by the true front's range, the reference is 1.1. Goal: every ratio at least 0.99.
 """
 
 from __future__ import annotations
@@ -93,7 +95,11 @@ class Loss:
         return f"f{self.index + 1}"
 
     def evaluate(self, choices: Choices) -> NDArray[np.float64]:
-        return np.asarray(self.problem.evaluate(self.space.variables(choices), return_values_of=["F"])[:, self.index])
+        return np.asarray(
+            self.problem.evaluate(self.space.variables(choices), return_values_of=["F"])[
+                :, self.index
+            ]
+        )
 
 
 def evolve(name: str, seed: int, evaluations: int) -> tuple[Losses, Losses]:
@@ -117,7 +123,13 @@ def evolve_with_pymoo(name: str, seed: int, evaluations: int) -> tuple[Losses, L
     def keep(algorithm: Any) -> None:
         every.append((algorithm.off if algorithm.off is not None else algorithm.pop).get("F"))
 
-    result = minimize(get_problem(name), NSGA2(pop_size=POPULATION), ("n_eval", evaluations), seed=seed, callback=keep)
+    result = minimize(
+        get_problem(name),
+        NSGA2(pop_size=POPULATION),
+        ("n_eval", evaluations),
+        seed=seed,
+        callback=keep,
+    )
     return result.pop.get("F"), np.concatenate(every)
 
 
@@ -132,17 +144,26 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=20_000)
     parser.add_argument("--problems", nargs="+", default=PROBLEMS)
     options = parser.parse_args()
-    line: dict[str, Any] = {"benchmark": "zdt", "evaluations": options.evaluations, "seeds": options.seeds, "population": POPULATION}
+    line: dict[str, Any] = {
+        "benchmark": "zdt",
+        "evaluations": options.evaluations,
+        "seeds": options.seeds,
+        "population": POPULATION,
+    }
     for name in options.problems:
         true_front = get_problem(name).pareto_front()
         volumes: dict[str, list[float]] = {}
         for seed in range(options.seeds):
             for who, run in (("evoray", evolve), ("pymoo", evolve_with_pymoo)):
-                for what, losses in zip(("population", "everything"), run(name, seed, options.evaluations), strict=True):
+                for what, losses in zip(
+                    ("population", "everything"), run(name, seed, options.evaluations), strict=True
+                ):
                     volumes.setdefault(f"{who}_{what}", []).append(volume(losses, true_front))
         line[name] = {
             "ratio": ratios(volumes["evoray_population"], volumes["pymoo_population"], 4),
-            "ratio_of_everything": ratios(volumes["evoray_everything"], volumes["pymoo_everything"], 4),
+            "ratio_of_everything": ratios(
+                volumes["evoray_everything"], volumes["pymoo_everything"], 4
+            ),
             **{who: spread(values, 4) for who, values in volumes.items()},
         }
     line["least_median_ratio"] = min(line[name]["ratio"]["median"] for name in options.problems)

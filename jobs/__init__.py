@@ -1,10 +1,13 @@
-"""Programs that build_setup spaces, data, objectives, training and search. Each file here is a job: `evoray run NAME`.
+"""Programs that build_setup spaces, data, objectives, training and search. Each file here is a job:
+`evoray run NAME`.
 
-A job module offers `PRESETS`, functions by name that return a configuration (the first is the default), and `main()`; `PIPELINE` names the
-module that carries it out, where that is not `jobs.pipelines.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
-`build_setup`, `job_of`, `config_of`, `carry_out`; and `exported_networks` and `probing` for the commands export and trust.
-`commands/` holds the other verbs of the command line, `supernet/` what jobs that train a supernet share, `gan/` what finds generators and
-discriminators, `cosearch/` what searches networks with the chip that runs them, `terminal/` what people see.
+A job module offers `PRESETS`, functions by name that return a configuration (the first is the
+default), and `main()`; `PIPELINE` names the module that carries it out, where that is not
+`jobs.pipelines.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
+`build_setup`, `job_of`, `config_of`, `carry_out`; and `exported_networks` and `probing` for the
+commands export and trust. `commands/` holds the other verbs of the command line, `supernet/` what
+jobs that train a supernet share, `gan/` what finds generators and discriminators, `cosearch/` what
+searches networks with the chip that runs them, `terminal/` what people see.
 """
 
 from __future__ import annotations
@@ -46,4 +49,6 @@ def pipeline(name: str) -> ModuleType:
     Raises:
         ValueError: There is no such job.
     """
-    return importlib.import_module(getattr(load(name), "PIPELINE", "jobs.pipelines.supernet.pipeline"))
+    return importlib.import_module(
+        getattr(load(name), "PIPELINE", "jobs.pipelines.supernet.pipeline")
+    )

@@ -11,7 +11,13 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import (
+    ClusterOptions,
+    DataOptions,
+    MeasureOptions,
+    SearchOptions,
+    SupernetSearch,
+)
 
 
 def cifar10() -> SupernetSearch:
@@ -19,9 +25,21 @@ def cifar10() -> SupernetSearch:
     return SupernetSearch(
         space="bignas:cifar",
         data=DataOptions(name="cifar10"),
-        train=TrainConfig(epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True),
+        train=TrainConfig(
+            epochs=60.0,
+            batch_size=256,
+            learning_rate=0.2,
+            warmup_epochs=2.0,
+            crop_padding=4,
+            mirror=True,
+        ),
         search=SearchOptions(
-            searcher=("coarse_to_fine",), targets=("accuracy", "macs"), constraints=("macs<=1e7",), evaluations=360, population=32, shards=1
+            searcher=("coarse_to_fine",),
+            targets=("accuracy", "macs"),
+            constraints=("macs<=1e7",),
+            evaluations=360,
+            population=32,
+            shards=1,
         ),
         measure=MeasureOptions(calibration_images=4096),
         cluster=ClusterOptions(train_workers=1),
@@ -46,7 +64,9 @@ def digits() -> SupernetSearch:
 
 
 def imagenet() -> SupernetSearch:
-    """The paper's space on ImageNet in folders: 64 workers of 64 images, RMSProp at 0.256, 360 epochs, floor at 5 %."""
+    """The paper's space on ImageNet in folders: 64 workers of 64 images, RMSProp at 0.256, 360
+    epochs, floor at 5 %.
+    """
     return SupernetSearch(
         space="bignas",
         data=DataOptions(name="image_folder", image_size=224),
@@ -71,7 +91,13 @@ def imagenet() -> SupernetSearch:
             shards=1,
         ),
         measure=MeasureOptions(calibration_images=16384),
-        cluster=ClusterOptions(train_workers=64, min_train_workers=48, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),
+        cluster=ClusterOptions(
+            train_workers=64,
+            min_train_workers=48,
+            train_gpus=True,
+            accuracy_workers=8,
+            timeout_seconds=900.0,
+        ),
     )
 
 

@@ -1,4 +1,6 @@
-"""The command line: `evoray COMMAND ...`. Finds the command's file in `jobs/commands/` and runs its `main`."""
+"""The command line: `evoray COMMAND ...`. Finds the command's file in `jobs/commands/` and runs its
+`main`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from jobs.terminal.stopping import stoppable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command; exits with 0, with 2 for bad input, with 1 when a run could not go on, with 130 or 143 when told to stop."""
+    """Runs one command; exits with 0, with 2 for bad input, with 1 when a run could not go on, with
+    130 or 143 when told to stop.
+    """
     with stoppable():
         set_up_streams()
         words = list(sys.argv[1:] if arguments is None else arguments)

@@ -1,4 +1,5 @@
-"""EAGAN (Ying et al. 2022, arXiv:2111.15097): generators searched against one discriminator, then discriminators against the best of them.
+"""EAGAN (Ying et al. 2022, arXiv:2111.15097): generators searched against one discriminator, then
+discriminators against the best of them.
 
 evoray run eagan                                                       # digits at 16 px; minutes on two cores
 evoray run eagan --preset cifar10 --data.root DIR --inception FILE     # the paper's settings; a GPU
@@ -14,29 +15,55 @@ import sys
 from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
 from jobs import cli
-from jobs.pipelines.gan.config import DiscriminatorOptions, FinalOptions, GanSearch, GeneratorOptions, ScoreOptions
+from jobs.pipelines.gan.config import (
+    DiscriminatorOptions,
+    FinalOptions,
+    GanSearch,
+    GeneratorOptions,
+    ScoreOptions,
+)
 from jobs.pipelines.supernet.config import DataOptions
 
 PIPELINE = "jobs.pipelines.gan.pipeline"
 
 
 def digits() -> GanSearch:
-    """scikit-learn's digits at 16 pixels, both networks a twentieth as wide as the paper's, scored by a classifier of digits."""
-    first = GanConfig(generator_rate=2e-3, discriminator_rate=2e-3, generator_batch=32, discriminator_batch=32)
-    second = dataclasses.replace(first, generator_rate=1e-3, discriminator_rate=1e-3, critic_steps=2)
+    """scikit-learn's digits at 16 pixels, both networks a twentieth as wide as the paper's, scored
+    by a classifier of digits.
+    """
+    first = GanConfig(
+        generator_rate=2e-3, discriminator_rate=2e-3, generator_batch=32, discriminator_batch=32
+    )
+    second = dataclasses.replace(
+        first, generator_rate=1e-3, discriminator_rate=1e-3, critic_steps=2
+    )
     return GanSearch(
         data=DataOptions(name="digits", image_size=16),
         generators=GeneratorOptions(
             space="eagan:generator-digits",
             channels=12,
             population=8,
-            train=StageConfig(gan=first, warmup_epochs=8.0, rounds=5, epochs=3.0, log_every_steps=20, checkpoint_every_seconds=20.0),
+            train=StageConfig(
+                gan=first,
+                warmup_epochs=8.0,
+                rounds=5,
+                epochs=3.0,
+                log_every_steps=20,
+                checkpoint_every_seconds=20.0,
+            ),
         ),
         discriminators=DiscriminatorOptions(
             space="eagan:discriminator-digits",
             channels=12,
             population=8,
-            train=StageConfig(gan=second, warmup_epochs=2.0, rounds=5, epochs=3.0, log_every_steps=20, checkpoint_every_seconds=20.0),
+            train=StageConfig(
+                gan=second,
+                warmup_epochs=2.0,
+                rounds=5,
+                epochs=3.0,
+                log_every_steps=20,
+                checkpoint_every_seconds=20.0,
+            ),
         ),
         final=FinalOptions(
             epochs=20.0,
@@ -69,13 +96,19 @@ def stl10() -> GanSearch:
 
 
 def released() -> GanSearch:
-    """CIFAR-10 as the released code has it where that differs from the paper: its plain discriminator, its selector and its operators."""
+    """CIFAR-10 as the released code has it where that differs from the paper: its plain
+    discriminator, its selector and its operators.
+    """
     first = StageConfig(gan=recipes.stage_one_released(), warmup_epochs=41.0, rounds=16)
     second = StageConfig(gan=recipes.stage_two(), warmup_epochs=41.0, rounds=15)
     return dataclasses.replace(
         cifar10(),
-        generators=GeneratorOptions(opponent="plain", selector="cars", train=first, crossover_probability=0.5),
-        discriminators=DiscriminatorOptions(selector="cars", train=second, crossover_probability=0.5),
+        generators=GeneratorOptions(
+            opponent="plain", selector="cars", train=first, crossover_probability=0.5
+        ),
+        discriminators=DiscriminatorOptions(
+            selector="cars", train=second, crossover_probability=0.5
+        ),
     )
 
 

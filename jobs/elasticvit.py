@@ -1,4 +1,5 @@
-"""ElasticViT (Tang et al. 2023, arXiv:2303.09730): conflict-aware supernet training, then one search for many budgets.
+"""ElasticViT (Tang et al. 2023, arXiv:2303.09730): conflict-aware supernet training, then one
+search for many budgets.
 
 evoray run elasticvit                                                    # handwritten digits, minutes on a laptop
 evoray run elasticvit --preset cifar10 --data.root FOLDER                # one GPU
@@ -12,9 +13,16 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import (
+    ClusterOptions,
+    DataOptions,
+    MeasureOptions,
+    SearchOptions,
+    SupernetSearch,
+)
 
-# Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive clipping, AdamW.
+# Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive
+# clipping, AdamW.
 _RECIPE = TrainConfig(
     sampler="performance_aware",
     num_random=3,
@@ -36,7 +44,14 @@ def digits() -> SupernetSearch:
     return SupernetSearch(
         space="elasticvit:digits",
         data=DataOptions(name="digits", image_size=32),
-        train=replace(_RECIPE, epochs=20.0, batch_size=64, learning_rate=2e-3, warmup_epochs=1.0, crop_padding=4),
+        train=replace(
+            _RECIPE,
+            epochs=20.0,
+            batch_size=64,
+            learning_rate=2e-3,
+            warmup_epochs=1.0,
+            crop_padding=4,
+        ),
         search=_budgets("macs<=5e6", bins=6, evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=2, timeout_seconds=60.0),
@@ -48,7 +63,15 @@ def cifar10() -> SupernetSearch:
     return SupernetSearch(
         space="elasticvit:cifar",
         data=DataOptions(name="cifar10"),
-        train=replace(_RECIPE, epochs=100.0, batch_size=256, learning_rate=2e-3, warmup_epochs=5.0, crop_padding=4, mirror=True),
+        train=replace(
+            _RECIPE,
+            epochs=100.0,
+            batch_size=256,
+            learning_rate=2e-3,
+            warmup_epochs=5.0,
+            crop_padding=4,
+            mirror=True,
+        ),
         search=_budgets("macs<=1e8", bins=8, evaluations=600, population=50),
         measure=MeasureOptions(calibration_images=4096),
         cluster=ClusterOptions(train_workers=1, timeout_seconds=300.0),
@@ -56,7 +79,9 @@ def cifar10() -> SupernetSearch:
 
 
 def imagenet() -> SupernetSearch:
-    """The paper's space and schedule on ImageNet in folders, 16 workers of 96 images; the two teachers are yours to give."""
+    """The paper's space and schedule on ImageNet in folders, 16 workers of 96 images; the two
+    teachers are yours to give.
+    """
     return SupernetSearch(
         space="elasticvit",
         data=DataOptions(name="image_folder", image_size=224),
@@ -75,12 +100,20 @@ def imagenet() -> SupernetSearch:
         ),
         search=_budgets("macs<=8.2e8", bins=8, evaluations=10_752, population=256),
         measure=MeasureOptions(calibration_images=16_384),
-        cluster=ClusterOptions(train_workers=16, min_train_workers=8, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),
+        cluster=ClusterOptions(
+            train_workers=16,
+            min_train_workers=8,
+            train_gpus=True,
+            accuracy_workers=8,
+            timeout_seconds=900.0,
+        ),
     )
 
 
 def _budgets(within: str, *, bins: int, evaluations: int, population: int) -> SearchOptions:
-    """Constrained evolution whose parents are the best of each of `bins` ranges of multiply-accumulates: every budget in one run."""
+    """Constrained evolution whose parents are the best of each of `bins` ranges of
+    multiply-accumulates: every budget in one run.
+    """
     return SearchOptions(
         searcher=("constrained",),
         options=(f"bins={bins}", "bin_cost=macs", f"initial={2 * population}"),

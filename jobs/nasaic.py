@@ -1,4 +1,5 @@
-"""NASAIC (Yang et al. 2020, arXiv:2002.04116): the networks of two tasks and the heterogeneous chip that runs them, searched together.
+"""NASAIC (Yang et al. 2020, arXiv:2002.04116): the networks of two tasks and the heterogeneous chip
+that runs them, searched together.
 
 evoray run nasaic                                              # digits and their strokes, minutes on a laptop
 evoray run nasaic --preset w1 --first.data.root DIR --second.data.root DIR     # CIFAR-10 and nuclei, the paper's specs
@@ -12,7 +13,13 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, JointSearchOptions, TaskData, TaskOptions
+from jobs.pipelines.cosearch.config import (
+    ChipOptions,
+    CoSearch,
+    JointSearchOptions,
+    TaskData,
+    TaskOptions,
+)
 from jobs.pipelines.supernet.config import ClusterOptions
 from objectives.asic.specs import WORKLOADS
 
@@ -22,21 +29,33 @@ PIPELINE = "jobs.pipelines.cosearch.pipeline"
 def digits() -> CoSearch:
     """A classifier of digits and a segmenter of their strokes on one chip; minutes on two cores.
 
-    Hard labels for all subnets: whether or not a block is left out, the same classifier reads what comes last, and the smaller networks
-    learn it late from soft labels.
+    Hard labels for all subnets: whether or not a block is left out, the same classifier reads what
+    comes last, and the smaller networks learn it late from soft labels.
     """
     return CoSearch(
         space="nasaic:digits",
         first=TaskOptions(
             data=TaskData(name="digits"),
             train=TrainConfig(
-                epochs=24.0, batch_size=32, learning_rate=0.1, crop_padding=1, distillation=False, dropout=0.0, label_smoothing=0.0
+                epochs=24.0,
+                batch_size=32,
+                learning_rate=0.1,
+                crop_padding=1,
+                distillation=False,
+                dropout=0.0,
+                label_smoothing=0.0,
             ),
         ),
         second=TaskOptions(
             data=TaskData(name="strokes"),
             train=TrainConfig(
-                epochs=4.0, batch_size=32, learning_rate=0.1, crop_padding=0, distillation=False, dropout=0.0, label_smoothing=0.0
+                epochs=4.0,
+                batch_size=32,
+                learning_rate=0.1,
+                crop_padding=0,
+                distillation=False,
+                dropout=0.0,
+                label_smoothing=0.0,
             ),
         ),
         chip=ChipOptions(latency=1e4, energy=1.2e7, area=1e9),
@@ -47,26 +66,56 @@ def digits() -> CoSearch:
 
 def w1() -> CoSearch:
     """CIFAR-10 and nuclei segmentation under the paper's specs; a GPU, or hours of CPU."""
-    return CoSearch(space="nasaic:w1", first=_cifar10(), second=_nuclei(), chip=_specs("W1"), search=_search(), cluster=_cluster())
+    return CoSearch(
+        space="nasaic:w1",
+        first=_cifar10(),
+        second=_nuclei(),
+        chip=_specs("W1"),
+        search=_search(),
+        cluster=_cluster(),
+    )
 
 
 def w2() -> CoSearch:
     """CIFAR-10 and STL-10 under the paper's specs; a GPU."""
     stl10 = TaskOptions(
         data=TaskData(name="stl10"),
-        train=TrainConfig(epochs=80.0, batch_size=128, learning_rate=0.1, warmup_epochs=2.0, crop_padding=8, mirror=True),
+        train=TrainConfig(
+            epochs=80.0,
+            batch_size=128,
+            learning_rate=0.1,
+            warmup_epochs=2.0,
+            crop_padding=8,
+            mirror=True,
+        ),
         calibration_images=1024,
     )
-    return CoSearch(space="nasaic:w2", first=_cifar10(), second=stl10, chip=_specs("W2"), search=_search(), cluster=_cluster())
+    return CoSearch(
+        space="nasaic:w2",
+        first=_cifar10(),
+        second=stl10,
+        chip=_specs("W2"),
+        search=_search(),
+        cluster=_cluster(),
+    )
 
 
 def w3() -> CoSearch:
     """CIFAR-10 twice under the paper's specs, one supernet for both; a GPU, or hours of CPU."""
-    return CoSearch(space="nasaic:w3", first=_cifar10(), second=_cifar10(), chip=_specs("W3"), search=_search(), cluster=_cluster())
+    return CoSearch(
+        space="nasaic:w3",
+        first=_cifar10(),
+        second=_cifar10(),
+        chip=_specs("W3"),
+        search=_search(),
+        cluster=_cluster(),
+    )
 
 
 def w1_cpu() -> CoSearch:
-    """W1 for one core and an hour: without the widest networks, a fifth of CIFAR-10, few epochs; accuracies are those of short training."""
+    """W1 for one core and an hour: without the widest networks, a fifth of CIFAR-10, few epochs;
+    accuracies are those of short training.
+    """
     return CoSearch(
         space="nasaic:w1-narrow",
         first=_short_cifar10(),
@@ -78,7 +127,9 @@ def w1_cpu() -> CoSearch:
 
 
 def w2_cpu() -> CoSearch:
-    """W2 for one core and an hour, see `w1_cpu`; STL-10's place takes any folder of photos, at its 96 pixels."""
+    """W2 for one core and an hour, see `w1_cpu`; STL-10's place takes any folder of photos, at its
+    96 pixels.
+    """
     return CoSearch(
         space="nasaic:w2-narrow",
         first=_short_cifar10(),
@@ -101,23 +152,47 @@ def w3_cpu() -> CoSearch:
     )
 
 
-PRESETS = {"digits": digits, "w1": w1, "w2": w2, "w3": w3, "w1-cpu": w1_cpu, "w2-cpu": w2_cpu, "w3-cpu": w3_cpu}
+PRESETS = {
+    "digits": digits,
+    "w1": w1,
+    "w2": w2,
+    "w3": w3,
+    "w1-cpu": w1_cpu,
+    "w2-cpu": w2_cpu,
+    "w3-cpu": w3_cpu,
+}
 
 
 def _cifar10() -> TaskOptions:
     recipe = TrainConfig(
-        epochs=60.0, batch_size=256, learning_rate=0.2, warmup_epochs=2.0, crop_padding=4, mirror=True, distillation=False, dropout=0.0
+        epochs=60.0,
+        batch_size=256,
+        learning_rate=0.2,
+        warmup_epochs=2.0,
+        crop_padding=4,
+        mirror=True,
+        distillation=False,
+        dropout=0.0,
     )
     return TaskOptions(data=TaskData(name="cifar10"), train=recipe, calibration_images=4096)
 
 
 def _nuclei() -> TaskOptions:
-    recipe = TrainConfig(epochs=200.0, batch_size=8, learning_rate=0.05, warmup_epochs=10.0, crop_padding=0, label_smoothing=0.0)
+    recipe = TrainConfig(
+        epochs=200.0,
+        batch_size=8,
+        learning_rate=0.05,
+        warmup_epochs=10.0,
+        crop_padding=0,
+        label_smoothing=0.0,
+    )
     return TaskOptions(data=TaskData(name="nuclei"), train=recipe, calibration_images=73)
 
 
 def _short_cifar10() -> TaskOptions:
-    """One uniform subnet a step: the networks that the specs allow are small, and the largest of a sandwich would take half of the time."""
+    """One uniform subnet a step: the networks that the specs allow are small, and the largest of a
+    sandwich would take half of the time.
+    """
     recipe = TrainConfig(
         epochs=12.0,
         batch_size=64,
@@ -139,7 +214,12 @@ def _short_cifar10() -> TaskOptions:
 
 def _short_photos() -> TaskOptions:
     recipe = dataclasses.replace(_short_cifar10().train, epochs=16.0, batch_size=32, crop_padding=8)
-    return TaskOptions(data=TaskData(name="image_folder", image_size=96), train=recipe, calibration_images=64, validation_limit=250)
+    return TaskOptions(
+        data=TaskData(name="image_folder", image_size=96),
+        train=recipe,
+        calibration_images=64,
+        validation_limit=250,
+    )
 
 
 def _short_nuclei() -> TaskOptions:

@@ -1,4 +1,5 @@
-"""Quickstart: a small BigNAS supernet on handwritten digits, trained and searched in minutes on a laptop.
+"""Quickstart: a small BigNAS supernet on handwritten digits, trained and searched in minutes on a
+laptop.
 
 evoray run quickstart
 evoray run quickstart --data cifar10 --data.root FOLDER --space bignas:cifar
@@ -11,11 +12,19 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import (
+    ClusterOptions,
+    DataOptions,
+    MeasureOptions,
+    SearchOptions,
+    SupernetSearch,
+)
 
 
 def digits() -> SupernetSearch:
-    """scikit-learn's digits; two training workers, two population shards, under four minutes on two cores."""
+    """scikit-learn's digits; two training workers, two population shards, under four minutes on two
+    cores.
+    """
     return SupernetSearch(
         space="bignas:digits",
         data=DataOptions(name="digits"),

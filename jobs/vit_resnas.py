@@ -1,4 +1,5 @@
-"""ViT-ResNAS (Liao et al. 2021, arXiv:2109.00642): several sub-networks share each batch, then evolution under a budget.
+"""ViT-ResNAS (Liao et al. 2021, arXiv:2109.00642): several sub-networks share each batch, then
+evolution under a budget.
 
 evoray run vit_resnas                                                    # handwritten digits, minutes on a laptop
 evoray run vit_resnas --preset cifar10 --data.root FOLDER                # one GPU
@@ -12,9 +13,16 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import ClusterOptions, DataOptions, MeasureOptions, SearchOptions, SupernetSearch
+from jobs.pipelines.supernet.config import (
+    ClusterOptions,
+    DataOptions,
+    MeasureOptions,
+    SearchOptions,
+    SupernetSearch,
+)
 
-# `num_random` sub-networks divide each worker's images, in one forward and backward; units are sorted while options open.
+# `num_random` sub-networks divide each worker's images, in one forward and backward; units are
+# sorted while options open.
 _RECIPE = TrainConfig(
     sampler="multi_architecture",
     distillation=False,
@@ -34,7 +42,14 @@ def digits() -> SupernetSearch:
         space="vit_resnas:digits",
         data=DataOptions(name="digits", image_size=32),
         train=replace(
-            _RECIPE, epochs=60.0, channel_sorting_epochs=15.0, batch_size=64, learning_rate=2e-3, warmup_epochs=2.0, crop_padding=4, num_random=8
+            _RECIPE,
+            epochs=60.0,
+            channel_sorting_epochs=15.0,
+            batch_size=64,
+            learning_rate=2e-3,
+            warmup_epochs=2.0,
+            crop_padding=4,
+            num_random=8,
         ),
         search=_evolution("macs<=3.5e6", evaluations=160, population=20),
         measure=MeasureOptions(calibration_images=512),
@@ -65,7 +80,9 @@ def cifar10() -> SupernetSearch:
 
 
 def imagenet() -> SupernetSearch:
-    """The paper's tiny space, schedule and augmentation on ImageNet in folders; crops are shifted, not resized."""
+    """The paper's tiny space, schedule and augmentation on ImageNet in folders; crops are shifted,
+    not resized.
+    """
     return SupernetSearch(
         space="vit_resnas",
         data=DataOptions(name="image_folder", image_size=224),
@@ -83,12 +100,16 @@ def imagenet() -> SupernetSearch:
         ),
         search=_evolution("macs<=1.8e9", evaluations=3350, population=150),
         measure=MeasureOptions(calibration_images=16_384),
-        cluster=ClusterOptions(train_workers=8, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0),
+        cluster=ClusterOptions(
+            train_workers=8, train_gpus=True, accuracy_workers=8, timeout_seconds=900.0
+        ),
     )
 
 
 def _evolution(within: str, *, evaluations: int, population: int) -> SearchOptions:
-    """The most accurate network within a budget: three populations of samples, then mutants and crossovers of the top of the history."""
+    """The most accurate network within a budget: three populations of samples, then mutants and
+    crossovers of the top of the history.
+    """
     return SearchOptions(
         searcher=("constrained",),
         targets=("accuracy", "macs"),

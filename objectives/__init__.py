@@ -1,6 +1,8 @@
-"""Objectives: one file each; this folder is the registry. `names()` lists them, `load(name)` imports one module.
+"""Objectives: one file each; this folder is the registry. `names()` lists them, `load(name)`
+imports one module.
 
-A module offers `build(...)`, which returns an `Objective` or a `CostModel`; a job composes it with a space and data.
+A module offers `build(...)`, which returns an `Objective` or a `CostModel`; a job composes it with
+a space and data.
 """
 
 from __future__ import annotations
@@ -34,14 +36,17 @@ def load(name: str) -> ModuleType:
 
 
 def build(name: str, offered: Mapping[str, Any]) -> Objective | CostModel:
-    """The objective or cost model of a module of this folder, or of an import path such as "package.module:object".
+    """The objective or cost model of a module of this folder, or of an import path such as
+    "package.module:object".
 
     Args:
         name: The module or the import path.
-        offered: What is handed over to parameters of these names: of `build`, or of the class or function at the import path.
+        offered: What is handed over to parameters of these names: of `build`, or of the class or
+            function at the import path.
 
     Raises:
-        ValueError: There is none, it cannot be loaded, wants something that is not offered, or makes something else.
+        ValueError: There is none, it cannot be loaded, wants something that is not offered, or
+            makes something else.
     """
     what = f"objective {name!r}"
     if own_paths([name]):
@@ -59,10 +64,13 @@ def own_paths(texts: list[str]) -> list[str]:
 
 def _checked(objective: Any, what: str, file: Path) -> Objective | CostModel:
     kind = _MEASURED if hasattr(objective, "measure") else _COMPUTED
-    missing = [member for member in ("name", "unit", "goal", *kind) if not hasattr(objective, member)]
+    missing = [
+        member for member in ("name", "unit", "goal", *kind) if not hasattr(objective, member)
+    ]
     if missing:
         raise ValueError(
-            f"{what}: what {file} makes, {type(objective).__name__}, is no objective: it lacks {', '.join(missing)}; "
+            f"{what}: what {file} makes, {type(objective).__name__}, is no objective: it lacks "
+            f"{', '.join(missing)}; "
             "objectives/base.py says what each is"
         )
     return cast("Objective | CostModel", objective)

@@ -7,7 +7,8 @@ from objectives.labelled import LabelledImages
 
 
 class Accuracy(LabelledImages):
-    """RoundPart of correctly classified images of one split, in percent. Deterministic on one kind of machine.
+    """RoundPart of correctly classified images of one split, in percent. Deterministic on one kind
+    of machine.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ, in percent points.
@@ -27,7 +28,8 @@ class Accuracy(LabelledImages):
         return self.measure_part(candidate, 1.0)
 
     def measure_part(self, candidate: Candidate, share: float) -> float:
-        """The same on the first images of a fixed random order of them; the calibration costs what it costs.
+        """The same on the first images of a fixed random order of them; the calibration costs what
+        it costs.
 
         Raises:
             MeasurementError: A logit is not finite.

@@ -1,6 +1,8 @@
-"""The objective contracts: what is measured on a worker, and what is computed from genes before anything is dispatched.
+"""The objective contracts: what is measured on a worker, and what is computed from genes before
+anything is dispatched.
 
-An objective imports nothing of the platform: data and recalibration are handed in as small picklable objects.
+An objective imports nothing of the platform: data and recalibration are handed in as small
+picklable objects.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Needs:
 
 
 class MeasurementError(Exception):
-    """A candidate could not be measured: it becomes a failed record, the search goes on. Takes one message."""
+    """A candidate could not be measured: it becomes a failed record, the search goes on. Takes one
+    message.
+    """
 
 
 class Candidate:
@@ -61,17 +65,22 @@ class Candidate:
 
     Attributes:
         architecture: What is measured.
-        supernet: The trained supernet, or None where objectives need no weights. Shared: do not write to it.
+        supernet: The trained supernet, or None where objectives need no weights. Shared: do not
+            write to it.
     """
 
-    def __init__(self, space: SearchSpace, architecture: Architecture, supernet: nn.Module | None = None) -> None:
+    def __init__(
+        self, space: SearchSpace, architecture: Architecture, supernet: nn.Module | None = None
+    ) -> None:
         self._space = space
         self.architecture = architecture
         self.supernet = supernet
 
     @cached_property
     def subnet(self) -> nn.Module:
-        """The stand-alone network, built on first use; freshly initialised where there is no supernet. The caller may change it."""
+        """The stand-alone network, built on first use; freshly initialised where there is no
+        supernet. The caller may change it.
+        """
         return self._space.build_subnet(self.supernet, self.architecture)
 
 
@@ -84,7 +93,9 @@ class BuiltCandidate(Candidate):
 
 
 class Objective(Protocol):
-    """Something measured on a built network. Opened once in a worker, where it holds its data and device."""
+    """Something measured on a built network. Opened once in a worker, where it holds its data and
+    device.
+    """
 
     @property
     def name(self) -> str:
@@ -117,19 +128,27 @@ class Objective(Protocol):
 
 @runtime_checkable
 class PartlyMeasurable(Protocol):
-    """An objective that can also be estimated on a part of its data, for less: what successive halving needs."""
+    """An objective that can also be estimated on a part of its data, for less: what successive
+    halving needs.
+    """
 
     def measure_part(self, candidate: Candidate, share: float) -> float:
-        """As `Objective.measure`, on this share (0 to 1) of what it looks at; a larger share contains a smaller one."""
+        """As `Objective.measure`, on this share (0 to 1) of what it looks at; a larger share
+        contains a smaller one.
+        """
         ...
 
 
 @runtime_checkable
 class DependsOnPart(Protocol):
-    """An objective whose value depends on a part of the candidate alone, such as one network of several on a chip."""
+    """An objective whose value depends on a part of the candidate alone, such as one network of
+    several on a chip.
+    """
 
     def subject(self, architecture: Architecture) -> str:
-        """Text id of that part; candidates with equal ones have the same value, also under other objectives of the same subjects."""
+        """Text id of that part; candidates with equal ones have the same value, also under other
+        objectives of the same subjects.
+        """
         ...
 
 
@@ -143,7 +162,9 @@ class Combined(Protocol):
 
 
 class CostModel(Protocol):
-    """Something computed from genes alone: pure and vectorised; runs before anything is dispatched."""
+    """Something computed from genes alone: pure and vectorised; runs before anything is
+    dispatched.
+    """
 
     @property
     def name(self) -> str: ...
@@ -187,11 +208,15 @@ class DataSource(Protocol):
         ...
 
     def open(self, split: str) -> Split:
-        """The "train", "val" or "test" part; val is held out of train and is what a search may look at."""
+        """The "train", "val" or "test" part; val is held out of train and is what a search may look
+        at.
+        """
         ...
 
 
 class Recalibration(Protocol):
-    """Recomputes a network's batch-norm statistics in place on training images; small and picklable."""
+    """Recomputes a network's batch-norm statistics in place on training images; small and
+    picklable.
+    """
 
     def __call__(self, network: nn.Module, device: torch.device) -> None: ...

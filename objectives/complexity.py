@@ -1,4 +1,6 @@
-"""Costs that a space computes from genes: multiply-accumulates, parameters, and whatever else it offers."""
+"""Costs that a space computes from genes: multiply-accumulates, parameters, and whatever else it
+offers.
+"""
 
 from __future__ import annotations
 

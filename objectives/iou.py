@@ -1,4 +1,6 @@
-"""Intersection over union of a segmentation network's foreground, its batch norm recalibrated first."""
+"""Intersection over union of a segmentation network's foreground, its batch norm recalibrated
+first.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,11 @@ from objectives.labelled import LabelledImages
 
 
 class IntersectionOverUnion(LabelledImages):
-    """Foreground pixels found and there, over those found or there, summed over one split, in percent. Deterministic on one machine.
+    """Foreground pixels found and there, over those found or there, summed over one split, in
+    percent. Deterministic on one machine.
 
-    The source's labels are (n, h, w) with 1 for foreground; the network gives logits (b, 2, h, w), background and foreground, or
-    (b, 1, h, w), foreground above 0.
+    The source's labels are (n, h, w) with 1 for foreground; the network gives logits (b, 2, h, w),
+    background and foreground, or (b, 1, h, w), foreground above 0.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ, in percent points.
@@ -36,8 +39,14 @@ class IntersectionOverUnion(LabelledImages):
             MeasurementError: A logit is not finite.
         """
         both = either = 0
-        for logits_bkhw, labels_bhw in self._outputs(candidate, share):  # b batch, k maps, h height, w width
-            found = logits_bkhw[:, 0] > 0 if logits_bkhw.shape[1] == 1 else logits_bkhw[:, 1] > logits_bkhw[:, 0]
+        for logits_bkhw, labels_bhw in self._outputs(
+            candidate, share
+        ):  # b batch, k maps, h height, w width
+            found = (
+                logits_bkhw[:, 0] > 0
+                if logits_bkhw.shape[1] == 1
+                else logits_bkhw[:, 1] > logits_bkhw[:, 0]
+            )
             there = labels_bhw == 1
             both += int((found & there).sum())
             either += int((found | there).sum())

@@ -1,4 +1,6 @@
-"""What objectives on labelled images share: opening a split, recalibrating, running the network over it."""
+"""What objectives on labelled images share: opening a split, recalibrating, running the network
+over it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from objectives.base import Candidate, DataSource, MeasurementError, Needs, Reca
 class LabelledImages:
     """A split's batches and a candidate's outputs on them.
 
-    The subnet runs with the weights it inherits; `recalibrate` recomputes its batch-norm statistics on training images, as a subnet's
-    statistics are its own (Yu et al. 2020, arXiv:2003.11142).
+    The subnet runs with the weights it inherits; `recalibrate` recomputes its batch-norm statistics
+    on training images, as a subnet's statistics are its own (Yu et al. 2020, arXiv:2003.11142).
     """
 
     name = "labelled"
@@ -28,9 +30,14 @@ class LabelledImages:
         limit: int | None = None,
         needs: Needs | None = None,
     ) -> None:
-        """`recalibrate` None measures the running statistics as they are; `limit` is the number of images used, None for all."""
+        """`recalibrate` None measures the running statistics as they are; `limit` is the number of
+        images used, None for all.
+        """
         if batch_size < 1 or (limit is not None and limit < 1):
-            raise ValueError(f"{self.name} needs a batch size and a limit of at least 1, got {batch_size} and {limit}")
+            raise ValueError(
+                f"{self.name} needs a batch size and a limit of at least 1, got {batch_size} and "
+                f"{limit}"
+            )
         self._source = source
         self._recalibrate = recalibrate
         self._split = split
@@ -50,13 +57,19 @@ class LabelledImages:
             return
         split = self._source.open(self._split)
         count = len(split.labels) if self._limit is None else min(self._limit, len(split.labels))
-        # Evenly spread, so that a limit does not favour the classes that come first; shuffled, so that a part does not either.
+        # Evenly spread, so that a limit does not favour the classes that come first; shuffled, so
+        # that a part does not either.
         chosen = torch.linspace(0, len(split.labels) - 1, count).round().long()
         chosen = chosen[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
-        self._batches = [(split.images(part).to(device), split.labels[part].to(device)) for part in torch.split(chosen, self._batch_size)]
+        self._batches = [
+            (split.images(part).to(device), split.labels[part].to(device))
+            for part in torch.split(chosen, self._batch_size)
+        ]
         self._device = device
 
-    def _outputs(self, candidate: Candidate, share: float) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _outputs(
+        self, candidate: Candidate, share: float
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Finite outputs and labels, batch by batch, on a share of the images.
 
         Raises:

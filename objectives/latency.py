@@ -19,9 +19,10 @@ _MAX_ROUNDS = 4
 class Latency:
     """Median milliseconds of one forward pass in eval mode, on pinned threads.
 
-    Warm-up of at least 3 passes and 10 ms, then `repeats` timed passes; when their 90th percentile is over 1.5 times their 10th,
-    something else was running: up to three more rounds are timed, and the smallest median stands, because a disturbance only adds.
-    A latency is noise beside other work: give its worker a core of its own.
+    Warm-up of at least 3 passes and 10 ms, then `repeats` timed passes; when their 90th percentile
+    is over 1.5 times their 10th, something else was running: up to three more rounds are timed, and
+    the smallest median stands, because a disturbance only adds. A latency is noise beside other
+    work: give its worker a core of its own.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ, as a factor.
@@ -32,11 +33,22 @@ class Latency:
     tolerance = 2.0
 
     def __init__(
-        self, input_shape: tuple[int, int, int], *, batch_size: int = 1, repeats: int = 30, threads: int = 1, device: str = ""
+        self,
+        input_shape: tuple[int, int, int],
+        *,
+        batch_size: int = 1,
+        repeats: int = 30,
+        threads: int = 1,
+        device: str = "",
     ) -> None:
-        """`input_shape` is (channels, height, width); `device` names the kind of machine, which the cluster must offer as a resource."""
+        """`input_shape` is (channels, height, width); `device` names the kind of machine, which the
+        cluster must offer as a resource.
+        """
         if batch_size < 1 or repeats < 3 or threads < 1:
-            raise ValueError(f"latency needs a batch and threads of at least 1 and 3 repeats, got {batch_size}, {threads} and {repeats}")
+            raise ValueError(
+                f"latency needs a batch and threads of at least 1 and 3 repeats, got {batch_size}, "
+                f"{threads} and {repeats}"
+            )
         self._input_shape = input_shape
         self._batch_size = batch_size
         self._repeats = repeats
@@ -57,7 +69,9 @@ class Latency:
         """Makes the input, (batch, channels, height, width) from a fixed seed."""
         if self._input is None:
             generator = torch.Generator().manual_seed(0)
-            self._input = torch.randn(self._batch_size, *self._input_shape, generator=generator).to(device)
+            self._input = torch.randn(self._batch_size, *self._input_shape, generator=generator).to(
+                device
+            )
             self._device = device
 
     def measure(self, candidate: Candidate) -> float:
@@ -74,13 +88,17 @@ class Latency:
         try:
             with torch.inference_mode():
                 if not torch.isfinite(network(x_bchw)).all():
-                    raise MeasurementError(f"{candidate.architecture.key}: the output is not finite")
+                    raise MeasurementError(
+                        f"{candidate.architecture.key}: the output is not finite"
+                    )
                 return self._median(network, x_bchw)
         finally:
             torch.set_num_threads(before)
 
     def _median(self, network: nn.Module, x_bchw: torch.Tensor) -> float:
-        finish: Callable[[], None] = torch.cuda.synchronize if self._device.type == "cuda" else lambda: None
+        finish: Callable[[], None] = (
+            torch.cuda.synchronize if self._device.type == "cuda" else lambda: None
+        )
         start, passes = time.perf_counter(), 0
         while passes < 3 or time.perf_counter() - start < _WARM_UP_SECONDS:
             network(x_bchw)

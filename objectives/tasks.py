@@ -1,4 +1,6 @@
-"""Objectives of several tasks in one candidate: each task's own objective on its own network, and their weighted mean."""
+"""Objectives of several tasks in one candidate: each task's own objective on its own network, and
+their weighted mean.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class TaskObjective:
     """
 
     def __init__(self, space: Joint, label: str, inner: Objective, *, data: str = "") -> None:
-        """`data` tells tasks apart whose networks and objective are alike; equal ones share their measurements. "" is the label.
+        """`data` tells tasks apart whose networks and objective are alike; equal ones share their
+        measurements. "" is the label.
 
         Raises:
             ValueError: The space has no such network.
@@ -70,11 +73,14 @@ class TaskObjective:
         try:
             return self._inner.measure(Candidate(self._space.networks[self._label], own, part))
         except MeasurementError as error:
-            raise MeasurementError(f"{candidate.architecture.key}: {self._label}: {error}") from None
+            raise MeasurementError(
+                f"{candidate.architecture.key}: {self._label}: {error}"
+            ) from None
 
 
 class WeightedMean:
-    """The mean of other objectives of one unit, such as the accuracies of all tasks; combined, never measured.
+    """The mean of other objectives of one unit, such as the accuracies of all tasks; combined,
+    never measured.
 
     Attributes:
         weights: By objective's name; their sum is 1.
@@ -83,11 +89,15 @@ class WeightedMean:
     goal = Goal.MAXIMIZE
     needs = Needs(cpus=0.0)
 
-    def __init__(self, weights: Mapping[str, float], *, name: str = "accuracy", unit: str = "%") -> None:
+    def __init__(
+        self, weights: Mapping[str, float], *, name: str = "accuracy", unit: str = "%"
+    ) -> None:
         """Weights are divided by their sum."""
         total = sum(weights.values())
         if not weights or min(weights.values()) < 0 or not total > 0:
-            raise ValueError(f"a weighted mean needs weights of at least 0 and one above, got {dict(weights)}")
+            raise ValueError(
+                f"a weighted mean needs weights of at least 0 and one above, got {dict(weights)}"
+            )
         self.weights = {of: weight / total for of, weight in weights.items()}
         self.name = name
         self.unit = unit
@@ -100,7 +110,10 @@ class WeightedMean:
         """There is nothing to open."""
 
     def measure(self, candidate: Candidate) -> float:
-        raise RuntimeError(f"{self.name!r} is the mean of {', '.join(self.weights)} and cannot be measured: use a SharedEvaluator")
+        raise RuntimeError(
+            f"{self.name!r} is the mean of {', '.join(self.weights)} and cannot be measured: use a "
+            "SharedEvaluator"
+        )
 
 
 def build(space: Joint, label: str, inner: Objective) -> TaskObjective:

@@ -1,7 +1,9 @@
-"""The search-space contract: what a space must offer so that every sampler, searcher and objective can use it.
+"""The search-space contract: what a space must offer so that every sampler, searcher and objective
+can use it.
 
-A space is any object that fits `SearchSpace`; it needs no base class and no registration. A population is an `(n, g)` int16
-array of option indices ("choices"); an `Architecture` exists only where one network crosses to a worker or a file.
+A space is any object that fits `SearchSpace`; it needs no base class and no registration. A
+population is an `(n, g)` int16 array of option indices ("choices"); an `Architecture` exists only
+where one network crosses to a worker or a file.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:  # named only; every command would wait for it before it could be told to stop
     from torch import nn
 
-Choices = NDArray[np.int16]  # (n, g): n candidates, g genes; each value an index into its gene's options
+Choices = NDArray[
+    np.int16
+]  # (n, g): n candidates, g genes; each value an index into its gene's options
 Keys = NDArray[np.bytes_]  # (n,): text ids as ASCII bytes
 Option = int | float | str | bool  # tuples of them too, such as (3, 3) for a kernel
 
@@ -33,20 +37,30 @@ class Gene:
 
     Attributes:
         name: Unique within its space, dotted from the outside in: "stage2.width".
-        options: What may be chosen, smallest first where there is an order; numpy's scalars become Python's, lists tuples.
+        options: What may be chosen, smallest first where there is an order; numpy's scalars become
+            Python's, lists tuples.
     """
 
     name: str
     options: tuple[Option, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.options, str | bytes | Set | Mapping) or not isinstance(self.options, Iterable):  # a set has no order
+        if isinstance(self.options, str | bytes | Set | Mapping) or not isinstance(
+            self.options, Iterable
+        ):  # a set has no order
             raise ValueError(f"gene {self.name!r} needs a tuple of options, got {self.options!r}")
-        object.__setattr__(self, "options", tuple(_plain_option(option, self.name) for option in self.options))
+        object.__setattr__(
+            self, "options", tuple(_plain_option(option, self.name) for option in self.options)
+        )
         if not self.options or len(set(self.options)) != len(self.options):
-            raise ValueError(f"gene {self.name!r} needs distinct options and at least one, got {self.options}")
+            raise ValueError(
+                f"gene {self.name!r} needs distinct options and at least one, got {self.options}"
+            )
         if len(self.options) > _MOST_OPTIONS:
-            raise ValueError(f"gene {self.name!r} must have at most {_MOST_OPTIONS} options, got {len(self.options)}: make two genes of it")
+            raise ValueError(
+                f"gene {self.name!r} must have at most {_MOST_OPTIONS} options, got "
+                f"{len(self.options)}: make two genes of it"
+            )
 
 
 def _plain_option(option: Any, gene: str) -> Any:  # Any: whatever a user offers
@@ -58,7 +72,10 @@ def _plain_option(option: Any, gene: str) -> Any:  # Any: whatever a user offers
     if isinstance(plain, Enum):
         return plain
     if plain is not None and not isinstance(plain, int | float | str | bool):
-        raise ValueError(f"gene {gene!r} needs numbers, texts or tuples of them as options, got {type(plain).__qualname__} {plain!r:.80}")
+        raise ValueError(
+            f"gene {gene!r} needs numbers, texts or tuples of them as options, got "
+            f"{type(plain).__qualname__} {plain!r:.80}"
+        )
     if isinstance(plain, float) and not math.isfinite(plain):
         raise ValueError(f"gene {gene!r} needs finite numbers as options, got {plain}")
     return plain
@@ -99,9 +116,15 @@ class ComplexityLevels:
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
-        if not self.starts or not ascending or self.span <= 0 or len(self.floors) != len(self.starts):
+        if (
+            not self.starts
+            or not ascending
+            or self.span <= 0
+            or len(self.floors) != len(self.starts)
+        ):
             raise ValueError(
-                f"levels need ascending starts, a span above 0 and a floor each, got {self.starts}, {self.span} and "
+                "levels need ascending starts, a span above 0 and a floor each, got "
+                f"{self.starts}, {self.span} and "
                 f"{len(self.floors)} floors"
             )
 
@@ -123,14 +146,16 @@ class CostTable:
 
 @dataclass(frozen=True, eq=False)
 class CostChain:
-    """How a cost adds up along a network, for a space that offers it as `cost_chain(cost)`: a part depends on what all share, on
-    its own link, on that of the part before, and on genes of its own, which `repair` leaves alone.
+    """How a cost adds up along a network, for a space that offers it as `cost_chain(cost)`: a part
+    depends on what all share, on its own link, on that of the part before, and on genes of its own,
+    which `repair` leaves alone.
 
     Attributes:
         cost: Which of the tables' costs.
         shared: Genes that every part may depend on.
-        links: Of each part the gene that the next one depends on too; None where it is no gene. `repair` may raise it to the least option
-            that the link before allows, and does nothing else.
+        links: Of each part the gene that the next one depends on too; None where it is no gene.
+            `repair` may raise it to the least option that the link before allows, and does nothing
+            else.
         parts: The tables of each part.
     """
 
@@ -161,7 +186,8 @@ class SearchSpace(Protocol):
     def repair(self, choices: Choices) -> Choices:
         """(n, g) -> (n, g): valid and canonical, vectorised, idempotent.
 
-        Two rows that build the same network become the same row: inactive genes are set to option 0.
+        Two rows that build the same network become the same row: inactive genes are set to option
+        0.
         """
         ...
 
@@ -172,15 +198,17 @@ class SearchSpace(Protocol):
     def build_supernet(self) -> nn.Module:
         """The largest network, freshly initialised from torch's global generator.
 
-        Its forward is `supernet(inputs, architecture, *, dropout=0.0, drop_connect=0.0)` and runs the subnet on views of the
-        big weights, normalising with batch statistics.
+        Its forward is `supernet(inputs, architecture, *, dropout=0.0, drop_connect=0.0)` and runs
+        the subnet on views of the big weights, normalising with batch statistics.
         """
         ...
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        """A stand-alone network with its own weights, copied from `supernet`; None: freshly initialised for training alone.
+        """A stand-alone network with its own weights, copied from `supernet`; None: freshly
+        initialised for training alone.
 
-        Its forward is `subnet(inputs)`; its normalisation layers are torch's own, so that recalibration and export know them.
+        Its forward is `subnet(inputs)`; its normalisation layers are torch's own, so that
+        recalibration and export know them.
         """
         ...
 
@@ -188,13 +216,18 @@ class SearchSpace(Protocol):
 def key_array(space: SearchSpace, choices: Choices) -> Keys:
     """(n,) text ids, as ASCII bytes, of rows that `repair` has already made canonical.
 
-    A gene takes as many base-36 digits as its number of options needs: one up to 36, two up to 1296, three up to 46,656.
+    A gene takes as many base-36 digits as its number of options needs: one up to 36, two up to
+    1296, three up to 46,656.
     """
     longest = max((len(gene.options) for gene in space.genes), default=1)
     if longest <= 36:
         digits = choices
     else:
-        places = [(i, 36**place) for i, gene in enumerate(space.genes) for place in reversed(range(_num_digits(len(gene.options))))]
+        places = [
+            (i, 36**place)
+            for i, gene in enumerate(space.genes)
+            for place in reversed(range(_num_digits(len(gene.options))))
+        ]
         columns, weights = np.array([i for i, _ in places]), np.array([w for _, w in places])
         digits = choices[:, columns] // weights % 36
     if digits.size == 0:
@@ -215,7 +248,10 @@ def architectures(space: SearchSpace, choices: Choices) -> list[Architecture]:
     """Canonical architectures of the rows of `choices` (n, g), repaired first."""
     repaired = space.repair(np.atleast_2d(np.asarray(choices, dtype=np.int16)))
     keys = canonical_keys(space, repaired)
-    return [Architecture(space.name, tuple(row), key) for row, key in zip(repaired.tolist(), keys, strict=True)]
+    return [
+        Architecture(space.name, tuple(row), key)
+        for row, key in zip(repaired.tolist(), keys, strict=True)
+    ]
 
 
 def architecture_of(space: SearchSpace, options: Mapping[str, Option]) -> Architecture:
@@ -231,14 +267,20 @@ def architecture_of(space: SearchSpace, options: Mapping[str, Option]) -> Archit
             raise ValueError(f"space {space.name!r} has no gene {name!r}; {nearest(name, names)}")
         gene = space.genes[names.index(name)]
         if option not in gene.options:
-            raise ValueError(f"gene {name!r} has no option {option!r}; it has {', '.join(map(str, gene.options))}")
+            raise ValueError(
+                f"gene {name!r} has no option {option!r}; it has "
+                f"{', '.join(map(str, gene.options))}"
+            )
         choices[0, names.index(name)] = gene.options.index(option)
     return architectures(space, choices)[0]
 
 
 def options_of(space: SearchSpace, architecture: Architecture) -> dict[str, Option]:
     """The chosen option of every gene, by name."""
-    return {gene.name: gene.options[c] for gene, c in zip(space.genes, architecture.choices, strict=True)}
+    return {
+        gene.name: gene.options[c]
+        for gene, c in zip(space.genes, architecture.choices, strict=True)
+    }
 
 
 def smallest(space: SearchSpace) -> Architecture:

@@ -1,7 +1,9 @@
-"""Objects of the user's own, named by import path: "package.module:object", or "path/to/file.py:object".
+"""Objects of the user's own, named by import path: "package.module:object", or
+"path/to/file.py:object".
 
-A module is looked for in the current folder, in the folders of PYTHONPATH, and among what is installed. A run folder may name such
-an object but never brings it: `admitted` says which of the names in a job.json are followed.
+A module is looked for in the current folder, in the folders of PYTHONPATH, and among what is
+installed. A run folder may name such an object but never brings it: `admitted` says which of the
+names in a job.json are followed.
 """
 
 from __future__ import annotations
@@ -66,10 +68,15 @@ def locate(text: str) -> Own:
     """
     head, _, attribute = text.rpartition(":")
     if not all(part.isidentifier() for part in attribute.split(".")):
-        raise ValueError(f"{text!r} is no import path: write package.module:object or path/to/file.py:object")
+        raise ValueError(
+            f"{text!r} is no import path: write package.module:object or path/to/file.py:object"
+        )
     top = Path(head).stem if _is_file(text) else head.partition(".")[0]
     if top in sys.stdlib_module_names or not top.isidentifier():
-        raise ValueError(f"{text!r}: {top!r} is the name of a module of Python itself, or no name that can be imported: rename the file")
+        raise ValueError(
+            f"{text!r}: {top!r} is the name of a module of Python itself, or no name that can be "
+            "imported: rename the file"
+        )
     if _is_file(text):
         file = Path(head).expanduser().resolve()
         if not file.is_file():
@@ -77,14 +84,17 @@ def locate(text: str) -> Own:
         found = Own(text, file.parent, file, file.stem, attribute)
     else:
         if not all(part.isidentifier() for part in head.split(".")):
-            raise ValueError(f"{text!r} is no import path: write package.module:object or path/to/file.py:object")
+            raise ValueError(
+                f"{text!r} is no import path: write package.module:object or path/to/file.py:object"
+            )
         searched = folders()
         places = (_below(folder, head.split("."), folder) for folder in searched)
         place = next((found for found in places if found), None) or _installed(head)
         if place is None:
             looked = ", ".join(map(str, searched))
             raise ValueError(
-                f"{text!r}: there is no module {head!r}; looked in {looked} and among what is installed: "
+                f"{text!r}: there is no module {head!r}; looked in {looked} and among what is "
+                "installed: "
                 "go to its folder, put that on PYTHONPATH, or write path/to/file.py:object"
             )
         found = Own(text, *place, head, attribute)
@@ -101,26 +111,42 @@ def load(found: Own, what: str) -> Any:  # Any: the user's own object
     value: Any = module
     for name in found.attribute.split("."):
         if not hasattr(value, name):
-            defined = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")]
-            raise ValueError(f"{what}: {found.file} has no {found.attribute!r}; it defines {', '.join(defined) or 'nothing'}")
+            defined = [
+                n
+                for n, v in vars(module).items()
+                if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")
+            ]
+            raise ValueError(
+                f"{what}: {found.file} has no {found.attribute!r}; it defines "
+                f"{', '.join(defined) or 'nothing'}"
+            )
         value = getattr(value, name)
     return value
 
 
-def instance(text: str, offered: Mapping[str, Any], what: str, methods: Sequence[str]) -> Any:  # Any: the user's own object
-    """An instance: the object itself where it has one of these methods, else what the class or function makes of `offered`.
+def instance(
+    text: str, offered: Mapping[str, Any], what: str, methods: Sequence[str]
+) -> Any:  # Any: the user's own object
+    """An instance: the object itself where it has one of these methods, else what the class or
+    function makes of `offered`.
 
     Raises:
         ValueError: It is not there, cannot be loaded, or makes something else.
     """
     found = locate(text)
     value = load(found, what)
-    is_one = guarded(lambda: not inspect.isclass(value) and any(hasattr(value, method) for method in methods), what, found.file)
+    is_one = guarded(
+        lambda: not inspect.isclass(value) and any(hasattr(value, method) for method in methods),
+        what,
+        found.file,
+    )
     if is_one:
         return value
     if not callable(value):
         shown = guarded(lambda: f"{type(value).__name__} {value!r:.200}", what, found.file)
-        raise ValueError(f"{what}: {found.file} holds {shown} there, which is neither one nor builds one")
+        raise ValueError(
+            f"{what}: {found.file} holds {shown} there, which is neither one nor builds one"
+        )
     return built(value, offered, what, found.file)
 
 
@@ -138,13 +164,15 @@ def recorded(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 def admitted(texts: Sequence[str], known: Any, given: Sequence[str], run: Path) -> dict[str, str]:
     """For each text of a run's job.json the import path that is followed.
 
-    A run folder may be somebody else's. Its names are followed into the current folder and those of PYTHONPATH only, never into the
-    run folder, and only to a file that is the one the run was started with; what the user gives again is followed anywhere.
+    A run folder may be somebody else's. Its names are followed into the current folder and those of
+    PYTHONPATH only, never into the run folder, and only to a file that is the one the run was
+    started with; what the user gives again is followed anywhere.
 
     Args:
         texts: The import paths in its configuration.
         known: `recorded` of the time when the run was started, as job.json has it.
-        given: Import paths from the command line; one stands for the text with the same module name and object.
+        given: Import paths from the command line; one stands for the text with the same module name
+            and object.
         run: The run folder.
 
     Raises:
@@ -155,12 +183,17 @@ def admitted(texts: Sequence[str], known: Any, given: Sequence[str], run: Path) 
     for text in texts:
         again = next((path for path in given if _stem(path) == _stem(text)), None)
         if again is None:
-            found[text] = _unchanged(text, known.get(text) if isinstance(known, dict) else None, run)
+            found[text] = _unchanged(
+                text, known.get(text) if isinstance(known, dict) else None, run
+            )
         else:
             found[text] = locate(again).absolute
             unused = [path for path in unused if path != again]
     if unused:
-        raise ValueError(f"--own {unused[0]!r} is not of run {run}: it has {', '.join(texts) or 'no objects of your own'}")
+        raise ValueError(
+            f"--own {unused[0]!r} is not of run {run}: it has "
+            f"{', '.join(texts) or 'no objects of your own'}"
+        )
     return found
 
 
@@ -178,27 +211,42 @@ def _unchanged(text: str, known: Any, run: Path) -> str:  # Any: JSON of a stran
     head, _, attribute = text.rpartition(":")
     if _is_file(text):
         candidates = [before or Path(head)]
-        places = [c.resolve() for c in candidates if c.is_file() and any(c.resolve().is_relative_to(f) for f in folders())]
+        places = [
+            c.resolve()
+            for c in candidates
+            if c.is_file() and any(c.resolve().is_relative_to(f) for f in folders())
+        ]
     else:
-        places = [place[1] for folder in folders() if (place := _below(folder, head.split("."), folder))]
+        places = [
+            place[1] for folder in folders() if (place := _below(folder, head.split("."), folder))
+        ]
     name = f"{before or f'FOLDER/{_stem(text)[0]}.py'}:{attribute}"
-    advice = f"go to its folder or put that on PYTHONPATH; or, if you trust that code, name it again: --own {name}"
+    advice = (
+        "go to its folder or put that on PYTHONPATH; or, if you trust that code, name it again: "
+        f"--own {name}"
+    )
     if not places:
         looked = ", ".join(map(str, folders()))
         was = f"; it was {before}" if before else ""
         raise ValueError(f"run {run} needs {text!r}, which is not in {looked}{was}: {advice}")
     if places[0].is_relative_to(run.resolve()):
-        raise ValueError(f"run {run} needs {text!r}, and {places[0]} lies in the run folder, from which nothing is executed: {advice}")
+        raise ValueError(
+            f"run {run} needs {text!r}, and {places[0]} lies in the run folder, from which nothing "
+            f"is executed: {advice}"
+        )
     if before is None or digest(places[0]) != known.get("sha256"):
         raise ValueError(
-            f"run {run} needs {text!r}, and {places[0]} is not as it was when the run was started: restore it, start a new run, or, "
+            f"run {run} needs {text!r}, and {places[0]} is not as it was when the run was started: "
+            "restore it, start a new run, or, "
             f"if it means the same, name it again: --own {places[0]}:{attribute}"
         )
     return f"{places[0]}:{attribute}" if _is_file(text) else text
 
 
 def _imported(found: Own, what: str) -> ModuleType:
-    """Imports the module; its folder comes first meanwhile, and stays for what the module imports later."""
+    """Imports the module; its folder comes first meanwhile, and stays for what the module imports
+    later.
+    """
     folder = str(found.folder)
     sys.path.insert(0, folder)
     try:
@@ -208,11 +256,18 @@ def _imported(found: Own, what: str) -> ModuleType:
             sys.path.remove(folder)
     if folder not in sys.path:
         sys.path.append(folder)
-    if found.folder not in folders():  # processes that this one starts look there too: the workers of a local cluster
-        os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), folder])
+    if (
+        found.folder not in folders()
+    ):  # processes that this one starts look there too: the workers of a local cluster
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [*filter(None, [os.environ.get("PYTHONPATH")]), folder]
+        )
     there = getattr(module, "__file__", None)
     if there is None or Path(there).resolve() != found.file.resolve():
-        raise ValueError(f"{what}: the module name {found.module!r} of {found.file} is taken by {there}: rename yours")
+        raise ValueError(
+            f"{what}: the module name {found.module!r} of {found.file} is taken by {there}: rename "
+            "yours"
+        )
     return module
 
 
@@ -247,6 +302,13 @@ def _installed(module: str) -> tuple[Path, Path] | None:
     if spec is None:
         return None
     if not rest:
-        return (Path(spec.origin).parent, Path(spec.origin).resolve()) if spec.origin and spec.origin.endswith(".py") else None
-    inside = (_below(Path(place), rest, Path(place).parent) for place in spec.submodule_search_locations or ())
+        return (
+            (Path(spec.origin).parent, Path(spec.origin).resolve())
+            if spec.origin and spec.origin.endswith(".py")
+            else None
+        )
+    inside = (
+        _below(Path(place), rest, Path(place).parent)
+        for place in spec.submodule_search_locations or ()
+    )
     return next((found for found in inside if found), None)

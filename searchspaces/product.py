@@ -1,4 +1,6 @@
-"""Joint genomes: a space whose rows hold a row of each of several spaces, such as two networks and the chip that runs both."""
+"""Joint genomes: a space whose rows hold a row of each of several spaces, such as two networks and
+the chip that runs both.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from searchspaces.base import Architecture, Choices, Gene, SearchSpace, architec
 
 
 class Genes(Protocol):
-    """What a part must offer: genes and their canonical form. A part that also builds networks is a `SearchSpace`."""
+    """What a part must offer: genes and their canonical form. A part that also builds networks is a
+    `SearchSpace`.
+    """
 
     @property
     def name(self) -> str: ...
@@ -34,7 +38,8 @@ class Product:
         name: How `searchspaces.load` finds it.
         labels: One a part.
         parts: Search spaces, and things with genes alone such as chips; at least one search space.
-        in_channels: Of an input that all networks share, for tests and profiles; tasks have inputs of their own.
+        in_channels: Of an input that all networks share, for tests and profiles; tasks have inputs
+            of their own.
         image_size: Its side.
     """
 
@@ -46,22 +51,31 @@ class Product:
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.parts) or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"{self.name} needs one distinct label for each of {len(self.parts)} parts, got {self.labels}")
+            raise ValueError(
+                f"{self.name} needs one distinct label for each of {len(self.parts)} parts, got "
+                f"{self.labels}"
+            )
         if any("." in label or not label for label in self.labels):
             raise ValueError(f"{self.name}: labels must be words without a dot, got {self.labels}")
         if not self.networks:
-            raise ValueError(f"{self.name} has no part that builds networks; give at least one search space")
+            raise ValueError(
+                f"{self.name} has no part that builds networks; give at least one search space"
+            )
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
         return tuple(
-            Gene(f"{label}.{gene.name}", gene.options) for label, part in zip(self.labels, self.parts, strict=True) for gene in part.genes
+            Gene(f"{label}.{gene.name}", gene.options)
+            for label, part in zip(self.labels, self.parts, strict=True)
+            for gene in part.genes
         )
 
     @property
     def networks(self) -> dict[str, SearchSpace]:
         """The parts that build networks, by label."""
-        return {label: part for label, part in zip(self.labels, self.parts, strict=True) if builds(part)}
+        return {
+            label: part for label, part in zip(self.labels, self.parts, strict=True) if builds(part)
+        }
 
     @property
     def published(self) -> Mapping[str, Architecture]:
@@ -73,26 +87,46 @@ class Product:
         return list(zip(self.parts, np.split(np.asarray(choices), ends[:-1], axis=1), strict=True))
 
     def repair(self, choices: Choices) -> Choices:
-        return np.concatenate([part.repair(own) for part, own in self.split(choices)], axis=1).astype(np.int16)
+        return np.concatenate(
+            [part.repair(own) for part, own in self.split(choices)], axis=1
+        ).astype(np.int16)
 
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
-        """(n, g) -> "macs" and "params" summed over the networks, and each network's own as "LABEL.macs"; (n,) each."""
-        own = {label: part.costs(columns) for label, (part, columns) in zip(self.labels, self.split(choices), strict=True) if builds(part)}
-        found = {cost: sum((costs[cost] for costs in own.values()), np.zeros(len(choices))) for cost in ("macs", "params")}
-        return found | {f"{label}.{cost}": costs[cost] for label, costs in own.items() for cost in ("macs", "params")}
+        """(n, g) -> "macs" and "params" summed over the networks, and each network's own as
+        "LABEL.macs"; (n,) each.
+        """
+        own = {
+            label: part.costs(columns)
+            for label, (part, columns) in zip(self.labels, self.split(choices), strict=True)
+            if builds(part)
+        }
+        found = {
+            cost: sum((costs[cost] for costs in own.values()), np.zeros(len(choices)))
+            for cost in ("macs", "params")
+        }
+        return found | {
+            f"{label}.{cost}": costs[cost]
+            for label, costs in own.items()
+            for cost in ("macs", "params")
+        }
 
     def build_supernet(self) -> nn.Module:
-        return JointSupernet(self, {label: part.build_supernet() for label, part in self.networks.items()})
+        return JointSupernet(
+            self, {label: part.build_supernet() for label, part in self.networks.items()}
+        )
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         """A `JointNetwork`; a `supernet` is what this space's `build_supernet` returned."""
         if supernet is not None and not isinstance(supernet, JointSupernet):
             raise ValueError(
-                f"{self.name} builds subnets from its own supernet, got a {type(supernet).__name__}: give what build_supernet returned"
+                f"{self.name} builds subnets from its own supernet, got a "
+                f"{type(supernet).__name__}: give what build_supernet returned"
             )
         own = self.architectures(architecture)
         built = {
-            label: part.build_subnet(None if supernet is None else supernet.networks[label], own[label])
+            label: part.build_subnet(
+                None if supernet is None else supernet.networks[label], own[label]
+            )
             for label, part in self.networks.items()
         }
         return JointNetwork(built)
@@ -105,11 +139,16 @@ class Product:
         """
         if architecture.space != self.name or len(architecture.choices) != len(self.genes):
             raise ValueError(
-                f"architecture {architecture.key} has {len(architecture.choices)} genes of space {architecture.space!r}, but this is "
+                f"architecture {architecture.key} has {len(architecture.choices)} genes of space "
+                f"{architecture.space!r}, but this is "
                 f"{self.name!r} with {len(self.genes)}: load the space that the architecture names"
             )
         parts = self.split(np.array([architecture.choices], dtype=np.int16))
-        return {label: architectures(part, own)[0] for label, (part, own) in zip(self.labels, parts, strict=True) if builds(part)}
+        return {
+            label: architectures(part, own)[0]
+            for label, (part, own) in zip(self.labels, parts, strict=True)
+            if builds(part)
+        }
 
 
 def builds(part: Genes) -> TypeGuard[SearchSpace]:
@@ -145,10 +184,24 @@ class JointSupernet(nn.Module):
         self.space = space
         self.networks = nn.ModuleDict(networks)
 
-    def forward(self, x: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
-        """One input that all share, (b, ...) -> the outputs of the architecture's networks flattened side by side, (b, f)."""
+    def forward(
+        self,
+        x: Tensor,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        drop_connect: float = 0.0,
+    ) -> Tensor:
+        """One input that all share, (b, ...) -> the outputs of the architecture's networks
+        flattened side by side, (b, f).
+        """
         own = self.space.architectures(architecture)
-        return _beside([network(x, own[label], dropout=dropout, drop_connect=drop_connect) for label, network in self.networks.items()])
+        return _beside(
+            [
+                network(x, own[label], dropout=dropout, drop_connect=drop_connect)
+                for label, network in self.networks.items()
+            ]
+        )
 
 
 def _beside(outputs: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,6 @@
-"""A folder of plug-ins as a registry: which modules it has, and loading one, so that a bad file spoils nothing but itself."""
+"""A folder of plug-ins as a registry: which modules it has, and loading one, so that a bad file
+spoils nothing but itself.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from searchspaces.base import nearest
 
 T = TypeVar("T")
 
-_UNREADABLE = (SyntaxError, ValueError, OSError, RecursionError, MemoryError)  # ValueError: null bytes
+_UNREADABLE = (
+    SyntaxError,
+    ValueError,
+    OSError,
+    RecursionError,
+    MemoryError,
+)  # ValueError: null bytes
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,11 @@ class Registry:
 
     def faults(self) -> dict[str, str]:
         """The other modules, each with its file and what is wrong with it, in one line."""
-        return {name: f"{file}{fault}" for name, file in self._files() if (fault := _fault(file, self.offers))}
+        return {
+            name: f"{file}{fault}"
+            for name, file in self._files()
+            if (fault := _fault(file, self.offers))
+        }
 
     def check(self, name: str) -> None:
         """Refuses a name that nothing has.
@@ -53,7 +65,9 @@ class Registry:
         """
         faults = self.faults()
         if name in faults:
-            raise ValueError(f"{self.kind} {name!r} cannot be loaded: {faults[name]}; mend that file")
+            raise ValueError(
+                f"{self.kind} {name!r} cannot be loaded: {faults[name]}; mend that file"
+            )
         if name not in self.names():
             left_out = f" (left out: {'; '.join(faults.values())})" if faults else ""
             raise ValueError(f"no {self.kind} {name!r}; {nearest(name, self.names())}{left_out}")
@@ -66,16 +80,26 @@ class Registry:
         """
         self.check(name)
         file = dict(self._files())[name]
-        return guarded(lambda: importlib.import_module(f"{self.package}.{name}"), f"{self.kind} {name!r}", file)
+        return guarded(
+            lambda: importlib.import_module(f"{self.package}.{name}"), f"{self.kind} {name!r}", file
+        )
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        for found in sorted(pkgutil.iter_modules(importlib.import_module(self.package).__path__), key=lambda m: m.name):
+        for found in sorted(
+            pkgutil.iter_modules(importlib.import_module(self.package).__path__),
+            key=lambda m: m.name,
+        ):
             if found.name not in self.apart:
                 place = Path(found.module_finder.path) / found.name  # type: ignore[union-attr]  # a file finder
-                yield found.name, place / "__init__.py" if found.ispkg else place.with_name(f"{found.name}.py")
+                yield (
+                    found.name,
+                    place / "__init__.py" if found.ispkg else place.with_name(f"{found.name}.py"),
+                )
 
 
-def guarded(work: Callable[[], T], what: str, file: Path, *, passes: tuple[type[Exception], ...] = ()) -> T:
+def guarded(
+    work: Callable[[], T], what: str, file: Path, *, passes: tuple[type[Exception], ...] = ()
+) -> T:
     """Runs code of a plug-in; its errors name the file and the line.
 
     Args:
@@ -92,11 +116,16 @@ def guarded(work: Callable[[], T], what: str, file: Path, *, passes: tuple[type[
     except passes:
         raise
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{what} cannot be loaded: {_place(error, file)}: {_said(error)}; mend that file") from error
+        raise ValueError(
+            f"{what} cannot be loaded: {_place(error, file)}: {_said(error)}; mend that file"
+        ) from error
 
 
-def built(build: Callable[..., Any], offered: Mapping[str, Any], what: str, file: Path) -> Any:  # Any: the user's own object
-    """The result of `build`, which is given those of the `offered` things that it has parameters for.
+def built(
+    build: Callable[..., Any], offered: Mapping[str, Any], what: str, file: Path
+) -> Any:  # Any: the user's own object
+    """The result of `build`, which is given those of the `offered` things that it has parameters
+    for.
 
     Raises:
         ValueError: It wants something else, or fails.
@@ -116,7 +145,8 @@ def built(build: Callable[..., Any], offered: Mapping[str, Any], what: str, file
             positional.append(offered[parameter.name])
         elif parameter.default is parameter.empty:
             raise ValueError(
-                f"{what} cannot be built: {file} asks for {parameter.name!r}, and evoray hands over {', '.join(offered) or 'nothing'}: "
+                f"{what} cannot be built: {file} asks for {parameter.name!r}, and evoray hands "
+                f"over {', '.join(offered) or 'nothing'}: "
                 "name a parameter so, or give it a default"
             )
     return guarded(lambda: build(*positional, **named), what, file, passes=(ValueError, OSError))
@@ -163,7 +193,12 @@ def _defined(body: Sequence[ast.stmt]) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+            yield from (
+                name.id
+                for target in targets
+                for name in ast.walk(target)
+                if isinstance(name, ast.Name)
+            )
         else:
             inner = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
             inner += [handler.body for handler in getattr(node, "handlers", [])]

@@ -1,4 +1,6 @@
-"""Drivers to kill: a whole search in a process of its own, which starts in milliseconds because it is forked from one that has imported all."""
+"""Drivers to kill: a whole search in a process of its own, which starts in milliseconds because it
+is forked from one that has imported all.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,28 @@ _SERVED = multiprocessing.get_context("forkserver")
 _SERVED.set_forkserver_preload(["tests.drivers", "sklearn", "moocore", "numba"])
 
 
-def search(folder: Path | None, *, log: str = "", seconds: float = 0.0, **options: Any) -> Result:  # Any: of `evoray.search`
+def search(
+    folder: Path | None, *, log: str = "", seconds: float = 0.0, **options: Any
+) -> Result:  # Any: of `evoray.search`
     """A search of the made-up space by two shards; every measured key is written to `log`."""
     score = Score(seconds=seconds, log=log)
-    common: dict[str, Any] = {"searcher": "nsga2", "population": 12, "num_shards": 2, "seed": 1, **options}
+    common: dict[str, Any] = {
+        "searcher": "nsga2",
+        "population": 12,
+        "num_shards": 2,
+        "seed": 1,
+        **options,
+    }
     return evoray.search(TableSpace(), [score, Macs()], run_dir=folder, **common)
 
 
-def start(folder: Path, *, complaint: Path | None = None, **options: Any) -> Any:  # Any: a process of that context
+def start(
+    folder: Path, *, complaint: Path | None = None, **options: Any
+) -> Any:  # Any: a process of that context
     """The same in a new process, whose last words go to the file `complaint`."""
     process = _SERVED.Process(target=_search, args=(folder, complaint), kwargs=options)
-    # The server imports before it learns its parent's sys.path, so the first start hands it this working tree in the environment.
+    # The server imports before it learns its parent's sys.path, so the first start hands it this
+    # working tree in the environment.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(_ROOT), str(_ROOT / "platform")]))
         process.start()
@@ -52,12 +65,16 @@ def _search(folder: Path, complaint: Path | None, *, full_after: int = 0, **opti
 
 
 def _limit_files(num_parts: int, folder: Path) -> None:
-    """From so many parts of the ledger on, this process cannot write a file of more than 200 bytes: the kernel refuses, as on a full disk."""
+    """From so many parts of the ledger on, this process cannot write a file of more than 200 bytes:
+    the kernel refuses, as on a full disk.
+    """
 
     def limit() -> None:
         while len(list(folder.glob("ledger/part-*.parquet"))) < num_parts:
             time.sleep(0.005)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (200, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+        )
 
     threading.Thread(target=limit, daemon=True).start()
 

@@ -1,4 +1,6 @@
-"""The CIFAR-10 ResNets of He et al. 2016 as feature extractors: trained weights whose scores are known (see the data's README)."""
+"""The CIFAR-10 ResNets of He et al. 2016 as feature extractors: trained weights whose scores are
+known (see the data's README).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from torch import Tensor, nn
 
 from objectives.inception.extractors import Features, digest_of
 
-MEAN, STD = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+MEAN, STD = (
+    torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+)
 
 
 class Block(nn.Module):
@@ -18,13 +22,18 @@ class Block(nn.Module):
 
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv1, self.bn1 = (
+            nn.Conv2d(before, width, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
         self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         self.stride, self.pad = stride, (width - before) // 2
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        return torch.relu(y + F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad)))
+        return torch.relu(
+            y + F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
+        )
 
 
 class ResNet(nn.Module):
@@ -51,7 +60,9 @@ class ResNetExtractor:
         self.label, self.digest = f"cifar10-resnet{depth}", digest_of(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         self._network = ResNet(depth)
-        self._network.load_state_dict({name.removeprefix("module."): t for name, t in stored.items()})
+        self._network.load_state_dict(
+            {name.removeprefix("module."): t for name, t in stored.items()}
+        )
         self._network.eval()
 
     def open(self, device: torch.device) -> None:

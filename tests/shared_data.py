@@ -1,4 +1,6 @@
-"""Where real data may be: the folder that EVORAY_DATA names, or shared/data beside the repository."""
+"""Where real data may be: the folder that EVORAY_DATA names, or shared/data beside the
+repository.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A small made-up space with known values, for tests that need no network: fast, exact, deterministic."""
+"""A small made-up space with known values, for tests that need no network: fast, exact,
+deterministic.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from searchspaces.base import Architecture, Choices, Gene
 
 @dataclass(frozen=True)
 class TableSpace:
-    """Depth 1-3 and up to three layer widths; a layer beyond the depth is inactive, so different rows can be one network."""
+    """Depth 1-3 and up to three layer widths; a layer beyond the depth is inactive, so different
+    rows can be one network.
+    """
 
     name: str = "table"
     num_options: int = 6
@@ -31,7 +35,11 @@ class TableSpace:
     @property
     def genes(self) -> tuple[Gene, ...]:
         widths = tuple(range(8, 8 * (self.num_options + 1), 8))
-        return (Gene("depth", (1, 2, 3)), *(Gene(f"layer{i}.width", widths) for i in range(3)), Gene("activation", ("relu", "gelu")))
+        return (
+            Gene("depth", (1, 2, 3)),
+            *(Gene(f"layer{i}.width", widths) for i in range(3)),
+            Gene("activation", ("relu", "gelu")),
+        )
 
     @property
     def published(self) -> Mapping[str, Architecture]:
@@ -71,7 +79,8 @@ class Macs:
 
 @dataclass(frozen=True)
 class Score:
-    """A made-up accuracy: grows with the size, with a bump from a hash of the choices. Deterministic.
+    """A made-up accuracy: grows with the size, with a bump from a hash of the choices.
+    Deterministic.
 
     Attributes:
         seconds: Sleeps so long in each measurement.
@@ -109,8 +118,8 @@ class Faulty:
 
     Attributes:
         share: Of candidates that fail.
-        how: "raise", "nan", "hang", "die", "segfault", "exhaust" (more memory than there can be), "error" (MeasurementError), "none" (a
-            wrong type).
+        how: "raise", "nan", "hang", "die", "segfault", "exhaust" (more memory than there can be),
+            "error" (MeasurementError), "none" (a wrong type).
     """
 
     inner: Score = field(default_factory=Score)
@@ -150,10 +159,12 @@ class Faulty:
 
 @dataclass(frozen=True)
 class Leaky(Score):
-    """A Score that leaks memory with every measurement, in a process that may take only so much more than it has when it is opened.
+    """A Score that leaks memory with every measurement, in a process that may take only so much
+    more than it has when it is opened.
 
     Attributes:
-        limit_bytes: Of address space; what is leaked is never touched, so the machine does not notice.
+        limit_bytes: Of address space; what is leaked is never touched, so the machine does not
+            notice.
         leak_bytes: Each time.
     """
 
@@ -163,7 +174,9 @@ class Leaky(Score):
     def open(self, device: torch.device) -> None:
         with open("/proc/self/statm", encoding="utf-8") as stream:
             now = int(stream.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + self.limit_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_AS, (now + self.limit_bytes, resource.getrlimit(resource.RLIMIT_AS)[1])
+        )
 
     def measure(self, candidate: Candidate) -> float:
         _LEAKED.append(bytearray(self.leak_bytes))
@@ -173,7 +186,11 @@ class Leaky(Score):
 _LEAKED: list[bytearray] = []
 
 
-def table_problem(*constraints: Constraint, score: Score | Faulty | None = None, targets: tuple[str, ...] = ("score", "macs")) -> Problem:
+def table_problem(
+    *constraints: Constraint,
+    score: Score | Faulty | None = None,
+    targets: tuple[str, ...] = ("score", "macs"),
+) -> Problem:
     """TableSpace under a made-up score and its MACs."""
     space = TableSpace()
     return Problem(space, (score or Score(),), (Macs(space),), targets, constraints)  # type: ignore[arg-type]

@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["searchspaces", "objectives", "evoray", "jobs", "benchmarks"]  # each may import those before it
-KNOWN = ("searchspaces.base", "searchspaces.registry", "searchspaces.own", "objectives.base")  # contracts, and what finds plug-ins
+LAYERS = [
+    "searchspaces",
+    "objectives",
+    "evoray",
+    "jobs",
+    "benchmarks",
+]  # each may import those before it
+KNOWN = (
+    "searchspaces.base",
+    "searchspaces.registry",
+    "searchspaces.own",
+    "objectives.base",
+)  # contracts, and what finds plug-ins
 HOMES = {
     "searchspaces": ROOT / "searchspaces",
     "objectives": ROOT / "objectives",
@@ -41,7 +52,9 @@ def module_name(layer: str, file: Path) -> str:
 
 
 def test_platform_is_a_source_root_and_never_a_package() -> None:
-    assert not (ROOT / "platform" / "__init__.py").exists(), "it would shadow the standard library's `platform` in every Ray worker"
+    assert not (ROOT / "platform" / "__init__.py").exists(), (
+        "it would shadow the standard library's `platform` in every Ray worker"
+    )
     assert not (ROOT / "tests" / "platform").exists()
 
 
@@ -54,16 +67,22 @@ def test_imports_point_one_way(layer: str, file: Path) -> None:
             continue
         assert top in allowed, f"{file} imports {name}: imports go {' <- '.join(LAYERS)}"
         if layer == "objectives" and top == "searchspaces":
-            assert name.startswith(KNOWN), f"{file} imports {name}: objectives know no concrete space"
+            assert name.startswith(KNOWN), (
+                f"{file} imports {name}: objectives know no concrete space"
+            )
         if layer == "evoray" and top in ("searchspaces", "objectives"):
-            assert name.startswith(KNOWN), f"{file} imports {name}: the platform knows no concrete space or objective"
+            assert name.startswith(KNOWN), (
+                f"{file} imports {name}: the platform knows no concrete space or objective"
+            )
 
 
 @pytest.mark.parametrize(("layer", "file"), FILES, ids=[str(f.relative_to(ROOT)) for _, f in FILES])
 def test_ray_stays_in_distributed(layer: str, file: Path) -> None:
     if HOMES["evoray"] / "distributed" in file.parents or layer in ("jobs", "benchmarks"):
         return
-    assert not any(name.split(".")[0] == "ray" for name in imports_of(file)), f"{file} imports ray; only platform/evoray/distributed does"
+    assert not any(name.split(".")[0] == "ray" for name in imports_of(file)), (
+        f"{file} imports ray; only platform/evoray/distributed does"
+    )
 
 
 def written_in_the_locales_encoding(call: ast.Call) -> bool:
@@ -77,29 +96,49 @@ def written_in_the_locales_encoding(call: ast.Call) -> bool:
     if name != "open":
         return False
     before_mode = 0 if is_method else 1
-    modes = [*call.args[before_mode : before_mode + 1], *(k.value for k in call.keywords if k.arg == "mode")]
+    modes = [
+        *call.args[before_mode : before_mode + 1],
+        *(k.value for k in call.keywords if k.arg == "mode"),
+    ]
     if not modes:
         return len(call.args) == before_mode and not (is_method and call.keywords)
-    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    texts = [
+        mode.value
+        for mode in modes
+        if isinstance(mode, ast.Constant) and isinstance(mode.value, str)
+    ]
     return any(set(text) <= set("rwax+t") for text in texts)
 
 
 @pytest.mark.parametrize("file", PYTHON, ids=[str(f.relative_to(ROOT)) for f in PYTHON])
 def test_text_files_name_their_encoding(file: Path) -> None:
-    calls = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    calls = [
+        n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)
+    ]
     bare = [call.lineno for call in calls if written_in_the_locales_encoding(call)]
-    assert not bare, f'{file}, lines {bare}: say encoding="utf-8", or another locale reads and writes other bytes'
+    assert not bare, (
+        f'{file}, lines {bare}: say encoding="utf-8", or another locale reads and writes other '
+        "bytes"
+    )
 
 
 def test_one_file_opens_the_terminal() -> None:
-    opened = {file.relative_to(ROOT).as_posix() for _, file in FILES if "rich.console" in imports_of(file)}
-    assert opened == {"jobs/terminal/console.py"}, "print to a Terminal: a plain rich console takes names from outside for markup"
+    opened = {
+        file.relative_to(ROOT).as_posix() for _, file in FILES if "rich.console" in imports_of(file)
+    }
+    assert opened == {"jobs/terminal/console.py"}, (
+        "print to a Terminal: a plain rich console takes names from outside for markup"
+    )
 
 
 def test_no_import_goes_in_a_circle() -> None:
     modules = {module_name(layer, file): file for layer, file in FILES}
-    graph = {name: {i for i in imports_of(file) if i in modules and i != name} for name, file in modules.items()}
-    # evoray/__init__.py finds its names on first use; what it imports for type checkers alone is no circle at run time.
+    graph = {
+        name: {i for i in imports_of(file) if i in modules and i != name}
+        for name, file in modules.items()
+    }
+    # evoray/__init__.py finds its names on first use; what it imports for type checkers alone is no
+    # circle at run time.
     graph["evoray"] = set()
     done: set[str] = set()
 
@@ -118,17 +157,29 @@ def test_no_import_goes_in_a_circle() -> None:
 def test_files_have_a_docstring_and_no_standard_library_name(layer: str, file: Path) -> None:
     if file.parent == ROOT / "platform":
         return
-    assert file.stem == "__init__" or file.stem not in sys.stdlib_module_names, f"{file} bears the name of a standard library module"
-    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), f"{file} does not say in its first line why it exists"
+    assert file.stem == "__init__" or file.stem not in sys.stdlib_module_names, (
+        f"{file} bears the name of a standard library module"
+    )
+    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), (
+        f"{file} does not say in its first line why it exists"
+    )
 
 
 def test_every_package_is_in_pyproject() -> None:
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+            "packages"
+        ]
+    )
     there = {module_name(layer, file) for layer, file in FILES if file.name == "__init__.py"}
     assert listed == there
 
 
 def test_constraints_pin_exact_versions_and_no_addresses() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     assert lines
     assert all("==" in line and "://" not in line for line in lines)

@@ -1,4 +1,6 @@
-"""Co-design without training: networks whose "accuracy" is a stub, more for more MACs, and says so in its name."""
+"""Co-design without training: networks whose "accuracy" is a stub, more for more MACs, and says so
+in its name.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from searchspaces.base import SearchSpace, largest, smallest
 
 
 class LogMacs:
-    """0 for a space's smallest network, 100 for its largest, linear in log MACs between: never a trained accuracy."""
+    """0 for a space's smallest network, 100 for its largest, linear in log MACs between: never a
+    trained accuracy.
+    """
 
     name, unit, goal, needs, tolerance = "stub", "%", Goal.MAXIMIZE, Needs(), 0.0
 
@@ -33,19 +37,27 @@ class LogMacs:
         """There is nothing to open."""
 
     def measure(self, candidate: Candidate) -> float:
-        macs = self._space.costs(np.array([candidate.architecture.choices], dtype=np.int16))["macs"][0]
+        macs = self._space.costs(np.array([candidate.architecture.choices], dtype=np.int16))[
+            "macs"
+        ][0]
         return float(100.0 * (np.log(macs) - self._low) / (self._high - self._low))
 
 
 def stub_study(workload: str, specs: Specs, **chip: Any) -> Study:
-    """The space nasaic:WORKLOAD under these specs, with the stub for accuracy; `chip` are options of its hardware."""
+    """The space nasaic:WORKLOAD under these specs, with the stub for accuracy; `chip` are options
+    of its hardware.
+    """
     space: Any = searchspaces.load(f"nasaic:{workload}")
     if chip:
-        space = dataclasses.replace(space, parts=(*space.parts[:-1], dataclasses.replace(space.parts[-1], **chip)))
+        space = dataclasses.replace(
+            space, parts=(*space.parts[:-1], dataclasses.replace(space.parts[-1], **chip))
+        )
     model = asic.build(space, latency_limit=specs.latency).model
 
     def objectives(joint: Any) -> Any:
-        tasks = [TaskObjective(joint, label, LogMacs(part)) for label, part in joint.networks.items()]
+        tasks = [
+            TaskObjective(joint, label, LogMacs(part)) for label, part in joint.networks.items()
+        ]
         return (*tasks, WeightedMean({task.name: 1.0 for task in tasks}))
 
     return Study(space, specs, model, objectives, lambda problem: LocalEvaluator(direct(problem)))

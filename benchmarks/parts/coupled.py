@@ -1,4 +1,6 @@
-"""Generators and discriminators evolved together, which EAGAN divides into two stages: what a benchmark compares it with."""
+"""Generators and discriminators evolved together, which EAGAN divides into two stages: what a
+benchmark compares it with.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,17 @@ class _CoupledGame:
     def begin(self, new: Round) -> None:
         """Weights are shared."""
 
-    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[torch.Tensor]) -> Any:
+    def play(
+        self, step: int, member: int, architecture: Architecture, reals: Sequence[torch.Tensor]
+    ) -> Any:
         own = self._space.architectures(architecture)
         self._game.discriminator = _Bound(self.players["discriminator"].network, own["d"])
         return self._game.train(step, own["g"], reals)
 
     def images(self, member: int, architecture: Architecture, z_bz: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = self._game.generators(z_bz, self._space.architectures(architecture)["g"])
+        made: torch.Tensor = self._game.generators(
+            z_bz, self._space.architectures(architecture)["g"]
+        )
         return made
 
 
@@ -68,5 +74,12 @@ class CoupledStage(GeneratorStage):
         with torch.random.fork_rng():
             torch.manual_seed(seed_for(self.seed, "initialisation"))
             supernet = space.parts[0].build_supernet()
-        game = ManyToOne(supernet, self.opponent, self.config.gan, latent=self.latent, seed=self.seed, device=device)
+        game = ManyToOne(
+            supernet,
+            self.opponent,
+            self.config.gan,
+            latent=self.latent,
+            seed=self.seed,
+            device=device,
+        )
         return _CoupledGame(game, space)

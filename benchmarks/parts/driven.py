@@ -1,4 +1,6 @@
-"""One `evoray` command with a Ray cluster of its own: started, killed or stopped at a moment, and all that is left of it found."""
+"""One `evoray` command with a Ray cluster of its own: started, killed or stopped at a moment, and
+all that is left of it found.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _PATIENCE_SECONDS = 600.0  # the machine may be busy with other things
 
 
 class Driven:
-    """A command that runs. Its cluster's folder is its own, which tells its processes from anybody else's.
+    """A command that runs. Its cluster's folder is its own, which tells its processes from anybody
+    else's.
 
     Attributes:
         process: The driver.
@@ -29,7 +32,9 @@ class Driven:
     """
 
     def __init__(self, words: list[str], log: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="evoray-kills-", dir="/tmp"))  # sockets' paths are limited
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="evoray-kills-", dir="/tmp")
+        )  # sockets' paths are limited
         self._output = self.folder / "output"
         environment = {
             **os.environ,
@@ -39,7 +44,9 @@ class Driven:
         }
         with self._output.open("wb") as stream:
             command = [sys.executable, "-m", "jobs.cli", *words]
-            self.process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=stream, stderr=stream)
+            self.process = subprocess.Popen(
+                command, cwd=_ROOT, env=environment, stdout=stream, stderr=stream
+            )
 
     def text(self) -> str:
         """What it has printed so far."""
@@ -56,7 +63,10 @@ class Driven:
             if self.process.poll() is not None:
                 return False
             if time.monotonic() > until:
-                raise TimeoutError(f"what was waited for did not happen in {_PATIENCE_SECONDS} s; the command printed: {self.text()}")
+                raise TimeoutError(
+                    f"what was waited for did not happen in {_PATIENCE_SECONDS} s; the command "
+                    f"printed: {self.text()}"
+                )
             time.sleep(0.01)
         return True
 
@@ -89,7 +99,9 @@ class Driven:
         return text
 
     def stop(self, number: signal.Signals) -> tuple[int, float, int, int]:
-        """Sends the signal; exit code, seconds until the end, processes and session folders that are left."""
+        """Sends the signal; exit code, seconds until the end, processes and session folders that
+        are left.
+        """
         found = self.processes()
         start = time.monotonic()
         self.process.send_signal(number)
@@ -110,14 +122,18 @@ class Driven:
         parents = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it may have ended since it was listed
-                parents[int(entry.name)] = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+                )
         found = self._named() | {self.process.pid}
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         return found
 
     def _named(self) -> set[int]:
-        """Processes whose command line or first environment holds the folder; Ray's workers overwrite theirs."""
+        """Processes whose command line or first environment holds the folder; Ray's workers
+        overwrite theirs.
+        """
         name = str(self.folder).encode()
         found = set()
         for entry in Path("/proc").glob("[0-9]*"):

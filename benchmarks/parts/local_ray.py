@@ -16,7 +16,12 @@ def local_ray(num_cpus: int) -> Iterator[None]:
     """Connected inside; the folder's path is short, since those of sockets are limited."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     ray.init(
-        address="local", num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=folder
+        address="local",
+        num_cpus=num_cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=folder,
     )
     try:
         yield

@@ -1,4 +1,6 @@
-"""An objective that writes down what it measures, so that a benchmark can count what is measured twice."""
+"""An objective that writes down what it measures, so that a benchmark can count what is measured
+twice.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ LOG = "EVORAY_KILLS_LOG"
 
 @dataclass(frozen=True, kw_only=True)
 class Logged:
-    """Appends each key to the file that the environment names, and sleeps a little; its value says nothing."""
+    """Appends each key to the file that the environment names, and sleeps a little; its value says
+    nothing.
+    """
 
     name: str = "logged"
     unit: str = ""

@@ -1,4 +1,6 @@
-"""Finding and killing the processes of a test's own cluster, never anybody else's. Reads Linux's /proc."""
+"""Finding and killing the processes of a test's own cluster, never anybody else's. Reads Linux's
+/proc.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,25 @@ from pathlib import Path
 
 
 def workers(title: str) -> list[int]:
-    """Processes below this one whose command line holds `title`, such as "ray::EvaluationWorker" for objective actors; oldest first."""
+    """Processes below this one whose command line holds `title`, such as "ray::EvaluationWorker"
+    for objective actors; oldest first.
+    """
     parents: dict[int, int] = {}
     titles: dict[int, str] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it may have ended since it was listed
             pid = int(entry.name)
-            parents[pid] = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-            titles[pid] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return sorted(pid for pid, text in titles.items() if title in text and os.getpid() in _ancestors(pid, parents))
+            parents[pid] = int(
+                (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+            )
+            titles[pid] = (
+                (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+    return sorted(
+        pid
+        for pid, text in titles.items()
+        if title in text and os.getpid() in _ancestors(pid, parents)
+    )
 
 
 def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
@@ -33,7 +45,10 @@ def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
 def lives(pid: int) -> bool:
     """Whether the process is there and no mere entry that waits for its parent."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except OSError:
         return False
 

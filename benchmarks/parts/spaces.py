@@ -1,4 +1,6 @@
-"""What several benchmarks search: a plain grid of genes, and objectives that cost nothing or a known time."""
+"""What several benchmarks search: a plain grid of genes, and objectives that cost nothing or a
+known time.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ _made: dict[tuple[int, int], tuple[Gene, ...]] = {}
 
 def _genes(num_genes: int, num_options: int) -> tuple[Gene, ...]:
     if (num_genes, num_options) not in _made:
-        _made[num_genes, num_options] = tuple(Gene(f"g{i}", tuple(range(num_options))) for i in range(num_genes))
+        _made[num_genes, num_options] = tuple(
+            Gene(f"g{i}", tuple(range(num_options))) for i in range(num_genes)
+        )
     return _made[num_genes, num_options]
 
 
@@ -72,7 +76,8 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Sleeping:
-    """Sleeps for a time that depends on the candidate alone: constant, or lognormal around `seconds`.
+    """Sleeps for a time that depends on the candidate alone: constant, or lognormal around
+    `seconds`.
 
     Attributes:
         seconds: The median.
@@ -91,7 +96,10 @@ class Sleeping:
 
     def duration(self, key: str) -> float:
         """Seconds that this candidate takes."""
-        return float(self.seconds * np.exp(self.sigma * np.random.default_rng(seed_for(0, key)).standard_normal()))
+        return float(
+            self.seconds
+            * np.exp(self.sigma * np.random.default_rng(seed_for(0, key)).standard_normal())
+        )
 
     def measure(self, candidate: Candidate) -> float:
         seconds = self.duration(candidate.architecture.key) if self.sigma else self.seconds
@@ -101,7 +109,9 @@ class Sleeping:
 
 @dataclass(frozen=True)
 class Restless(Sleeping):
-    """Sleeps so too, but its value says nothing of the time, so that no search can learn to sleep less."""
+    """Sleeps so too, but its value says nothing of the time, so that no search can learn to sleep
+    less.
+    """
 
     name: str = "restless"
     unit: str = ""

@@ -16,7 +16,9 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def interleaved(ways: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """What each way returned in each repeat; the ways take turns, so that a busy moment hits all of them."""
+    """What each way returned in each repeat; the ways take turns, so that a busy moment hits all of
+    them.
+    """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
@@ -26,7 +28,11 @@ def interleaved(ways: Mapping[str, Callable[[], float]], repeats: int) -> dict[s
 
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     """Median, least and largest."""
-    return {"median": round(statistics.median(values), digits), "min": round(min(values), digits), "max": round(max(values), digits)}
+    return {
+        "median": round(statistics.median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+    }
 
 
 def ratios(above: Sequence[float], below: Sequence[float], digits: int = 2) -> dict[str, float]:

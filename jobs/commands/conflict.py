@@ -1,4 +1,6 @@
-"""Trains a supernet with each of several subnet samplers and compares how far their gradients pull the same way."""
+"""Trains a supernet with each of several subnet samplers and compares how far their gradients pull
+the same way.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,20 @@ _QUARTERS = ("first quarter", "second", "third", "last")
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """Prints mean cosine similarities of gradients by quarters of the training: within a step, and between a step and the next."""
+    """Prints mean cosine similarities of gradients by quarters of the training: within a step, and
+    between a step and the next.
+    """
 
     space: tyro.conf.Positional[str]
-    """NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object."""
+    """NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
+    path/to/file.py:object.
+    """
     samplers: tuple[str, ...] = ("uniform", "complexity_aware")
     """Files of evoray.training.samplers."""
     data: DataOptions = field(default_factory=DataOptions)
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=5.0, checkpoint_every_seconds=1e9))
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(epochs=5.0, checkpoint_every_seconds=1e9)
+    )
     seed: int = 0
     """Of all randomness."""
     output: Path | None = None
@@ -58,17 +66,30 @@ def main(arguments: Sequence[str]) -> None:
         )
         space = fitted(searchspaces.load(options.space), source)
         every = max(1, total_steps(source, options.train) // _MEASUREMENTS)
-        config = replace(options.train, log_every_steps=1, conflict_every_steps=options.train.conflict_every_steps or every)
+        config = replace(
+            options.train,
+            log_every_steps=1,
+            conflict_every_steps=options.train.conflict_every_steps or every,
+        )
         for name in options.samplers:
             samplers.load(name, space, seed=options.seed, num_random=config.num_random)
         if options.output is not None and not options.output.resolve().parent.is_dir():
-            raise FileNotFoundError(f"{options.output} cannot be written: its folder does not exist")
+            raise FileNotFoundError(
+                f"{options.output} cannot be written: its folder does not exist"
+            )
     metrics_logs: dict[str, list[dict[str, Any]]] = {}
     console = Terminal()
     for name in options.samplers:
         with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
-            train_supernet(space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder))
-            metrics_logs[name] = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+            train_supernet(
+                space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder)
+            )
+            metrics_logs[name] = [
+                json.loads(line)
+                for line in (Path(folder) / "metrics.jsonl")
+                .read_text(encoding="utf-8")
+                .splitlines()
+            ]
     console.print(_table(metrics_logs))
     if options.output is not None:
         write_html(conflict_figure(metrics_logs), options.output, include_plotlyjs=True)
@@ -81,5 +102,9 @@ def _table(metrics_logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
         noted = [line["conflict"] for line in lines if "conflict" in line]
         for kind in ("within", "between"):
             parts = np.array_split(np.array([c.get(kind, np.nan) for c in noted]), len(_QUARTERS))
-            table.add_row(name, kind, *(f"{np.nanmean(part):+.3f}" if np.isfinite(part).any() else "" for part in parts))
+            table.add_row(
+                name,
+                kind,
+                *(f"{np.nanmean(part):+.3f}" if np.isfinite(part).any() else "" for part in parts),
+            )
     return table

@@ -25,19 +25,25 @@ def main(arguments: Sequence[str]) -> None:
     call(describe, arguments, prog="evoray describe")
 
 
-def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = False, levels: bool = False) -> None:
+def describe(
+    space: Annotated[str, tyro.conf.Positional], /, published: bool = False, levels: bool = False
+) -> None:
     """Describes a search space.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
+            path/to/file.py:object.
         published: List the published networks with their costs.
-        levels: List the complexity levels of conflict-aware training: the authors', or those derived from the space's costs.
+        levels: List the complexity levels of conflict-aware training: the authors', or those
+            derived from the space's costs.
     """
     with user_input():
         described = searchspaces.load(space)
         of_levels = _levels(described) if levels else None
     console = Terminal()
-    console.print(f"{described.name}: {space_size(described):.4g} architectures, {len(described.genes)} genes")
+    console.print(
+        f"{described.name}: {space_size(described):.4g} architectures, {len(described.genes)} genes"
+    )
     genes = Table("gene", "options")
     for gene in described.genes:
         genes.add_row(gene.name, " ".join(map(str, gene.options)))
@@ -52,28 +58,64 @@ def describe(space: Annotated[str, tyro.conf.Positional], /, published: bool = F
 def _costs(space: SearchSpace) -> Table:
     ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
     rng = generator_for(0, "describe")
-    sampled = space.costs(space.repair(variation.sample(variation.GeneKinds.of(space.genes), _SAMPLES, rng)))
-    table = Table("cost", "smallest", "5 %", "25 %", "median", "75 %", "95 %", "largest", title=f"of {_SAMPLES:,} uniform samples")
+    sampled = space.costs(
+        space.repair(variation.sample(variation.GeneKinds.of(space.genes), _SAMPLES, rng))
+    )
+    table = Table(
+        "cost",
+        "smallest",
+        "5 %",
+        "25 %",
+        "median",
+        "75 %",
+        "95 %",
+        "largest",
+        title=f"of {_SAMPLES:,} uniform samples",
+    )
     for name, (low, high) in space.costs(ends).items():
-        table.add_row(name, *(f"{v:,.0f}" for v in (low, *np.quantile(sampled[name], [0.05, 0.25, 0.5, 0.75, 0.95]), high)))
+        table.add_row(
+            name,
+            *(
+                f"{v:,.0f}"
+                for v in (low, *np.quantile(sampled[name], [0.05, 0.25, 0.5, 0.75, 0.95]), high)
+            ),
+        )
     return table
 
 
 def _published(space: SearchSpace) -> Table:
     rows = list(space.published.items())
-    costs = space.costs(np.array([a.choices for _, a in rows], dtype=np.int16).reshape(len(rows), -1)) if rows else {}
+    costs = (
+        space.costs(np.array([a.choices for _, a in rows], dtype=np.int16).reshape(len(rows), -1))
+        if rows
+        else {}
+    )
     table = Table("published", "key", *costs)
     for index, (name, architecture) in enumerate(rows):
-        table.add_row(name, architecture.key, *(f"{column[index]:,.0f}" for column in costs.values()))
+        table.add_row(
+            name, architecture.key, *(f"{column[index]:,.0f}" for column in costs.values())
+        )
     return table
 
 
 def _levels(space: SearchSpace) -> Table:
     found = levels_of(space)
     table = Table(
-        "level", "from", "to", "floor", f"{found.cost} of the floor", "uniform draws inside", title=f"complexity levels by {found.cost}"
+        "level",
+        "from",
+        "to",
+        "floor",
+        f"{found.cost} of the floor",
+        "uniform draws inside",
+        title=f"complexity levels by {found.cost}",
     )
     for index, row in enumerate(describe_levels(space, found)):
         numbers = (f"{row.start:,.0f}", f"{row.end:,.0f}")
-        table.add_row(str(index), *numbers, row.floor.key, f"{row.floor_cost:,.0f}", f"{100 * row.acceptance:.2f} %")
+        table.add_row(
+            str(index),
+            *numbers,
+            row.floor.key,
+            f"{row.floor_cost:,.0f}",
+            f"{100 * row.acceptance:.2f} %",
+        )
     return table

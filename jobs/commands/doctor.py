@@ -33,7 +33,11 @@ _NEEDED = (
     "tyro",
     "rich",
 )
-_OPTIONAL = {"onnx": "export --to onnx", "onnxruntime": "export --to onnx", "onnxscript": "export --to onnx"}
+_OPTIONAL = {
+    "onnx": "export --to onnx",
+    "onnxruntime": "export --to onnx",
+    "onnxscript": "export --to onnx",
+}
 _FREE_BYTES = 2 * 1024**3
 
 Finding = tuple[bool, str]
@@ -44,7 +48,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def doctor(ray_start: bool = True) -> None:
-    """Checks Python, packages, cores, memory, accelerators, disk and a local Ray cluster; exit code 1 when something is missing.
+    """Checks Python, packages, cores, memory, accelerators, disk and a local Ray cluster; exit code
+    1 when something is missing.
 
     Args:
         ray_start: Whether to start a local cluster for a moment.
@@ -78,40 +83,64 @@ def _python() -> Finding:
 
 def _packages() -> Finding:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    return not missing, f"missing: {', '.join(missing)}; run `make demo` or `pip install -e .`" if missing else f"all {len(_NEEDED)} found"
+    return (
+        not missing,
+        f"missing: {', '.join(missing)}; run `make demo` or `pip install -e .`"
+        if missing
+        else f"all {len(_NEEDED)} found",
+    )
 
 
 def _pair() -> Finding:
     try:
-        torch, torchvision = importlib.import_module("torch"), importlib.import_module("torchvision")
+        torch, torchvision = (
+            importlib.import_module("torch"),
+            importlib.import_module("torchvision"),
+        )
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (ImportError, RuntimeError, AttributeError) as error:
-        return False, f"do not fit each other ({str(error).splitlines()[0]}): install both from the same registry"
+        return (
+            False,
+            f"do not fit each other ({str(error).splitlines()[0]}): install both from the same "
+            "registry",
+        )
     return True, f"{torch.__version__} with {torchvision.__version__}"
 
 
 def _accelerator() -> Finding:
     torch = importlib.import_module("torch")
     if torch.cuda.is_available():
-        return True, ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        return True, ", ".join(
+            torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())
+        )
     return True, "none: training and measuring run on the CPU"
 
 
 def _disk() -> Finding:
     free = shutil.disk_usage(tempfile.gettempdir()).free
-    return free >= _FREE_BYTES, f"{free / 1024**3:.0f} GiB free in {tempfile.gettempdir()} (2 are needed)"
+    return (
+        free >= _FREE_BYTES,
+        f"{free / 1024**3:.0f} GiB free in {tempfile.gettempdir()} (2 are needed)",
+    )
 
 
 def _optional() -> Finding:
     missing = [name for name in _OPTIONAL if importlib.util.find_spec(name) is None]
-    return True, f"not there: {', '.join(missing)} (pip install 'evoray[onnx]')" if missing else "onnx export is possible"
+    return (
+        True,
+        f"not there: {', '.join(missing)} (pip install 'evoray[onnx]')"
+        if missing
+        else "onnx export is possible",
+    )
 
 
 def _data() -> Finding:
     root = os.environ.get("EVORAY_DATA", "")
     if not root:
         return True, "EVORAY_DATA is not set: digits are built in, other data needs --data.root"
-    return os.path.isdir(root), f"EVORAY_DATA is {root}{'' if os.path.isdir(root) else ', which is no folder'}"
+    return os.path.isdir(
+        root
+    ), f"EVORAY_DATA is {root}{'' if os.path.isdir(root) else ', which is no folder'}"
 
 
 def _token() -> Finding:
@@ -123,7 +152,9 @@ def _token() -> Finding:
         return True, "none yet: a local cluster writes one, for its owner only"
     return (
         True,
-        f"others may read {file}, which opens your clusters to them: chmod 600 {file}" if is_open else f"{file} is its owner's only",
+        f"others may read {file}, which opens your clusters to them: chmod 600 {file}"
+        if is_open
+        else f"{file} is its owner's only",
     )
 
 

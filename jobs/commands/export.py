@@ -1,4 +1,6 @@
-"""Writes a network of a run, or all networks of one design, to ONNX, torch.export or safetensors, with its weights and recalibrated batch norm."""
+"""Writes a network of a run, or all networks of one design, to ONNX, torch.export or safetensors,
+with its weights and recalibrated batch norm.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,18 @@ def export(
     own: tuple[str, ...] = (),
     moved: Elsewhere = UNMOVED,
 ) -> None:
-    """Exports a network with the weights that it has in the supernet; of a co-search the networks of all tasks, each with what it runs on.
+    """Exports a network with the weights that it has in the supernet; of a co-search the networks
+    of all tasks, each with what it runs on.
 
     Args:
         run: The run folder.
-        pick: A key or the beginning of one, "knee", or "best:NAME" for the front's best under an objective or cost.
+        pick: A key or the beginning of one, "knee", or "best:NAME" for the front's best under an
+            objective or cost.
         to: The format.
-        output: Folder to write to, in it a folder for each of several tasks; without it RUN/export/KEY.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        output: Folder to write to, in it a folder for each of several tasks; without it
+            RUN/export/KEY.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere
+            than at the start, or changed since.
         moved: Of data that has moved.
     """
     with user_input():
@@ -49,7 +55,9 @@ def export(
     files: list[Path] = []
     for found in networks:
         with user_input():
-            place = (output or folder.inside("export", found.design or found.architecture.key)) / found.label
+            place = (
+                output or folder.inside("export", found.design or found.architecture.key)
+            ) / found.label
             files += export_network(
                 found.network.eval(),
                 found.architecture,

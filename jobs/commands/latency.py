@@ -1,4 +1,6 @@
-"""Makes a latency table of a space: here, or from operators timed on another device; it predicts latency in searches."""
+"""Makes a latency table of a space: here, or from operators timed on another device; it predicts
+latency in searches.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,15 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
 from jobs.terminal.progress import phase
-from objectives.latency_table import LatencyTable, Sample, Times, fit, sample, time_operators, times_here
+from objectives.latency_table import (
+    LatencyTable,
+    Sample,
+    Times,
+    fit,
+    sample,
+    time_operators,
+    times_here,
+)
 from searchspaces.base import SearchSpace, architectures
 
 _SPACE = Annotated[str, tyro.conf.Positional]
@@ -28,7 +38,12 @@ _HERE = Annotated[Path, tyro.conf.Positional]
 
 
 def main(arguments: Sequence[str]) -> None:
-    verbs: dict[str, Callable[..., Any]] = {"measure": measure, "operators": operators, "fit": fit_times, "show": show}
+    verbs: dict[str, Callable[..., Any]] = {
+        "measure": measure,
+        "operators": operators,
+        "fit": fit_times,
+        "show": show,
+    }
     call(verbs, arguments, prog="evoray latency")
 
 
@@ -46,7 +61,8 @@ def measure(
     """Times a space's operators on this machine and fits a predictor.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
+            path/to/file.py:object.
         output: The table, a Parquet file.
         image_size: Side of the input in pixels.
         label: Of this device: the cost will be "predicted_latency@LABEL".
@@ -63,11 +79,21 @@ def measure(
         _write(fit(chosen, taken, times, label), output, console)
 
 
-def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int = 400, networks: int = 24, seed: int = 0) -> None:
-    """Writes a folder for a device that has torch and nothing else: operators, exported networks, and the script that times them.
+def operators(
+    space: _SPACE,
+    /,
+    output: Path,
+    image_size: int = 32,
+    samples: int = 400,
+    networks: int = 24,
+    seed: int = 0,
+) -> None:
+    """Writes a folder for a device that has torch and nothing else: operators, exported networks,
+    and the script that times them.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object, path/to/file.py:object.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
+            path/to/file.py:object.
         output: A folder that does not exist yet.
         image_size: Side of the input in pixels.
         samples: Subnets whose operators are collected.
@@ -82,10 +108,14 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
         files = [f"network-{number:03d}.ts" for number in range(len(taken.networks))]
         output.mkdir()
     with phase(console, "networks", len(files)) as bar:
-        for number, architecture in enumerate(architectures(chosen, taken.choices[list(taken.networks)])):
+        for number, architecture in enumerate(
+            architectures(chosen, taken.choices[list(taken.networks)])
+        ):
             network = chosen.build_subnet(None, architecture).eval()
             with torch.inference_mode(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # TorchScript is old, and therefore what every device's torch can read
+                warnings.simplefilter(
+                    "ignore"
+                )  # TorchScript is old, and therefore what every device's torch can read
                 traced: Any = torch.jit.trace(network, torch.randn(taken.input_shape))  # type: ignore[no-untyped-call]
             traced.save(str(output / files[number]))
             bar.update(number + 1, architecture.key)
@@ -95,13 +125,18 @@ def operators(space: _SPACE, /, output: Path, image_size: int = 32, samples: int
         "operators": [json.loads(text) for text in taken.operators],
         "choices": taken.choices.tolist(),
         "counts": taken.counts.tolist(),
-        "networks": [{"file": file, "sample": row} for file, row in zip(files, taken.networks, strict=True)],
+        "networks": [
+            {"file": file, "sample": row} for file, row in zip(files, taken.networks, strict=True)
+        ],
     }
     replace_text(output / "operators.json", json.dumps(about))
     shutil.copy(Path(time_operators.__file__), output / "time_operators.py")
     again = f" --space {space}" if searchspaces.own_paths([space]) else ""
     console.print(f"on the device: python {output.name}/time_operators.py {output.name} times.json")
-    console.print(f"here again:    evoray latency fit {output} times.json --label DEVICE --output table.parquet{again}")
+    console.print(
+        f"here again:    evoray latency fit {output} times.json --label DEVICE --output "
+        f"table.parquet{again}"
+    )
 
 
 def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path, space: str = "") -> None:
@@ -112,7 +147,8 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path, space: s
         times: What the script wrote on the device.
         label: Of the device: the cost will be "predicted_latency@LABEL".
         output: The table, a Parquet file.
-        space: The import path of a space of your own, named again; other spaces are known from the folder.
+        space: The import path of a space of your own, named again; other spaces are known from the
+            folder.
     """
     with user_input():
         about, measured = (_read_json(path) for path in (folder / "operators.json", times))
@@ -124,10 +160,20 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path, space: s
                 [network["sample"] for network in about["networks"]],
                 tuple(about["input"]),
             )
-            found = Times(**{name: measured[name] for name in ("operators", "networks", "threads", "torch", "machine")})
+            found = Times(
+                **{
+                    name: measured[name]
+                    for name in ("operators", "networks", "threads", "torch", "machine")
+                }
+            )
         except KeyError as missing:
-            raise ValueError(f"{folder} and {times} are not what `evoray latency operators` and its script write: no {missing}") from None
-        _write(fit(searchspaces.load(space or _named(about)), taken, found, label), output, Terminal())
+            raise ValueError(
+                f"{folder} and {times} are not what `evoray latency operators` and its script "
+                f"write: no {missing}"
+            ) from None
+        _write(
+            fit(searchspaces.load(space or _named(about)), taken, found, label), output, Terminal()
+        )
 
 
 def show(table: _HERE, /) -> None:
@@ -141,9 +187,17 @@ def show(table: _HERE, /) -> None:
 
 
 def _sampled(
-    name: str, image_size: int, samples: int, networks: int, seed: int, output: Path, console: Terminal
+    name: str,
+    image_size: int,
+    samples: int,
+    networks: int,
+    seed: int,
+    output: Path,
+    console: Terminal,
 ) -> tuple[SearchSpace, Sample]:
-    space: Any = searchspaces.load(name)  # Any: not every space says how many channels its images have
+    space: Any = searchspaces.load(
+        name
+    )  # Any: not every space says how many channels its images have
     if not output.resolve().parent.is_dir():
         raise FileNotFoundError(f"{output} cannot be written: its folder does not exist")
     if image_size < 1:
@@ -152,26 +206,38 @@ def _sampled(
     with phase(console, "operators", samples) as bar:
         note = "tracing subnets"
         taken = sample(
-            space, shape, num_samples=samples, num_networks=networks, seed=seed, on_progress=lambda number: bar.update(number, note)
+            space,
+            shape,
+            num_samples=samples,
+            num_networks=networks,
+            seed=seed,
+            on_progress=lambda number: bar.update(number, note),
         )
     return space, taken
 
 
 def _named(about: dict[str, Any]) -> str:
-    """The space of `evoray latency operators`; a file that may come from elsewhere does not say what is imported.
+    """The space of `evoray latency operators`; a file that may come from elsewhere does not say
+    what is imported.
 
     Raises:
         ValueError: It is an import path.
     """
     name = str(about.get("space"))
     if searchspaces.own_paths([name]):
-        raise ValueError(f"the operators are of space {name!r}, which is no space of evoray: if you trust that code, add --space {name}")
+        raise ValueError(
+            f"the operators are of space {name!r}, which is no space of evoray: if you trust that "
+            f"code, add --space {name}"
+        )
     return name
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: `evoray latency operators` and the script that it writes make it")
+        raise FileNotFoundError(
+            f"there is no file {path}: `evoray latency operators` and the script that it writes "
+            "make it"
+        )
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError:
@@ -183,7 +249,8 @@ def _write(table: LatencyTable, output: Path, console: Terminal) -> None:
     table.save(output)
     _print(table, console)
     console.print(
-        f"in a search: --measure.latency-tables {output} --search.constraints 'predicted_latency@{table.label}<=MS'",
+        f"in a search: --measure.latency-tables {output} --search.constraints "
+        f"'predicted_latency@{table.label}<=MS'",
     )
 
 
@@ -192,12 +259,18 @@ def _print(table: LatencyTable, console: Terminal) -> None:
     console.print(f"{len(table.seconds)} operators of {table.space} on {table.label} ({about})")
     held = table.held_out
     console.print(
-        f"on {held['networks']:.0f} networks that it was not fitted to: Kendall tau {held['kendall_tau']:.3f}, "
-        f"RMSE {held['rmse_ms']:.4g} ms ({held['rmse_percent']:.1f} %), {held['within_10_percent']:.0f} % within 10 %",
+        f"on {held['networks']:.0f} networks that it was not fitted to: Kendall tau "
+        f"{held['kendall_tau']:.3f}, "
+        f"RMSE {held['rmse_ms']:.4g} ms ({held['rmse_percent']:.1f} %), "
+        f"{held['within_10_percent']:.0f} % within 10 %",
     )
     dearest = Table("operator", "microseconds", "inputs")
     for text in sorted(table.seconds, key=table.seconds.__getitem__, reverse=True)[:8]:
         operator = json.loads(text)
-        shapes = [str(a["tensor"]["shape"]) for a in operator["arguments"] if isinstance(a, dict) and "tensor" in a]
+        shapes = [
+            str(a["tensor"]["shape"])
+            for a in operator["arguments"]
+            if isinstance(a, dict) and "tensor" in a
+        ]
         dearest.add_row(operator["name"], f"{1e6 * table.seconds[text]:,.1f}", " ".join(shapes))
     console.print(dearest)

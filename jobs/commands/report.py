@@ -19,7 +19,9 @@ def main(arguments: Sequence[str]) -> None:
     call(report, arguments, prog="evoray report")
 
 
-def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: Path | None = None) -> None:
+def report(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: Path | None = None
+) -> None:
     """Writes the picture of a run, one self-contained file.
 
     Args:
@@ -31,7 +33,9 @@ def report(runs: Annotated[tuple[Path, ...], tyro.conf.Positional], /, output: P
             raise ValueError("evoray report needs at least one run folder, got none")
         folders = [RunFolder.open(run) for run in runs]
         file = output or folders[0].report
-        write_report([stage for folder in folders for stage in _readable(folder, len(folders))], file)
+        write_report(
+            [stage for folder in folders for stage in _readable(folder, len(folders))], file
+        )
     Terminal().print(str(file))
 
 

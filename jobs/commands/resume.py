@@ -40,8 +40,10 @@ def resume(
 
     Args:
         run: The run folder.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
-        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere
+            than at the start, or changed since.
+        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
+            not say so.
         moved: Of data that has moved.
         cluster: Where it goes on; the run folder keeps that.
     """

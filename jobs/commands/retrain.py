@@ -1,4 +1,6 @@
-"""Trains one network of a run alone with Ray Train, also at a higher resolution; tells what it gains over the weights of the supernet."""
+"""Trains one network of a run alone with Ray Train, also at a higher resolution; tells what it
+gains over the weights of the supernet.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,36 @@ from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options
 from jobs.terminal.stopping import advising
 
-_ABOUT = "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of RUN/retrained/KEY; "
-_ABOUT += "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of the run, or has changed; "
-_ABOUT += "--data.root DIR for data that has moved; --cluster.address HOST:PORT, auto or local for another Ray cluster than the run's."
+_ABOUT = (
+    "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of "
+    "RUN/retrained/KEY; "
+)
+_ABOUT += (
+    "--own PATH:OBJECT for a space or objective of your own that is elsewhere than at the start of "
+    "the run, or has changed; "
+)
+_ABOUT += (
+    "--data.root DIR for data that has moved; --cluster.address HOST:PORT, auto or local for "
+    "another Ray cluster than the run's."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
-        words, own = take_options(arguments, ("--pick", "--output", "--own", "--data.root", "--cluster.address"))
+        words, own = take_options(
+            arguments, ("--pick", "--output", "--own", "--data.root", "--cluster.address")
+        )
         check_local(own["--output"], "--output")
         check_local(own["--data.root"], "--data.root")
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
-        config = pipeline.config_of(RunFolder.open(run), own["--own"].split()) if run is not None else SupernetSearch()
+        config = (
+            pipeline.config_of(RunFolder.open(run), own["--own"].split())
+            if run is not None
+            else SupernetSearch()
+        )
         options = parse(
             RetrainOptions,
             RetrainOptions(train=alone(config.train), seed=config.seed),
@@ -45,7 +62,13 @@ def main(arguments: Sequence[str]) -> None:
         check_machine(options, config.cluster.address)
         roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
         config = located(RunFolder.open(run), config, roots)
-        work = prepare(RunFolder.open(run), config, options, own["--pick"], Path(own["--output"]) if own["--output"] else None)
+        work = prepare(
+            RunFolder.open(run),
+            config,
+            options,
+            own["--pick"],
+            Path(own["--output"]) if own["--output"] else None,
+        )
         check_cluster(config.cluster.address)
     key = work.architecture.key
     with advising("the same command goes on from here"), cluster(config.cluster.address) as told:

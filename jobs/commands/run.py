@@ -20,7 +20,10 @@ from searchspaces.base import nearest
 def main(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         warn_of(jobs.REGISTRY)
-        print(f"usage: evoray run JOB [--preset P] [--run-dir D] [--any.field value]\njobs: {', '.join(jobs.names())}")
+        print(
+            "usage: evoray run JOB [--preset P] [--run-dir D] [--any.field value]\njobs: "
+            f"{', '.join(jobs.names())}"
+        )
         raise SystemExit(0 if arguments else 2)
     run(arguments[0], arguments[1:])
 
@@ -36,7 +39,10 @@ def run(job: str, arguments: Sequence[str]) -> None:
         if preset not in presets:
             raise ValueError(f"job {job!r} has no preset {preset!r}; {nearest(preset, presets)}")
         default = presets[preset]()
-        about = f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a folder that does not exist yet)."
+        about = (
+            f"Job {job}, preset {preset} of {', '.join(presets)}. Also: --preset P, --run-dir D (a "
+            "folder that does not exist yet)."
+        )
         pipeline = jobs.pipeline(job)
         config = parse(pipeline.CONFIG, default, words, prog=f"evoray run {job}", description=about)
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
@@ -46,7 +52,9 @@ def run(job: str, arguments: Sequence[str]) -> None:
         datasets.check_readable(setup)
         check_machine(config, config.cluster.address)
         check_cluster(config.cluster.address)
-        folder = RunFolder.create(path, {**pipeline.job_of(job, preset, config, setup), "data": contents})
+        folder = RunFolder.create(
+            path, {**pipeline.job_of(job, preset, config, setup), "data": contents}
+        )
     console.print(f"run folder: {folder.path}")
     with folder.writing(), advising(resuming(folder.path)):
         pipeline.carry_out(folder, config, console)

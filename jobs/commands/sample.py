@@ -40,13 +40,15 @@ def sample(
 
     Args:
         run: The run folder.
-        pick: A key or the beginning of one, of a generator or of a discriminator for its pair; final for the finally trained pair; knee or
-            best:NAME of the last stage's front. Without it final where there is one, else the found pair.
+        pick: A key or the beginning of one, of a generator or of a discriminator for its pair;
+            final for the finally trained pair; knee or best:NAME of the last stage's front. Without
+            it final where there is one, else the found pair.
         count: Images.
         seed: Of the latent vectors.
         walk: Whether each row goes from one latent vector to another.
         output: The file; without it RUN/samples/STAGE-KEY.png.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere
+            than at the start, or changed since.
         moved: Of data that has moved.
     """
     with user_input():
@@ -55,10 +57,16 @@ def sample(
         folder = RunFolder.open(run)
         job = folder.job()["job"]
         if jobs.pipeline(job) is not pipeline:
-            raise ValueError(f"run {run} is of job {job!r}, which finds no generators: take a run of eagan")
+            raise ValueError(
+                f"run {run} is of job {job!r}, which finds no generators: take a run of eagan"
+            )
         config = located(folder, pipeline.config_of(folder, own), moved.roots)
         setup = build_setup(config)
-        chosen = pick or (FINAL if FINAL in pair_of(folder) else pair_of(folder).get("discriminator", {}).get("key", "knee"))
+        chosen = pick or (
+            FINAL
+            if FINAL in pair_of(folder)
+            else pair_of(folder).get("discriminator", {}).get("key", "knee")
+        )
         found = GeneratorFinder(folder, config, setup).pick(chosen)
     latent = setup.generators.latent
     columns = pictures.columns_of(count)

@@ -27,8 +27,11 @@ def main(arguments: Sequence[str]) -> None:
     call(show, arguments, prog="evoray show")
 
 
-def show(run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv: bool = False) -> None:
-    """Prints the front: a table in a terminal, every row and digit without a frame in a pipe or file.
+def show(
+    run: Annotated[Path, tyro.conf.Positional], /, json: bool = False, csv: bool = False
+) -> None:
+    """Prints the front: a table in a terminal, every row and digit without a frame in a pipe or
+    file.
 
     Args:
         run: The run folder.
@@ -62,10 +65,16 @@ def _print_tables(stages: _Stages, console: Terminal) -> None:
         console.print("no stage of the run has begun yet")
     for folder, job in stages:
         table = _table(folder, job)
-        name = f"stage {job['stage']} of job {job['job']}" if "stage" in job else f"job {job['job']}"
+        name = (
+            f"stage {job['stage']} of job {job['job']}" if "stage" in job else f"job {job['job']}"
+        )
         if table is None:
             steps = folder.metrics()
-            trained = f"trained for {steps[-1]['step']} of {steps[-1]['steps']} steps" if steps else "not trained yet"
+            trained = (
+                f"trained for {steps[-1]['step']} of {steps[-1]['steps']} steps"
+                if steps
+                else "not trained yet"
+            )
             console.print(f"no evaluations of {name} yet; the supernet is {trained}")
             continue
         console.print(f"{len(table)} evaluations of {name} in space {job['space']}")
@@ -78,7 +87,12 @@ def _print_json(stages: _Stages) -> None:
     for folder, job in stages:
         table = _table(folder, job)
         front = [] if table is None else front_rows(job, picking.front(table, job["values"]))
-        about = {"job": job["job"], "stage": job.get("stage"), "space": job["space"], "evaluations": 0 if table is None else len(table)}
+        about = {
+            "job": job["job"],
+            "stage": job.get("stage"),
+            "space": job["space"],
+            "evaluations": 0 if table is None else len(table),
+        }
         found.append({**about, "values": job["values"], "front": front})
     print(json.dumps({"fronts": found}, indent=2))
 
@@ -92,6 +106,8 @@ def _print_csv(stages: _Stages) -> None:
         writer.writerow([*(["stage"] if stage else []), "key", "knee", *names])
         table = _table(folder, job)
         for row in [] if table is None else front_rows(job, picking.front(table, job["values"])):
-            writer.writerow([*stage, row["key"], int(row["knee"]), *(row["values"][name] for name in names)])
+            writer.writerow(
+                [*stage, row["key"], int(row["knee"]), *(row["values"][name] for name in names)]
+            )
     text = lines.getvalue()
     print(visible(text, keep="\n") if sys.stdout.isatty() else text, end="")

@@ -26,5 +26,10 @@ def spaces() -> None:
             for index, preset in enumerate(searchspaces.presets(name) or [""]):
                 full = f"{name}:{preset}" if index else name
                 space = searchspaces.load(f"{name}:{preset}" if preset else name)
-                table.add_row(full, str(len(space.genes)), f"{space_size(space):.3g}", str(len(space.published)))
+                table.add_row(
+                    full,
+                    str(len(space.genes)),
+                    f"{space_size(space):.3g}",
+                    str(len(space.published)),
+                )
     Terminal().print(table)

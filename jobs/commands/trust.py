@@ -1,4 +1,6 @@
-"""Trains some of a run's networks alone, with the supernet's budget, and says how well inherited values ranked them."""
+"""Trains some of a run's networks alone, with the supernet's budget, and says how well inherited
+values ranked them.
+"""
 
 from __future__ import annotations
 
@@ -40,20 +42,26 @@ def trust(
     moved: Elsewhere = UNMOVED,
     cluster: ClusterOption = AS_STARTED,
 ) -> None:
-    """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's report shows them too.
+    """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's
+    report shows them too.
 
     Args:
-        run: The run folder, searched; of a GAN search its generators are probed, of a co-search the networks of all tasks together.
+        run: The run folder, searched; of a GAN search its generators are probed, of a co-search the
+            networks of all tasks together.
         probes: Networks to train alone, spread over the inherited values.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere than at the start, or changed since.
-        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does not say so.
+        own: Import paths of the run's own space and objectives, named again: for those elsewhere
+            than at the start, or changed since.
+        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
+            not say so.
         moved: Of data that has moved.
         cluster: Where the probes are trained.
     """
     console = Terminal()
     with user_input():
         if probes < 2:
-            raise ValueError(f"--probes must be at least 2, for ranks need two networks, got {probes}")
+            raise ValueError(
+                f"--probes must be at least 2, for ranks need two networks, got {probes}"
+            )
         folder = RunFolder.open(run)
         pipeline = jobs.pipeline(folder.job()["job"])
         config = trusting(pipeline.config_of(folder, own), trust_code)
@@ -68,9 +76,15 @@ def trust(
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
         arguments = [(*one, gpus) for one in probing.arguments]
         with phase(console, "probes", probes) as bar:
-            for result in run_tasks(probing.measure, arguments, shared=probing.shared, num_gpus=gpus):
+            for result in run_tasks(
+                probing.measure, arguments, shared=probing.shared, num_gpus=gpus
+            ):
                 found.append(result)
-                bar.update(len(found), f"{result.key}: inherited {result.inherited:.1f}, alone {result.stand_alone:.1f}")
+                bar.update(
+                    len(found),
+                    f"{result.key}: inherited {result.inherited:.1f}, alone "
+                    f"{result.stand_alone:.1f}",
+                )
     found.sort(key=lambda p: p.key)
     outcome = summary(found, time.monotonic() - start, probing.objective, probing.unit)
     probing.folder.write_trust(outcome)
@@ -79,5 +93,8 @@ def trust(
         tau, rho = outcome["kendall"][side], outcome["spearman"][side]
         console.print(f"{name:<30} Kendall tau {tau:+.3f}   Spearman rho {rho:+.3f}")
     gap = np.mean([p.inherited - p.stand_alone for p in found])
-    what = f"inherited minus stand-alone {probing.objective}: {gap:+.2f}{probing.unit and ' points'} on average"
+    what = (
+        f"inherited minus stand-alone {probing.objective}: {gap:+.2f}{probing.unit and ' points'} "
+        "on average"
+    )
     console.print(f"{what} over {len(found)} networks")

@@ -25,7 +25,9 @@ class MovedData:
     """Place of one data set now."""
 
     root: Path | None = None
-    """The folder that the data has moved to; other data than the run was started with is refused."""
+    """The folder that the data has moved to; other data than the run was started with is
+    refused.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,9 @@ class MovedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Places of a run's data now: --data.root, of a co-search --first.data.root and --second.data.root."""
+    """Places of a run's data now: --data.root, of a co-search --first.data.root and
+    --second.data.root.
+    """
 
     data: MovedData = field(default_factory=MovedData)
     first: MovedTask = field(default_factory=MovedTask)
@@ -47,7 +51,11 @@ class Moved:
     def roots(self) -> dict[str, Path]:
         """The folders that were given, by the option without its ".root"."""
         places = {"data": self.data, "first.data": self.first.data, "second.data": self.second.data}
-        return {option: place.root.absolute() for option, place in places.items() if place.root is not None}
+        return {
+            option: place.root.absolute()
+            for option, place in places.items()
+            if place.root is not None
+        }
 
 
 UNMOVED = Moved()
@@ -60,7 +68,8 @@ class _Sourced(Protocol):
 
 
 def settled(config: C) -> tuple[C, dict[str, Any]]:
-    """The configuration of a new run with the folders that its data was found in, and what job.json says of that data.
+    """The configuration of a new run with the folders that its data was found in, and what job.json
+    says of that data.
 
     Raises:
         ValueError: The data cannot be read.
@@ -76,7 +85,8 @@ def settled(config: C) -> tuple[C, dict[str, Any]]:
 
 
 def located(folder: RunFolder, config: C, roots: Mapping[str, Path]) -> C:
-    """The configuration of a run with its data where it is now; a run from before digests is taken at its word.
+    """The configuration of a run with its data where it is now; a run from before digests is taken
+    at its word.
 
     Raises:
         ValueError: The data is not what the run was started with, or the run has no such data.
@@ -86,7 +96,8 @@ def located(folder: RunFolder, config: C, roots: Mapping[str, Path]) -> C:
     for option, root in roots.items():
         if option not in places:
             raise ValueError(
-                f"--{option}.root: run {folder.path} has no such data; it has {', '.join(f'--{name}.root' for name in places)}"
+                f"--{option}.root: run {folder.path} has no such data; it has "
+                f"{', '.join(f'--{name}.root' for name in places)}"
             )
         config = _with_root(config, option, root)
     known = folder.job().get("data", {})
@@ -97,8 +108,10 @@ def located(folder: RunFolder, config: C, roots: Mapping[str, Path]) -> C:
         found = _described(_source(option, options))
         if found["digest"] != expected["digest"]:
             raise ValueError(
-                f"the {options.name} data of --{option}.root {options.root} is not what run {folder.path} was started with: "
-                f"{_spoken(found)}, expected {_spoken(expected)}; give the folder of the same data with --{option}.root, or start a new run"
+                f"the {options.name} data of --{option}.root {options.root} is not what run "
+                f"{folder.path} was started with: "
+                f"{_spoken(found)}, expected {_spoken(expected)}; give the folder of the same data "
+                f"with --{option}.root, or start a new run"
             )
     return config
 
@@ -116,7 +129,8 @@ def keep_roots(folder: RunFolder, roots: Mapping[str, Path]) -> None:
 
 
 def check_readable(setup: _Sourced) -> None:
-    """Opens what a run trains and validates on, so that what is wrong with it shows before anything is started.
+    """Opens what a run trains and validates on, so that what is wrong with it shows before anything
+    is started.
 
     Raises:
         ValueError: A picture set is empty or damaged.
@@ -141,12 +155,17 @@ def _data_of(config: Any) -> dict[str, DataOptions]:  # Any: a configuration or 
 def _with_root(config: Any, option: str, root: Path) -> Any:
     name, _, rest = option.partition(".")
     part = getattr(config, name)
-    return dataclasses.replace(config, **{name: _with_root(part, rest, root) if rest else dataclasses.replace(part, root=root)})
+    return dataclasses.replace(
+        config,
+        **{name: _with_root(part, rest, root) if rest else dataclasses.replace(part, root=root)},
+    )
 
 
 def _source(option: str, options: DataOptions) -> ImageSource:
     with _named(option):
-        return data.load(options.name, root=options.root, limit=options.limit, download=options.download)
+        return data.load(
+            options.name, root=options.root, limit=options.limit, download=options.download
+        )
 
 
 @contextmanager
@@ -160,7 +179,12 @@ def _named(option: str) -> Iterator[None]:
 
 def _described(source: ImageSource) -> dict[str, Any]:
     found = source.contents()
-    return {"source": source.name, "digest": found.digest, "files": found.files, "bytes": found.size}
+    return {
+        "source": source.name,
+        "digest": found.digest,
+        "files": found.files,
+        "bytes": found.size,
+    }
 
 
 def _spoken(about: Mapping[str, Any]) -> str:

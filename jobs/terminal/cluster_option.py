@@ -1,4 +1,6 @@
-"""The option --cluster.address of commands that go on with a run: another Ray cluster than the run was started on."""
+"""The option --cluster.address of commands that go on with a run: another Ray cluster than the run
+was started on.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ class ClusterOption:
     """The Ray cluster to join."""
 
     address: str | None = None
-    """HOST:PORT of a Ray cluster, auto for the one that `ray start` started on this machine, local for one of its own; without it
-    as the run folder says."""
+    """HOST:PORT of a Ray cluster, auto for the one that `ray start` started on this machine, local
+    for one of its own; without it as the run folder says."""
 
     def __post_init__(self) -> None:
         if self.address is not None:

@@ -1,4 +1,6 @@
-"""The one place where texts reach a terminal: shown as they are, never as markup, and never able to steer it."""
+"""The one place where texts reach a terminal: shown as they are, never as markup, and never able to
+steer it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _UNBOUNDED = 1_000_000  # columns of a pipe or file
 
 
 class Terminal(Console):
-    """Prints for commands. Strings are no markup; a table keeps every column, in a pipe or file without its box."""
+    """Prints for commands. Strings are no markup; a table keeps every column, in a pipe or file
+    without its box.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, quiet=quiet)
@@ -37,20 +41,28 @@ class Terminal(Console):
 
     def status(self, status: Any, **options: Any) -> Status:  # Any: as above
         """A word beside a spinner for the time of the block."""
-        return super().status(Text(visible(status)) if isinstance(status, str) else status, **options)
+        return super().status(
+            Text(visible(status)) if isinstance(status, str) else status, **options
+        )
 
 
 class _Lines(logging.Formatter):
-    """Indents all lines of a message but the first, such as those of a traceback: none passes for another message."""
+    """Indents all lines of a message but the first, such as those of a traceback: none passes for
+    another message.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record).rstrip(), keep="\n").replace("\n", "\n    ")
 
 
 def set_up_streams() -> None:
-    """Makes every text printable in every locale, and warnings lines of their own; called once as a program starts."""
+    """Makes every text printable in every locale, and warnings lines of their own; called once as a
+    program starts.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # else a test, or somebody who embeds us, has put something else there
+        if hasattr(
+            stream, "reconfigure"
+        ):  # else a test, or somebody who embeds us, has put something else there
             stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines("evoray: %(message)s"))

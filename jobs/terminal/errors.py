@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from evoray.files.visible_text import visible
 from searchspaces.registry import Registry
 
-_MISTAKES = (ValueError, OSError)  # OSError: not there, there already, not writable, in use, cannot be reached
+_MISTAKES = (
+    ValueError,
+    OSError,
+)  # OSError: not there, there already, not writable, in use, cannot be reached
 
 
 @contextmanager
 def user_input() -> Iterator[None]:
-    """Around code that only reads what a user gave and writes nothing: its errors are the user's to mend.
+    """Around code that only reads what a user gave and writes nothing: its errors are the user's to
+    mend.
 
     Raises:
         SystemExit: With code 2, after one line that says what was wrong.

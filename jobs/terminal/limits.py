@@ -1,4 +1,6 @@
-"""Refuses what no option can be, whatever it is called: numbers that are not finite, negative counts, more than a machine could ever hold."""
+"""Refuses what no option can be, whatever it is called: numbers that are not finite, negative
+counts, more than a machine could ever hold.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,12 @@ def check_values(value: Any, name: str = "") -> None:  # Any: a configuration, o
 
 
 def check_machine(config: Any, address: str = "") -> None:  # Any: a configuration
-    """Checks that this machine is large enough for what it is to run; a cluster that is joined may grow and is not checked.
+    """Checks that this machine is large enough for what it is to run; a cluster that is joined may
+    grow and is not checked.
 
     Raises:
-        ValueError: More training workers are wanted than it has cores, or more other processes than it can hold; names the option.
+        ValueError: More training workers are wanted than it has cores, or more other processes than
+            it can hold; names the option.
     """
     if address not in ("", "local") or (not address and os.environ.get("RAY_ADDRESS")):
         return
@@ -47,11 +51,13 @@ def check_machine(config: Any, address: str = "") -> None:  # Any: a configurati
         kind = name.rpartition(".")[2]
         if kind in ("train_workers", "workers") and count > cores:
             raise ValueError(
-                f"{name} must be at most {cores}, the cores of this machine, got {count}: take fewer, or join a larger cluster with --cluster.address"
+                f"{name} must be at most {cores}, the cores of this machine, got {count}: take "
+                "fewer, or join a larger cluster with --cluster.address"
             )
         if kind in _PROCESSES and count > _MOST_SHARDS_PER_CORE * cores:
             raise ValueError(
-                f"{name} must be at most {_MOST_SHARDS_PER_CORE * cores} on a machine of {cores} cores, for each is a process, got {count}: "
+                f"{name} must be at most {_MOST_SHARDS_PER_CORE * cores} on a machine of {cores} "
+                f"cores, for each is a process, got {count}: "
                 "take fewer, or join a larger cluster with --cluster.address"
             )
 
@@ -68,6 +74,9 @@ def _check_count(value: int, name: str) -> None:
 
 def _counts(value: Any, name: str = "") -> list[tuple[str, int]]:
     if dataclasses.is_dataclass(value):
-        parts = [_counts(getattr(value, f.name), f"{name}.{f.name}".strip(".")) for f in dataclasses.fields(value)]
+        parts = [
+            _counts(getattr(value, f.name), f"{name}.{f.name}".strip("."))
+            for f in dataclasses.fields(value)
+        ]
         return [pair for part in parts for pair in part]
     return [(name, value)] if isinstance(value, int) and not isinstance(value, bool) else []

@@ -22,24 +22,41 @@ T = TypeVar("T")
 _FRAME = re.compile(r"[─│╭╮╰╯┌┐└┘|]|-{3,}")
 
 
-def parse(kind: type[T], default: T | None, arguments: Sequence[str], *, prog: str, description: str | None = None) -> T:
-    """The configuration that `arguments` make of `default`, or of its type's own values, every path in it absolute; --help prints and exits as usual.
+def parse(
+    kind: type[T],
+    default: T | None,
+    arguments: Sequence[str],
+    *,
+    prog: str,
+    description: str | None = None,
+) -> T:
+    """The configuration that `arguments` make of `default`, or of its type's own values, every path
+    in it absolute; --help prints and exits as usual.
 
     Raises:
         ValueError: An option is unknown or its value impossible; one line, without tyro's frame.
     """
     with _in_one_line():
         start = tyro.MISSING_NONPROP if default is None else default
-        found = tyro.cli(kind, default=start, args=list(arguments), prog=prog, description=description)
+        found = tyro.cli(
+            kind, default=start, args=list(arguments), prog=prog, description=description
+        )
     check_values(found)
     return cast(T, absolute(found))
 
 
-def call(functions: Callable[..., None] | Mapping[str, Callable[..., None]], arguments: Sequence[str], *, prog: str) -> None:
-    """Calls a command's function, or that of several which the first word names, with what `arguments` say.
+def call(
+    functions: Callable[..., None] | Mapping[str, Callable[..., None]],
+    arguments: Sequence[str],
+    *,
+    prog: str,
+) -> None:
+    """Calls a command's function, or that of several which the first word names, with what
+    `arguments` say.
 
     Raises:
-        SystemExit: With code 2, after one line, where they say something that it does not take; --help exits as usual.
+        SystemExit: With code 2, after one line, where they say something that it does not take;
+            --help exits as usual.
     """
     called: list[tuple[Callable[..., None], tuple[object, ...], dict[str, object]]] = []
 
@@ -77,19 +94,26 @@ def _in_one_line() -> Iterator[None]:
 
 
 def absolute(value: Any) -> Any:  # Any: a configuration or a part of one, of any type
-    """The same with every path absolute: who goes on with a run elsewhere finds what it was started with."""
+    """The same with every path absolute: who goes on with a run elsewhere finds what it was started
+    with.
+    """
     if isinstance(value, Path):
         return value.absolute()
     if isinstance(value, tuple):
         return tuple(absolute(one) for one in value)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
-    found = {field.name: (getattr(value, field.name), absolute(getattr(value, field.name))) for field in dataclasses.fields(value)}
+    found = {
+        field.name: (getattr(value, field.name), absolute(getattr(value, field.name)))
+        for field in dataclasses.fields(value)
+    }
     changed = {name: new for name, (old, new) in found.items() if new != old}
     return dataclasses.replace(value, **changed) if changed else value
 
 
-def take_options(arguments: Sequence[str], names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def take_options(
+    arguments: Sequence[str], names: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
     """The other words, and the value of each of these options ("" where it was not given)."""
     found = dict.fromkeys(names, "")
     rest: list[str] = []

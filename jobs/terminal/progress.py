@@ -1,4 +1,6 @@
-"""Live progress of a run's phases: bars in a terminal, a line now and then where the output is a file."""
+"""Live progress of a run's phases: bars in a terminal, a line now and then where the output is a
+file.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from evoray.files.visible_text import visible
 from evoray.records.run_folder import RunFolder
@@ -66,7 +75,9 @@ def timed(folder: RunFolder, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def tailing(metrics: Callable[[], list[dict[str, Any]]], bar: PhaseProgress) -> Iterator[None]:  # Any: JSON
+def tailing(
+    metrics: Callable[[], list[dict[str, Any]]], bar: PhaseProgress
+) -> Iterator[None]:  # Any: JSON
     """Shows the newest line of the training metrics while the block runs."""
     stop = threading.Event()
 
@@ -78,7 +89,9 @@ def tailing(metrics: Callable[[], list[dict[str, Any]]], bar: PhaseProgress) -> 
         lines = metrics()
         if lines:
             losses = "  ".join(f"{name} {loss:.2f}" for name, loss in lines[-1]["loss"].items())
-            bar.update(lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s")
+            bar.update(
+                lines[-1]["step"], f"loss: {losses}  {lines[-1]['images_per_second']:.0f} images/s"
+            )
 
     thread = threading.Thread(target=tail, daemon=True)
     thread.start()

@@ -1,8 +1,10 @@
-"""Ending a program that is told to stop: one line that says how to go on, the signal's exit code, and nothing left behind.
+"""Ending a program that is told to stop: one line that says how to go on, the signal's exit code,
+and nothing left behind.
 
-Both signals become a KeyboardInterrupt, the one exception that Ray lets through from its waiting in C++; SystemExit would end in
-its stack dump. What neither Python nor Ray gets out of in time, and what is told to stop again, is ended by a thread that the
-kernel wakes even while the main thread is stuck in C++.
+Both signals become a KeyboardInterrupt, the one exception that Ray lets through from its waiting in
+C++; SystemExit would end in its stack dump. What neither Python nor Ray gets out of in time, and
+what is told to stop again, is ended by a thread that the kernel wakes even while the main thread is
+stuck in C++.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ from jobs.terminal.errors import complain
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_SECONDS = 5.5  # ten are promised, and a busy machine needs some of them to end what is left
-_SAME_SECONDS = 1.0  # a shell's `timeout` sends its signal to the program, and to the program's group
+_SAME_SECONDS = (
+    1.0  # a shell's `timeout` sends its signal to the program, and to the program's group
+)
 _AGAIN = "the same command starts again"
 
 
 class _Stop:
-    """The signals of this process, which has one set of them: the first that came, and what to tell the user."""
+    """The signals of this process, which has one set of them: the first that came, and what to tell
+    the user.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -53,7 +59,9 @@ class _Stop:
         return 128 + (self.number or signal.SIGINT)
 
     def watch(self, wakened: int) -> None:
-        """Ends the process for good when the first signal has not done so in time, or when a second one comes."""
+        """Ends the process for good when the first signal has not done so in time, or when a second
+        one comes.
+        """
         first, number = 0.0, signal.SIGINT
         while True:
             left = max(0.0, first + _GRACE_SECONDS - time.monotonic()) if first else None
@@ -66,7 +74,8 @@ class _Stop:
             if told and not first:
                 first, number = time.monotonic(), signal.Signals(told[0])
                 self.number = self.number or number  # the main thread may not have come to it yet
-                # Said at once: a signal to the whole group ends Ray's processes too, and Ray then ends this one.
+                # Said at once: a signal to the whole group ends Ray's processes too, and Ray then
+                # ends this one.
                 self.tell()
                 sys.stderr.flush()
             elif told and time.monotonic() - first > _SAME_SECONDS:
@@ -125,13 +134,19 @@ def _handlers() -> Iterator[None]:
     try:
         yield
     finally:
-        if _stop.number:  # the process ends: nothing may interrupt that again, and the thread sees to it that it does end
+        # the process ends: nothing may interrupt that again, and the thread sees to it that it does
+        # end
+        if _stop.number:
             for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN)  # Python gives all but this back to the system at its end, which kills
+                signal.signal(
+                    number, signal.SIG_IGN
+                )  # Python gives all but this back to the system at its end, which kills
         else:
             signal.set_wakeup_fd(wakened)
             for number, handler in before.items():
-                with contextlib.suppress(TypeError):  # a handler that was not set from Python cannot be set back
+                with contextlib.suppress(
+                    TypeError
+                ):  # a handler that was not set from Python cannot be set back
                     signal.signal(number, handler)
             os.close(writer)
             thread.join()

@@ -1,4 +1,5 @@
-"""An analytic cost model of spatial accelerators (ASICs): what a layer costs on a chip, for three dataflows, in closed form.
+"""An analytic cost model of spatial accelerators (ASICs): what a layer costs on a chip, for three
+dataflows, in closed form.
 
     from objectives import asic
     asic.price(layers, chips).cycles                            # MAESTRO's rule with the constants NASAIC was published with
@@ -6,7 +7,8 @@
 
     asic.build(space, "latency").evaluate(choices)              # any search space's networks, mapped onto a chip of several dataflows
 
-`price` takes row i of both tables, `price_grid` every layer on every chip. Constants stand in `constants.toml`.
+`price` takes row i of both tables, `price_grid` every layer on every chip. Constants stand in
+`constants.toml`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""What whole chips cost for whole networks: layers priced on every sub-accelerator, mapped, summed; a cost model for any space.
+"""What whole chips cost for whole networks: layers priced on every sub-accelerator, mapped, summed;
+a cost model for any space.
 
-A space may know more than its genes' names. `layers(choices)` gives its networks' layers without building them; `chips(choices)`
-gives a chip a row, where the chip is searched too; `split(choices)` gives the parts of a joint genome, each asked in turn. A space
-with none of these is lowered network by network, on one chip for all.
+A space may know more than its genes' names. `layers(choices)` gives its networks' layers without
+building them; `chips(choices)` gives a chip a row, where the chip is searched too; `split(choices)`
+gives the parts of a joint genome, each asked in turn. A space with none of these is lowered network
+by network, on one chip for all.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class KnowsLayers(Protocol):
     """A space that lists its networks' layers."""
 
     def layers(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
-        """(n, g) -> columns as for `price`, (n, l) each; count 0 where a row has fewer layers; "task" (l,) numbers the networks."""
+        """(n, g) -> columns as for `price`, (n, l) each; count 0 where a row has fewer layers;
+        "task" (l,) numbers the networks.
+        """
         ...
 
 
@@ -42,7 +46,9 @@ class KnowsChips(Protocol):
     """A space whose genes describe a chip."""
 
     def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
-        """(n, g) -> template, pes, noc_bw_elem_per_cycle, (n, k) each; pes 0 where a slot is empty."""
+        """(n, g) -> template, pes, noc_bw_elem_per_cycle, (n, k) each; pes 0 where a slot is
+        empty.
+        """
         ...
 
 
@@ -51,13 +57,17 @@ class Joint(Protocol):
     """A space of several parts."""
 
     def split(self, choices: Choices) -> Sequence[tuple[Any, Choices]]:
-        """(n, g) -> each part with its own columns; a part that builds networks is a search space."""
+        """(n, g) -> each part with its own columns; a part that builds networks is a search
+        space.
+        """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """n designs: cycles, energy, um2, (n,) each, inf where no sub-accelerator can run a layer; and how the layers are mapped."""
+    """n designs: cycles, energy, um2, (n,) each, inf where no sub-accelerator can run a layer; and
+    how the layers are mapped.
+    """
 
     latency: NDArray[np.float64]
     energy: NDArray[np.float64]
@@ -75,7 +85,8 @@ def chip_costs(
 ) -> Costs:
     """Row i of the layers (n, l) on row i of the chips (n, k); columns as the protocols above say.
 
-    Energy is the least that the mapper finds within `limit` cycles. Area is the sum over the sub-accelerators.
+    Energy is the least that the mapper finds within `limit` cycles. Area is the sum over the
+    sub-accelerators.
     """
     pes, count = np.asarray(chips["pes"]), np.asarray(layers["count"])
     n, k, length = len(pes), pes.shape[1], count.shape[1]
@@ -86,19 +97,29 @@ def chip_costs(
         latency[~used[:, slot], slot] = energy[~used[:, slot], slot] = np.inf
         row, column = np.nonzero(count[rows] > 0)
         at = rows[row]
-        machine = {name: np.asarray(chips[name])[:, slot] for name in ("template", "pes", "noc_bw_elem_per_cycle")}
+        machine = {
+            name: np.asarray(chips[name])[:, slot]
+            for name in ("template", "pes", "noc_bw_elem_per_cycle")
+        }
         table = {name: np.asarray(layers[name])[at, column] for name in LAYER}
         scope = np.full(len(at), noc_scope)
-        prices = price(table, {name: values[at] for name, values in machine.items()} | {"noc_scope": scope}, constants=constants)
+        prices = price(
+            table,
+            {name: values[at] for name, values in machine.items()} | {"noc_scope": scope},
+            constants=constants,
+        )
         latency[at, slot, column], energy[at, slot, column] = prices.cycles, prices.energy
         area[at, slot] = prices.area
-    mapping = map_layers(latency, energy, np.unique(layers["task"], return_counts=True)[1].tolist(), limit=limit)
+    mapping = map_layers(
+        latency, energy, np.unique(layers["task"], return_counts=True)[1].tolist(), limit=limit
+    )
     return Costs(mapping.makespan, mapping.energy, area.sum(axis=1), mapping)
 
 
 @dataclass(eq=False)
 class ChipModel:
-    """Latency, energy and area of a space's rows, computed together and kept for the rows asked last.
+    """Latency, energy and area of a space's rows, computed together and kept for the rows asked
+    last.
 
     Attributes:
         space: Any search space.
@@ -121,41 +142,72 @@ class ChipModel:
     _last: tuple[bytes, Costs] | None = field(default=None, repr=False)
 
     def costs(self, choices: Choices) -> Costs:
-        """(n, g) canonical choices -> what their networks cost on their chips, or on the fixed one."""
+        """(n, g) canonical choices -> what their networks cost on their chips, or on the fixed
+        one.
+        """
         key = np.ascontiguousarray(choices).tobytes()
         if self._last is None or self._last[0] != key:
             layers, chips = self.layers(choices), self.chips(choices)
-            found = chip_costs(layers, chips, constants=self.constants, noc_scope=self.noc_scope, limit=self.latency_limit)
+            found = chip_costs(
+                layers,
+                chips,
+                constants=self.constants,
+                noc_scope=self.noc_scope,
+                limit=self.latency_limit,
+            )
             self.num_priced += len(choices)
             self._last = (key, found)
         return self._last[1]
 
     def layers(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
-        """(n, g) canonical choices -> the layers of all their networks, columns as `KnowsLayers` says, tasks numbered in order."""
-        return _beside([self._layers(part, own) for part, own in self._parts(choices) if hasattr(part, "build_subnet")])
+        """(n, g) canonical choices -> the layers of all their networks, columns as `KnowsLayers`
+        says, tasks numbered in order.
+        """
+        return _beside(
+            [
+                self._layers(part, own)
+                for part, own in self._parts(choices)
+                if hasattr(part, "build_subnet")
+            ]
+        )
 
     def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:
-        """(n, g) canonical choices -> their chips, columns as `KnowsChips` says, or the fixed one for all."""
-        found = next((part.chips(own) for part, own in self._parts(choices) if isinstance(part, KnowsChips)), None)
+        """(n, g) canonical choices -> their chips, columns as `KnowsChips` says, or the fixed one
+        for all.
+        """
+        found = next(
+            (part.chips(own) for part, own in self._parts(choices) if isinstance(part, KnowsChips)),
+            None,
+        )
         return self._fixed(len(choices)) if found is None else found
 
     def _parts(self, choices: Choices) -> Sequence[tuple[Any, Choices]]:
-        return self.space.split(choices) if isinstance(self.space, Joint) else [(self.space, choices)]
+        return (
+            self.space.split(choices) if isinstance(self.space, Joint) else [(self.space, choices)]
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_lowered": {}, "_last": None}
 
     def _fixed(self, rows: int) -> dict[str, NDArray[Any]]:
         template, pes, bandwidth = zip(*self.slots, strict=True)
-        columns = {"template": np.array(template), "pes": np.array(pes), "noc_bw_elem_per_cycle": np.array(bandwidth, dtype=np.float64)}
+        columns = {
+            "template": np.array(template),
+            "pes": np.array(pes),
+            "noc_bw_elem_per_cycle": np.array(bandwidth, dtype=np.float64),
+        }
         return {name: np.tile(values, (rows, 1)) for name, values in columns.items()}
 
     def _layers(self, space: SearchSpace, choices: Choices) -> Mapping[str, NDArray[Any]]:
         if isinstance(space, KnowsLayers):
             return space.layers(choices)
-        tables = [self._table(space, architecture) for architecture in architectures(space, choices)]
+        tables = [
+            self._table(space, architecture) for architecture in architectures(space, choices)
+        ]
         length = max((len(table["K"]) for table in tables), default=1)
-        padded: dict[str, NDArray[Any]] = {"type": np.full((len(tables), length), "CONV", dtype="<U6")}
+        padded: dict[str, NDArray[Any]] = {
+            "type": np.full((len(tables), length), "CONV", dtype="<U6")
+        }
         padded |= {name: np.ones((len(tables), length), dtype=np.int64) for name in LAYER[1:-1]}
         padded["count"] = np.zeros((len(tables), length), dtype=np.int64)
         for row, table in enumerate(tables):
@@ -167,15 +219,23 @@ class ChipModel:
         key = f"{space.name} {architecture.key}"
         if key not in self._lowered:
             channels, height, width = self.image
-            side = options_of(space, architecture).get("resolution", getattr(space, "image_size", None))
-            shape = (1, getattr(space, "in_channels", channels), *((int(side), int(side)) if side else (height, width)))
+            side = options_of(space, architecture).get(
+                "resolution", getattr(space, "image_size", None)
+            )
+            shape = (
+                1,
+                getattr(space, "in_channels", channels),
+                *((int(side), int(side)) if side else (height, width)),
+            )
             self._lowered[key] = lower(space.build_subnet(None, architecture), shape)
         return self._lowered[key]
 
 
 def _beside(tables: Sequence[Mapping[str, NDArray[Any]]]) -> Mapping[str, NDArray[Any]]:
     """The layers of several networks in one row, tasks numbered on."""
-    joined: dict[str, NDArray[Any]] = {name: np.concatenate([table[name] for table in tables], axis=1) for name in LAYER}
+    joined: dict[str, NDArray[Any]] = {
+        name: np.concatenate([table[name] for table in tables], axis=1) for name in LAYER
+    }
     tasks, following = [], 0
     for table in tables:
         tasks.append(table["task"] + following)
@@ -218,15 +278,24 @@ def build(
     """One metric; give the first one's `model` to the others, so that all are computed once."""
     if model is None:
         if not slots:
-            raise ValueError("a chip needs at least one sub-accelerator (template, pes, bandwidth), got none")
+            raise ValueError(
+                "a chip needs at least one sub-accelerator (template, pes, bandwidth), got none"
+            )
         chosen = sets.load(constants) if isinstance(constants, str) else constants
         model = ChipModel(space, tuple(slots), chosen, noc_scope, latency_limit, image)
         price(
-            {"type": ["CONV"] * len(slots)} | dict.fromkeys(LAYER[1:-1], [1] * len(slots)), _checkable(slots, noc_scope), constants=chosen
+            {"type": ["CONV"] * len(slots)} | dict.fromkeys(LAYER[1:-1], [1] * len(slots)),
+            _checkable(slots, noc_scope),
+            constants=chosen,
         )
     return ChipCost(model, metric)
 
 
 def _checkable(slots: Slots, noc_scope: str) -> dict[str, list[Any]]:
     template, pes, bandwidth = (list(column) for column in zip(*slots, strict=True))
-    return {"template": template, "pes": pes, "noc_bw_elem_per_cycle": bandwidth, "noc_scope": [noc_scope] * len(slots)}
+    return {
+        "template": template,
+        "pes": pes,
+        "noc_bw_elem_per_cycle": bandwidth,
+        "noc_scope": [noc_scope] * len(slots),
+    }

@@ -1,4 +1,6 @@
-"""Named sets of constants, read from `constants.toml`, where each number stands with its unit and source."""
+"""Named sets of constants, read from `constants.toml`, where each number stands with its unit and
+source.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ Mode = Literal["maestro", "physical"]
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """One set. Energies are per MAC or per word of one byte in `energy_unit`, areas in um2; `constants.toml` explains each.
+    """One set. Energies are per MAC or per word of one byte in `energy_unit`, areas in um2;
+    `constants.toml` explains each.
 
     Attributes:
         name: Of the set.
@@ -57,23 +60,43 @@ class Constants:
 
     def __post_init__(self) -> None:
         if self.mode not in ("maestro", "physical"):
-            raise ValueError(f"constants {self.name!r} have mode {self.mode!r}; there is maestro, physical")
+            raise ValueError(
+                f"constants {self.name!r} have mode {self.mode!r}; there is maestro, physical"
+            )
         for name in _NUMBERS:
             value = getattr(self, name)
             signed = name == "arbiter_constant"
             if not np.isfinite(value) or (value < 0 and not signed):
-                raise ValueError(f"constant {name} of set {self.name!r} must be finite and not negative, got {value}")
-        for name in ("l1_cell_bytes", "l2_cell_bytes", "accumulators", "buffer_kilobytes", "dram_bandwidth"):
+                raise ValueError(
+                    f"constant {name} of set {self.name!r} must be finite and not negative, got "
+                    f"{value}"
+                )
+        for name in (
+            "l1_cell_bytes",
+            "l2_cell_bytes",
+            "accumulators",
+            "buffer_kilobytes",
+            "dram_bandwidth",
+        ):
             if getattr(self, name) <= 0:
-                raise ValueError(f"constant {name} of set {self.name!r} must be above 0, got {getattr(self, name)}")
+                raise ValueError(
+                    f"constant {name} of set {self.name!r} must be above 0, got "
+                    f"{getattr(self, name)}"
+                )
 
     def area(
-        self, pes: NDArray[np.float64], bandwidth: NDArray[np.float64], l1_bytes: NDArray[np.float64], l2_bytes: NDArray[np.float64]
+        self,
+        pes: NDArray[np.float64],
+        bandwidth: NDArray[np.float64],
+        l1_bytes: NDArray[np.float64],
+        l2_bytes: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """um2 of each accelerator; an unlimited bandwidth (inf) is priced as no bus at all."""
         cells = pes * (self.pe_area + self.l1_area * np.ceil(l1_bytes / self.l1_cell_bytes))
         buffer = self.l2_area * np.ceil(l2_bytes / self.l2_cell_bytes)
-        polynomial = self.arbiter_quadratic * pes**2 + self.arbiter_linear * pes + self.arbiter_constant
+        polynomial = (
+            self.arbiter_quadratic * pes**2 + self.arbiter_linear * pes + self.arbiter_constant
+        )
         arbiter = np.maximum(self.arbiter_area, self.arbiter_area * polynomial)
         lanes = np.where(np.isfinite(bandwidth), bandwidth, 0.0)
         bus = self.bus_area * (self.bus_linear * pes + self.bus_constant) * lanes
@@ -85,7 +108,9 @@ _NUMBERS = tuple(f.name for f in fields(Constants) if f.name not in ("name", "mo
 
 @cache
 def _file() -> dict[str, Any]:
-    return tomllib.loads(resources.files("objectives.asic").joinpath("constants.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(
+        resources.files("objectives.asic").joinpath("constants.toml").read_text(encoding="utf-8")
+    )
 
 
 def names() -> list[str]:
@@ -102,5 +127,9 @@ def load(name: str) -> Constants:
     if name not in names():
         raise ValueError(f"no constants {name!r}; {nearest(name, names())}")
     entries = _file()[name]
-    found = {key: entry["value"] for key, entry in {**_file()["machine"], **entries}.items() if isinstance(entry, dict)}
+    found = {
+        key: entry["value"]
+        for key, entry in {**_file()["machine"], **entries}.items()
+        if isinstance(entry, dict)
+    }
     return Constants(name=name, mode=entries["mode"], energy_unit=entries["energy_unit"], **found)

@@ -1,8 +1,10 @@
-"""The inner hardware search: for given networks, the chips that serve them best within the specs, found through exact lower bounds.
+"""The inner hardware search: for given networks, the chips that serve them best within the specs,
+found through exact lower bounds.
 
-NASAIC samples ten chips for each network it trains (Yang et al. 2020, arXiv:2002.04116). An analytic model allows more: every layer is
-priced once on every single sub-accelerator of the grid, which bounds all pairs of them from below; pairs are then mapped in the order
-of their bounds until none that is left can win.
+NASAIC samples ten chips for each network it trains (Yang et al. 2020, arXiv:2002.04116). An
+analytic model allows more: every layer is priced once on every single sub-accelerator of the grid,
+which bounds all pairs of them from below; pairs are then mapped in the order of their bounds until
+none that is left can win.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from objectives.asic.pricing import price_grid
 from objectives.asic.specs import METRICS, Specs
 from searchspaces.base import Choices
 
-# Weights of latency, energy and area, each relative to its spec: the least of each, and of all together.
+# Weights of latency, energy and area, each relative to its spec: the least of each, and of all
+# together.
 DIRECTIONS = ((1.0, 1.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
 _CHUNK = 256
 
@@ -43,7 +46,9 @@ class ChipGenes(KnowsChips, Protocol):
         ...
 
     def singles(self) -> Choices:
-        """(s, 3) dataflow, units and bandwidth, as option indices, of every slot that is not empty."""
+        """(s, 3) dataflow, units and bandwidth, as option indices, of every slot that is not
+        empty.
+        """
         ...
 
     def repair(self, choices: Choices) -> Choices: ...
@@ -52,13 +57,14 @@ class ChipGenes(KnowsChips, Protocol):
 class ChipSearch:
     """Rows of a joint space -> their networks with the best chips instead of their own.
 
-    Best are, among the chips that meet every spec, those with the least of each direction's weighted sum of latency, energy and
-    area over their specs. The bounds hold for the mapper's own schedules, so the least is exact unless `most_priced` chips were
-    mapped before it was proven.
+    Best are, among the chips that meet every spec, those with the least of each direction's
+    weighted sum of latency, energy and area over their specs. The bounds hold for the mapper's own
+    schedules, so the least is exact unless `most_priced` chips were mapped before it was proven.
 
     Attributes:
         num_networks: Network tuples that were searched.
-        num_infeasible: Those for which no chip of the grid meets the specs: proven where no bound keeps them, else after `most_priced`.
+        num_infeasible: Those for which no chip of the grid meets the specs: proven where no bound
+            keeps them, else after `most_priced`.
         num_priced: Whole chips that were mapped.
         num_unproven: Directions that ended at `most_priced`.
     """
@@ -74,17 +80,27 @@ class ChipSearch:
         """`model.latency_limit` should be the latency spec: within it the mapper saves energy.
 
         Raises:
-            ValueError: The space has no chip genes on a grid of one or two slots, or there is no direction.
+            ValueError: The space has no chip genes on a grid of one or two slots, or there is no
+                direction.
         """
-        parts = model.space.split(np.zeros((1, len(model.space.genes)), dtype=np.int16)) if isinstance(model.space, Joint) else []
+        parts = (
+            model.space.split(np.zeros((1, len(model.space.genes)), dtype=np.int16))
+            if isinstance(model.space, Joint)
+            else []
+        )
         chips = [part for part, _ in parts if isinstance(part, ChipGenes)]
         if len(chips) != 1 or not 1 <= chips[0].num_slots <= 2:
             raise ValueError(
-                f"the inner chip search needs a space with one chip of 1 or 2 slots, got {model.space.name!r} with "
-                f"{[part.num_slots for part in chips] or 'none'}: search the chip's genes with the networks' instead"
+                "the inner chip search needs a space with one chip of 1 or 2 slots, got "
+                f"{model.space.name!r} with "
+                f"{[part.num_slots for part in chips] or 'none'}: search the chip's genes with the "
+                "networks' instead"
             )
         if not directions or most_priced < 1:
-            raise ValueError(f"the inner chip search needs a direction and most_priced of at least 1, got {directions} and {most_priced}")
+            raise ValueError(
+                "the inner chip search needs a direction and most_priced of at least 1, got "
+                f"{directions} and {most_priced}"
+            )
         self.model = model
         self.specs = specs
         self._chip: ChipGenes = chips[0]
@@ -98,7 +114,9 @@ class ChipSearch:
         self.num_networks = self.num_infeasible = self.num_priced = self.num_unproven = 0
 
     def __call__(self, choices: Choices) -> list[Choices]:
-        """(n, g) canonical -> for each row (m, g) canonical, the first direction's best first; (0, g) where no chip meets the specs."""
+        """(n, g) canonical -> for each row (m, g) canonical, the first direction's best first; (0,
+        g) where no chip meets the specs.
+        """
         return [self._of_row(row[None]) for row in np.asarray(choices, dtype=np.int16)]
 
     def _of_row(self, row: Choices) -> Choices:
@@ -119,8 +137,17 @@ class ChipSearch:
         layers = self.model.layers(row)
         there = layers["count"][0] > 0
         tasks = np.unique(layers["task"][there], return_counts=True)[1]
-        prices = price_grid({name: layers[name][0][there] for name in LAYER}, self._machines, constants=self.model.constants)
-        singles = _Singles(np.ascontiguousarray(prices.cycles), np.ascontiguousarray(prices.energy), prices.area, tasks)
+        prices = price_grid(
+            {name: layers[name][0][there] for name in LAYER},
+            self._machines,
+            constants=self.model.constants,
+        )
+        singles = _Singles(
+            np.ascontiguousarray(prices.cycles),
+            np.ascontiguousarray(prices.energy),
+            prices.area,
+            tasks,
+        )
         pairs, bounds = self._bounded(singles)
         kept: dict[int, None] = {}
         for direction in self._directions if len(pairs) else ():
@@ -136,22 +163,32 @@ class ChipSearch:
         return self._chip.repair(slots.reshape(len(kept), 3 * self._chip.num_slots))
 
     def _bounded(self, singles: _Singles) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(c, 2) pairs of singles, -1 for none, that no bound keeps from the specs, and (c, 3) their bounds."""
+        """(c, 2) pairs of singles, -1 for none, that no bound keeps from the specs, and (c, 3)
+        their bounds.
+        """
         first = np.concatenate([[0], np.cumsum(singles.tasks)]).astype(np.int64)
         budgets, pairs = np.array(self._chip.budgets, dtype=np.int64), self._chip.num_slots > 1
         shape = self._choices.astype(np.int64)
         while True:
             chosen, bounds = np.empty((self._room, 2), dtype=np.int64), np.empty((self._room, 3))
             rules = (self._limits, budgets, pairs, self._chip.same_dataflow)
-            found = bounds_within(singles.cycles, singles.energy, singles.area, shape, first, *rules, chosen, bounds)
+            found = bounds_within(
+                singles.cycles, singles.energy, singles.area, shape, first, *rules, chosen, bounds
+            )
             if found <= self._room:
                 return chosen[:found], bounds[:found]
             self._room = found
 
     def _least(
-        self, singles: _Singles, pairs: NDArray[np.int64], bounds: NDArray[np.float64], direction: NDArray[np.float64]
+        self,
+        singles: _Singles,
+        pairs: NDArray[np.int64],
+        bounds: NDArray[np.float64],
+        direction: NDArray[np.float64],
     ) -> int | None:
-        """Index of the pair with the least weighted sum among those that meet the specs; None where none does."""
+        """Index of the pair with the least weighted sum among those that meet the specs; None where
+        none does.
+        """
         scale = np.where(np.isfinite(self._limits), self._limits, np.median(bounds, axis=0))
         weights = direction / scale
         order = np.argsort(bounds @ weights, kind="stable")
@@ -176,24 +213,40 @@ class ChipSearch:
         rows = np.zeros((len(self._choices), self._chip.num_slots, 3), dtype=np.int16)
         rows[:, -1] = self._choices
         chips = self._chip.chips(rows.reshape(len(rows), -1))
-        columns = {name: np.asarray(chips[name])[:, -1] for name in ("template", "pes", "noc_bw_elem_per_cycle")}
+        columns = {
+            name: np.asarray(chips[name])[:, -1]
+            for name in ("template", "pes", "noc_bw_elem_per_cycle")
+        }
         return {**columns, "noc_scope": np.full(len(rows), self.model.noc_scope)}
 
 
 class _Singles:
-    """One network tuple's layers on every single sub-accelerator: cycles and energy (s, n), area (s,), layers of each task (m,)."""
+    """One network tuple's layers on every single sub-accelerator: cycles and energy (s, n), area
+    (s,), layers of each task (m,).
+    """
 
     def __init__(
-        self, cycles: NDArray[np.float64], energy: NDArray[np.float64], area: NDArray[np.float64], tasks: NDArray[np.int64]
+        self,
+        cycles: NDArray[np.float64],
+        energy: NDArray[np.float64],
+        area: NDArray[np.float64],
+        tasks: NDArray[np.int64],
     ) -> None:
         self.cycles = cycles
         self.energy = energy
         self.area = area
         self.tasks = tasks
 
-    def mapped(self, pairs: NDArray[np.int64], limit: float, area: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(c, 2) pairs -> (c, 3) latency, energy and area as the mapper makes them; inf where a layer fits nowhere."""
+    def mapped(
+        self, pairs: NDArray[np.int64], limit: float, area: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(c, 2) pairs -> (c, 3) latency, energy and area as the mapper makes them; inf where a
+        layer fits nowhere.
+        """
         there = (pairs >= 0)[:, :, None]
-        cycles, energy = (np.where(there, table[np.maximum(pairs, 0)], np.inf) for table in (self.cycles, self.energy))
+        cycles, energy = (
+            np.where(there, table[np.maximum(pairs, 0)], np.inf)
+            for table in (self.cycles, self.energy)
+        )
         found = map_layers(cycles, energy, self.tasks.tolist(), limit=limit)
         return np.stack([found.makespan, found.energy, area], axis=1)

@@ -1,7 +1,9 @@
-"""Any network as a layer table: what it multiplies, watched while it runs once without memory or arithmetic.
+"""Any network as a layer table: what it multiplies, watched while it runs once without memory or
+arithmetic.
 
-Convolutions (grouped, depthwise, transposed, one-dimensional), linear layers and products of two activations, as in attention,
-become rows; normalisation, activations, pooling and additions multiply nothing that an array of MAC units would do.
+Convolutions (grouped, depthwise, transposed, one-dimensional), linear layers and products of two
+activations, as in attention, become rows; normalisation, activations, pooling and additions
+multiply nothing that an array of MAC units would do.
 """
 
 from __future__ import annotations
@@ -24,29 +26,43 @@ _COLUMNS = ("K", "C", "R", "S", "OY", "OX", "stride", "count")
 def lower(network: nn.Module, inputs: Sequence[int] | Sequence[Tensor]) -> dict[str, NDArray[Any]]:
     """The layers of one forward pass, in the order in which they run.
 
-    A linear layer over t tokens is a 1x1 convolution with t output rows; a product of activations one such layer a head ("count").
-    Dilation only spreads a kernel, so R and S stay. A transposed convolution is the dense convolution with the same products. More
-    than one image or window adds rows: weights are shared.
+    A linear layer over t tokens is a 1x1 convolution with t output rows; a product of activations
+    one such layer a head ("count"). Dilation only spreads a kernel, so R and S stay. A transposed
+    convolution is the dense convolution with the same products. More than one image or window adds
+    rows: weights are shared.
 
     Args:
         network: Not changed; a copy runs in evaluation mode.
-        inputs: The shape of its one input, (batch, channels, height, width) or any other; or its input tensors.
+        inputs: The shape of its one input, (batch, channels, height, width) or any other; or its
+            input tensors.
 
     Returns:
-        Columns for `price`: "layer" (the module's name), "type", K, C, R, S, OY, OX, stride, count; (layers,) each.
+        Columns for `price`: "layer" (the module's name), "type", K, C, R, S, OY, OX, stride, count;
+            (layers,) each.
 
     Raises:
-        ValueError: A layer is none of these (three-dimensional convolutions, two strides), or there are none.
+        ValueError: A layer is none of these (three-dimensional convolutions, two strides), or there
+            are none.
     """
     shadow = copy.deepcopy(network).to("meta").eval()
-    given = [item.to("meta") for item in inputs if isinstance(item, Tensor)] or [torch.empty(tuple(inputs), device="meta")]  # type: ignore[arg-type]
+    given = [item.to("meta") for item in inputs if isinstance(item, Tensor)] or [
+        torch.empty(tuple(inputs), device="meta")
+    ]  # type: ignore[arg-type]
     watch = _Watch()
     with _named(shadow, watch), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), watch:
         shadow(*given)
     if not watch.rows:
-        raise ValueError(f"{type(network).__name__} has no convolution, linear layer or matrix product to lower")
-    table: dict[str, NDArray[Any]] = {"layer": np.array(watch.names), "type": np.array([row[0] for row in watch.rows])}
-    return table | {name: np.array([row[index + 1] for row in watch.rows], dtype=np.int64) for index, name in enumerate(_COLUMNS)}
+        raise ValueError(
+            f"{type(network).__name__} has no convolution, linear layer or matrix product to lower"
+        )
+    table: dict[str, NDArray[Any]] = {
+        "layer": np.array(watch.names),
+        "type": np.array([row[0] for row in watch.rows]),
+    }
+    return table | {
+        name: np.array([row[index + 1] for row in watch.rows], dtype=np.int64)
+        for index, name in enumerate(_COLUMNS)
+    }
 
 
 def macs(table: Mapping[str, NDArray[Any]]) -> int:
@@ -59,7 +75,9 @@ _Row = tuple[str, int, int, int, int, int, int, int, int]
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types neither
-    """Notes every multiplication that reaches torch's dispatcher, under the name of the module that runs."""
+    """Notes every multiplication that reaches torch's dispatcher, under the name of the module that
+    runs.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +85,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch types
         self.names: list[str] = []
         self.modules: list[str] = [""]
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # torch's own signature
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # torch's own signature
         result = func(*args, **(kwargs or {}))
         row = _HANDLERS.get(func.overloadpacket)
         if row is not None:
@@ -96,11 +116,19 @@ def _convolution(name: str, result: Tensor, args: Any) -> _Row:
     x, weight, strides, transposed, groups = args[0], args[1], args[3], args[6], args[8]
     kernel = tuple(weight.shape[2:])
     if len(kernel) not in (1, 2):
-        raise ValueError(f"layer {name!r} is a convolution over {len(kernel)} dimensions; one and two can be lowered")
+        raise ValueError(
+            f"layer {name!r} is a convolution over {len(kernel)} dimensions; one and two can be "
+            "lowered"
+        )
     stride = 1 if transposed else max(strides)
     if not transposed and min(strides) != stride:
-        raise ValueError(f"layer {name!r} has strides {tuple(strides)}; a layer table has one stride for rows and columns")
-    swept = x if transposed else result  # a transposed convolution multiplies once for every input place
+        raise ValueError(
+            f"layer {name!r} has strides {tuple(strides)}; a layer table has one stride for rows "
+            "and columns"
+        )
+    swept = (
+        x if transposed else result
+    )  # a transposed convolution multiplies once for every input place
     rows, columns = (swept.shape[2], 1) if len(kernel) == 1 else swept.shape[2:]
     R, S = (kernel[0], 1) if len(kernel) == 1 else kernel
     into, out = x.shape[1] // groups, result.shape[1] // groups

@@ -1,18 +1,22 @@
-"""MAESTRO's rule in closed form: cycles and L2 traffic of one layer under its stock mappings, iteration case by iteration case.
+"""MAESTRO's rule in closed form: cycles and L2 traffic of one layer under its stock mappings,
+iteration case by iteration case.
 
-Kwon et al. 2019, arXiv:1805.02566; the tool's revision of August 2022. The outermost cluster level runs through its loops; an
-iteration costs the greatest of compute, ingress and egress delay, the very first one ingress plus compute. Delay of n words is
-ceil(n / bandwidth) cycles, at least one. What an iteration fetches depends on the innermost loop that has just moved: that
-dimension brings what is new, tensors it does not index stay, loops inside it start again. So a layer falls into a few classes
-of equal iterations, and the run time is a sum over classes.
+Kwon et al. 2019, arXiv:1805.02566; the tool's revision of August 2022. The outermost cluster level
+runs through its loops; an iteration costs the greatest of compute, ingress and egress delay, the
+very first one ingress plus compute. Delay of n words is ceil(n / bandwidth) cycles, at least one.
+What an iteration fetches depends on the innermost loop that has just moved: that dimension brings
+what is new, tensors it does not index stay, loops inside it start again. So a layer falls into a
+few classes of equal iterations, and the run time is a sum over classes.
 
-Kept from the tool because its numbers carry it: an input is not fetched again when only the output-channel loop moves, the last
-tile of channels is fetched and computed padded, where an array is larger than the channels the last unit's result is not
-written, and `rs_flat` writes an output row a stride for each unit.
+Kept from the tool because its numbers carry it: an input is not fetched again when only the
+output-channel loop moves, the last tile of channels is fetched and computed padded, where an array
+is larger than the channels the last unit's result is not written, and `rs_flat` writes an output
+row a stride for each unit.
 """
 
 # ruff: noqa: N803
-# Capitals are the layer's letters: K, C channels out and in, R, S kernel, P, Q output rows and columns.
+# Capitals are the layer's letters: K, C channels out and in, R, S kernel, P, Q output rows and
+# columns.
 
 from __future__ import annotations
 
@@ -23,12 +27,15 @@ from numpy.typing import NDArray
 
 from objectives.asic.compiled import compiled, inlined
 
-Figures = tuple[float, float, float, float]  # cycles, words read for inputs and for weights, words written for outputs
+Figures = tuple[
+    float, float, float, float
+]  # cycles, words read for inputs and for weights, words written for outputs
 
 CHANNELS_PER_CLUSTER = 64.0  # of the stock NVDLA-like mapping
 FILTERS_PER_TILE = 16.0  # of the row-stationary mappings
 
-# The orders of tables.Layers.shape, Chips.shape and TEMPLATES. They stand here because compiled code kept on disk is renewed when its
+# The orders of tables.Layers.shape, Chips.shape and TEMPLATES. They stand here because compiled
+# code kept on disk is renewed when its
 # own file changes, not when another does.
 _K, _C, _R, _S, _P, _Q, _STRIDE, _COUNT = range(8)
 _PES, _BANDWIDTH, _INNER = range(3)
@@ -48,7 +55,18 @@ def written(count: float, units: float) -> float:
 
 
 @inlined
-def dla(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float, B_inner: float) -> Figures:
+def dla(
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    N: float,
+    B: float,
+    B_inner: float,
+) -> Figures:
     """NVDLA-like: output channels over clusters, 64 input channels inside one."""
     width = min(CHANNELS_PER_CLUSTER, N)
     clusters = math.floor(N / width)
@@ -74,14 +92,19 @@ def dla(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N:
         cycles += (count - starts) * max(here, delay(channels * RS * active, B))
         cycles += starts * (compute + delay(channels * RS * (1.0 + active), B))
     inputs = (
-        K_tiles * C_tiles * (channels * P * (Q - 1.0) * R * min(S, s) + (P - 1.0) * row + channels * RS) - (K_tiles - 1.0) * channels * RS
+        K_tiles
+        * C_tiles
+        * (channels * P * (Q - 1.0) * R * min(S, s) + (P - 1.0) * row + channels * RS)
+        - (K_tiles - 1.0) * channels * RS
     )
     outputs = (written(K, clusters) if first_is_rest else K) * P * Q * C_tiles
     return cycles, inputs, K * channels * C_tiles * RS, outputs
 
 
 @inlined
-def dla_depthwise(C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float) -> Figures:
+def dla_depthwise(
+    C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float
+) -> Figures:
     """The stock depthwise mapping: channels over all units, one level."""
     RS = R * S
     full, rest = math.floor(C / N), C % N
@@ -93,7 +116,10 @@ def dla_depthwise(C: float, R: float, S: float, P: float, Q: float, s: float, N:
             continue
         here = max(RS, delay(written(active, N), B))
         first = delay(2.0 * active * RS, B)
-        cycles += count * (P * (Q - 1.0) * max(here, delay(active * column, B)) + (P - 1.0) * max(here, delay(active * row, B)))
+        cycles += count * (
+            P * (Q - 1.0) * max(here, delay(active * column, B))
+            + (P - 1.0) * max(here, delay(active * row, B))
+        )
         starts = 1.0 if (part == 1) == (full == 0.0) else 0.0
         cycles += (count - starts) * max(here, first) + starts * (RS + first)
     inputs = C * (P * (Q - 1.0) * column + (P - 1.0) * row + RS)
@@ -101,8 +127,22 @@ def dla_depthwise(C: float, R: float, S: float, P: float, Q: float, s: float, N:
 
 
 @inlined
-def shi(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float, B_inner: float, widest: float) -> Figures:
-    """ShiDianNao-like: output rows over clusters, up to `widest` columns inside one; K is 1 for depthwise layers."""
+def shi(
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    N: float,
+    B: float,
+    B_inner: float,
+    widest: float,
+) -> Figures:
+    """ShiDianNao-like: output rows over clusters, up to `widest` columns inside one; K is 1 for
+    depthwise layers.
+    """
     width = max(1.0, min(widest, Q))
     rows = math.floor(N / width)
     RS, new_rows = R * S, min(R, s)
@@ -132,7 +172,9 @@ def shi(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N:
         if starts == 1.0:
             lost = 1.0 if 1.0 < active < rows else 0.0
             again = (R + (active - 1.0 - lost) * new_rows) * span
-            cycles += K * (C - 1.0) * max(here, delay(again + RS, B)) + (K - 1.0) * max(here, delay(RS, B))
+            cycles += K * (C - 1.0) * max(here, delay(again + RS, B)) + (K - 1.0) * max(
+                here, delay(RS, B)
+            )
             cycles += compute + delay(active * R * span + RS, B)
             inputs += K * (C - 1.0) * again + active * R * span
     return cycles, inputs, K * C * RS, K * C * P * Q
@@ -140,9 +182,21 @@ def shi(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N:
 
 @inlined
 def rs(
-    K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float, B_inner: float, depthwise: bool
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    N: float,
+    B: float,
+    B_inner: float,
+    depthwise: bool,
 ) -> Figures:
-    """Row stationary: filters in groups over what output rows and filter rows leave free; depthwise: channels in those groups."""
+    """Row stationary: filters in groups over what output rows and filter rows leave free;
+    depthwise: channels in those groups.
+    """
     rows = min(P, math.floor(N / R))
     groups = max(1.0, math.floor(N / (rows * R)))
     items, outer = (C, 1.0) if depthwise else (K, C)
@@ -163,14 +217,20 @@ def rs(
             continue
         starts = 1.0 if (part == 1) == (full == 0.0) else 0.0
         units = math.ceil(active / tile)
-        stored = active - tile if part == 1 and starts == 1.0 and units > 1.0 and active % tile == 0.0 else active
+        stored = (
+            active - tile
+            if part == 1 and starts == 1.0 and units > 1.0 and active % tile == 0.0
+            else active
+        )
         outputs += count * stored
         fetched = max(active, tile)
         weights += count * fetched
         copies = active if depthwise else 1.0
         column_delay, row_delay = delay(copies * span * min(S, s), B), delay(copies * row, B)
         here = max(compute, delay(stored * rows, B))
-        per_channel = P_full * (Q - 1.0) * max(here, column_delay) + (P_full - 1.0) * max(here, row_delay)
+        per_channel = P_full * (Q - 1.0) * max(here, column_delay) + (P_full - 1.0) * max(
+            here, row_delay
+        )
         if P_rest > 0.0:
             here_rest = max(compute, delay(stored * P_rest, B))
             per_channel += (Q - 1.0) * max(here_rest, column_delay) + max(here_rest, row_delay)
@@ -185,8 +245,21 @@ def rs(
 
 
 @inlined
-def rs_flat(K: float, C: float, R: float, S: float, P: float, Q: float, s: float, N: float, B: float, B_inner: float) -> Figures:
-    """Row stationary without replicated filters: output rows and filter rows only, 16 filters at a time innermost."""
+def rs_flat(
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    N: float,
+    B: float,
+    B_inner: float,
+) -> Figures:
+    """Row stationary without replicated filters: output rows and filter rows only, 16 filters at a
+    time innermost.
+    """
     rows = math.floor(N / R)
     RS = R * S
     tile = min(FILTERS_PER_TILE, K)
@@ -213,9 +286,15 @@ def rs_flat(K: float, C: float, R: float, S: float, P: float, Q: float, s: float
         down = (active * R if Q > 1.0 or C > 1.0 else R + (active - 1.0) * min(R, s)) * S
         first = delay(active * RS + tile * RS, B)
         cycles += count * Q * (C * per_channel + (C - 1.0) * max(here, first))
-        cycles += count * (Q - 1.0) * max(here, delay(active * column, B)) + (count - starts) * max(here, delay(down, B))
+        cycles += count * (Q - 1.0) * max(here, delay(active * column, B)) + (count - starts) * max(
+            here, delay(down, B)
+        )
         cycles += starts * (compute + first)
-        inputs += count * (Q * (C - 1.0) * active * RS + (Q - 1.0) * active * column) + (count - starts) * down + starts * active * RS
+        inputs += (
+            count * (Q * (C - 1.0) * active * RS + (Q - 1.0) * active * column)
+            + (count - starts) * down
+            + starts * active * RS
+        )
     sweeps = (full + (1.0 if rest > 0.0 else 0.0)) * Q
     weights = (sweeps * K_tiles * C - (sweeps - 1.0)) * tile * RS
     return cycles, inputs, weights, K * C * outputs * Q
@@ -239,7 +318,9 @@ def maestro_pairs(
     grid: bool,
     out: NDArray[np.float64],
 ) -> None:
-    """Fills `out` (figures of pricing.Prices, chips, layers), or (figures, rows, 1) of equal rows where not `grid`."""
+    """Fills `out` (figures of pricing.Prices, chips, layers), or (figures, rows, 1) of equal rows
+    where not `grid`.
+    """
     for row in range(out.shape[1]):
         N, B, inner = chips[_PES, row], chips[_BANDWIDTH, row], chips[_INNER, row]
         kind = template[row]
@@ -253,7 +334,11 @@ def maestro_pairs(
                 _not_mappable(out, row, column)
                 continue
             if kind == _DLA:
-                figures = dla_depthwise(C, R, S, P, Q, s, N, B) if dw else dla(K, C, R, S, P, Q, s, N, B, inner)
+                figures = (
+                    dla_depthwise(C, R, S, P, Q, s, N, B)
+                    if dw
+                    else dla(K, C, R, S, P, Q, s, N, B, inner)
+                )
             elif kind == _RS:
                 figures = rs(K, C, R, S, P, Q, s, N, B, inner, dw)
             elif kind == _RS_FLAT:
@@ -262,7 +347,8 @@ def maestro_pairs(
                 figures = shi(K, C, R, S, P, Q, s, N, B, inner, min(widest, N))
             cycles, inputs, weights, outputs = figures
             macs = K * C * R * S * P * Q
-            # The tool fills the buffer with the whole padded input and reads outputs back at stride 1.
+            # The tool fills the buffer with the whole padded input and reads outputs back at stride
+            # 1.
             filled = C * ((P - 1.0) * s + R) * ((Q - 1.0) * s + S) + K * C * R * S
             read_back = (C if dw else K) * ((P - 1.0) * s + 1.0) * ((Q - 1.0) * s + 1.0)
             l1_write = macs + inputs + weights

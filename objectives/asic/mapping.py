@@ -1,9 +1,10 @@
 """Which sub-accelerator of a heterogeneous chip runs which layer, and when.
 
-A network is a chain of layers; several share one chip. A sub-accelerator runs one layer at a time without pre-emption. The least
-energy within a latency limit is wanted, which is NP-hard. `map_layers` starts from the least energy and gives up as little of it as
-it can for each cycle gained, in the manner of Shao et al. (TPDS 2005) and of NASAIC, arXiv:2002.04116;
-`map_exactly` tries everything.
+A network is a chain of layers; several share one chip. A sub-accelerator runs one layer at a time
+without pre-emption. The least energy within a latency limit is wanted, which is NP-hard.
+`map_layers` starts from the least energy and gives up as little of it as it can for each cycle
+gained, in the manner of Shao et al. (TPDS 2005) and of NASAIC, arXiv:2002.04116; `map_exactly`
+tries everything.
 """
 
 from __future__ import annotations
@@ -38,13 +39,17 @@ class Mapping:
     feasible: NDArray[np.bool_]
 
 
-def map_layers(latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf) -> Mapping:
-    """Assignments and schedules by the ratio heuristic; where the energy-optimal assignment meets the limit, that one.
+def map_layers(
+    latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf
+) -> Mapping:
+    """Assignments and schedules by the ratio heuristic; where the energy-optimal assignment meets
+    the limit, that one.
 
     Args:
         latency: (n, sub-accelerators, layers) cycles, inf where the layer does not fit.
         energy: The same for energy.
-        tasks: How many of the layers belong to each network, in order; their sum is the number of layers.
+        tasks: How many of the layers belong to each network, in order; their sum is the number of
+            layers.
         limit: Cycles, one for all chips or (n,).
 
     Raises:
@@ -53,8 +58,11 @@ def map_layers(latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, l
     return _run(heuristic, *_checked(latency, energy, tasks, limit))
 
 
-def map_exactly(latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf) -> Mapping:
-    """Of all assignments under the same list scheduler: the least energy within the limit, else the least makespan.
+def map_exactly(
+    latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf
+) -> Mapping:
+    """Of all assignments under the same list scheduler: the least energy within the limit, else the
+    least makespan.
 
     Raises:
         ValueError: As `map_layers`, or there are more than 2^20 assignments.
@@ -63,7 +71,8 @@ def map_exactly(latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, 
     units, layers = checked[0].shape[1:]
     if units**layers > MOST_TRIALS:
         raise ValueError(
-            f"{units} sub-accelerators and {layers} layers have {units**layers} assignments, above the limit of {MOST_TRIALS}: use map_layers"
+            f"{units} sub-accelerators and {layers} layers have {units**layers} assignments, above "
+            f"the limit of {MOST_TRIALS}: use map_layers"
         )
     return _run(enumerated, *checked)
 
@@ -85,16 +94,33 @@ def _run(
     return Mapping(assignment, start, makespan, total, np.isfinite(makespan) & (makespan <= limit))
 
 
-def _checked(latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], limit: ArrayLike) -> _Arrays:
-    cycles, costs = np.ascontiguousarray(latency, dtype=np.float64), np.ascontiguousarray(energy, dtype=np.float64)
+def _checked(
+    latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], limit: ArrayLike
+) -> _Arrays:
+    cycles, costs = (
+        np.ascontiguousarray(latency, dtype=np.float64),
+        np.ascontiguousarray(energy, dtype=np.float64),
+    )
     if cycles.ndim != 3 or cycles.shape != costs.shape or 0 in cycles.shape[1:]:
-        raise ValueError(f"latency and energy must be (chips, sub-accelerators, layers), got shapes {cycles.shape} and {costs.shape}")
+        raise ValueError(
+            "latency and energy must be (chips, sub-accelerators, layers), got shapes "
+            f"{cycles.shape} and {costs.shape}"
+        )
     if not len(tasks) or min(tasks) < 1 or sum(tasks) != cycles.shape[2]:
-        raise ValueError(f"tasks must be numbers of layers of at least 1 that add up to {cycles.shape[2]}, got {list(tasks)}")
+        raise ValueError(
+            f"tasks must be numbers of layers of at least 1 that add up to {cycles.shape[2]}, got "
+            f"{list(tasks)}"
+        )
     if not ((cycles >= 0).all() and (costs >= 0).all()):  # also refuses NaN
-        raise ValueError("latency and energy must not be negative or NaN; where a layer does not fit, both are inf")
+        raise ValueError(
+            "latency and energy must not be negative or NaN; where a layer does not fit, both are "
+            "inf"
+        )
     if (np.isfinite(cycles) != np.isfinite(costs)).any():
-        raise ValueError("latency and energy must be infinite together: a layer fits on a sub-accelerator or does not")
+        raise ValueError(
+            "latency and energy must be infinite together: a layer fits on a sub-accelerator or "
+            "does not"
+        )
     limits = np.broadcast_to(np.asarray(limit, dtype=np.float64), cycles.shape[:1]).copy()
     if np.isnan(limits).any():
         raise ValueError("the latency limit must not be NaN; inf is no limit")

@@ -1,7 +1,8 @@
-"""Compiled heart of the inner chip search: what no chip of one or two sub-accelerators can fall below, for a million of them.
+"""Compiled heart of the inner chip search: what no chip of one or two sub-accelerators can fall
+below, for a million of them.
 
-Arrays of s single sub-accelerators and n layers: cycles and energy (s, n), inf where one cannot run a layer; area, units and
-bandwidth (s,), the latter two in steps of their grid.
+Arrays of s single sub-accelerators and n layers: cycles and energy (s, n), inf where one cannot run
+a layer; area, units and bandwidth (s,), the latter two in steps of their grid.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def bounds_within(
         pairs: Whether chips of two are looked at.
         alike: Whether both must have one dataflow.
         chosen: (room, 2) gets the two sub-accelerators, -1 for none.
-        bounds: (room, 3) gets least latency, energy and area. Area is exact; energy is where the latency limit allows it.
+        bounds: (room, 3) gets least latency, energy and area. Area is exact; energy is where the
+            latency limit allows it.
     """
     size, tasks = cycles.shape[0], len(first) - 1
     found = 0
@@ -47,7 +49,10 @@ def bounds_within(
         for other in range(one - 1, size if pairs else one):
             alone = other < one
             if not alone:
-                if shape[one, 1] + shape[other, 1] > budgets[0] or shape[one, 2] + shape[other, 2] > budgets[1]:
+                if (
+                    shape[one, 1] + shape[other, 1] > budgets[0]
+                    or shape[one, 2] + shape[other, 2] > budgets[1]
+                ):
                     continue
                 if alike and shape[one, 0] != shape[other, 0]:
                     continue

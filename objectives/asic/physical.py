@@ -1,12 +1,15 @@
-"""Cycles and traffic as a competent mapper would have them: partial sums and lines reused, DRAM streamed, everything double-buffered.
+"""Cycles and traffic as a competent mapper would have them: partial sums and lines reused, DRAM
+streamed, everything double-buffered.
 
-Closed forms of this project for a rigid D1 x D2 array, one multiply-accumulate a unit and cycle, no start-up artefact; checked
-against mappings that ZigZag (Mei et al. 2021, doi:10.1109/TC.2021.3059962) searched. DRAM streaming follows the two rules of
-NVDLA's estimator and a third, one pass an array-full of filters, so that traffic never grows with the buffer.
+Closed forms of this project for a rigid D1 x D2 array, one multiply-accumulate a unit and cycle, no
+start-up artefact; checked against mappings that ZigZag (Mei et al. 2021,
+doi:10.1109/TC.2021.3059962) searched. DRAM streaming follows the two rules of NVDLA's estimator and
+a third, one pass an array-full of filters, so that traffic never grows with the buffer.
 """
 
 # ruff: noqa: N803
-# Capitals are the layer's letters, see maestro.py; D1 x D2 the array: filters x channels, rows x columns, filter rows x output rows.
+# Capitals are the layer's letters, see maestro.py; D1 x D2 the array: filters x channels, rows x
+# columns, filter rows x output rows.
 
 from __future__ import annotations
 
@@ -17,9 +20,12 @@ from numpy.typing import NDArray
 
 from objectives.asic.compiled import compiled, inlined
 
-Traffic = tuple[float, float, float, float]  # compute cycles, words from the buffer for inputs and for weights, words back for outputs
+Traffic = tuple[
+    float, float, float, float
+]  # compute cycles, words from the buffer for inputs and for weights, words back for outputs
 
-# The orders of tables.Layers.shape, Chips.shape and TEMPLATES. They stand here because compiled code kept on disk is renewed when its
+# The orders of tables.Layers.shape, Chips.shape and TEMPLATES. They stand here because compiled
+# code kept on disk is renewed when its
 # own file changes, not when another does.
 _K, _C, _R, _S, _P, _Q, _STRIDE, _COUNT = range(8)
 _PES, _BANDWIDTH, _, _D1, _D2, _BUFFER, _DRAM = range(7)
@@ -36,9 +42,21 @@ def tiles(n: float, t: float, s: float, f: float) -> float:
 
 @inlined
 def dla(
-    K: float, C: float, R: float, S: float, P: float, Q: float, s: float, D1: float, D2: float, depthwise: bool, accumulators: float
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    D1: float,
+    D2: float,
+    depthwise: bool,
+    accumulators: float,
 ) -> Traffic:
-    """Weights stay: filters over D1, channels over D2 with an adder tree; depthwise channels over D1 only."""
+    """Weights stay: filters over D1, channels over D2 with an adder tree; depthwise channels over
+    D1 only.
+    """
     filters, lanes = (1.0, C) if depthwise else (K, K)
     inputs = C * (S + (Q - 1.0) * min(s, S)) * (R + (P - 1.0) * min(s, R))
     weights, outputs = filters * C * R * S, lanes * P * Q
@@ -54,7 +72,17 @@ def dla(
 
 @inlined
 def shi(
-    K: float, C: float, R: float, S: float, P: float, Q: float, s: float, D1: float, D2: float, depthwise: bool, accumulators: float
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    D1: float,
+    D2: float,
+    depthwise: bool,
+    accumulators: float,
 ) -> Traffic:
     """Outputs stay: rows over D1, columns over D2, weights broadcast."""
     filters = 1.0 if depthwise else K
@@ -62,7 +90,12 @@ def shi(
     held = min(filters, accumulators)
     extent = tiles(P, min(D1, P), min(s, R), R) * tiles(Q, min(D2, Q), min(s, S), S)
     read = math.ceil(filters / held) * C * extent
-    return compute, read, filters * C * R * S * math.ceil(P / D1) * math.ceil(Q / D2), (C if depthwise else K) * P * Q
+    return (
+        compute,
+        read,
+        filters * C * R * S * math.ceil(P / D1) * math.ceil(Q / D2),
+        (C if depthwise else K) * P * Q,
+    )
 
 
 @inlined
@@ -105,7 +138,16 @@ def rs(
 
 @inlined
 def streamed(
-    K: float, C: float, R: float, S: float, P: float, Q: float, s: float, D1: float, depthwise: bool, capacity: float
+    K: float,
+    C: float,
+    R: float,
+    S: float,
+    P: float,
+    Q: float,
+    s: float,
+    D1: float,
+    depthwise: bool,
+    capacity: float,
 ) -> tuple[float, float]:
     """Words from and to DRAM, and words that must arrive before the first MAC."""
     filters, lanes = (1.0, C) if depthwise else (K, K)
@@ -116,9 +158,13 @@ def streamed(
     first_weights = R * S * min(C, D1) if depthwise else C * R * S * min(K, D1)
     least = inputs * math.ceil(filters / D1) + weights
     if capacity > first_rows:
-        least = min(least, weights + inputs * max(1.0, math.ceil(weights / (capacity - first_rows))))
+        least = min(
+            least, weights + inputs * max(1.0, math.ceil(weights / (capacity - first_rows)))
+        )
     if capacity > first_weights:
-        least = min(least, inputs + weights * max(1.0, math.ceil(inputs / (capacity - first_weights))))
+        least = min(
+            least, inputs + weights * max(1.0, math.ceil(inputs / (capacity - first_weights)))
+        )
     return least + outputs, first_rows + first_weights
 
 
@@ -134,7 +180,12 @@ def physical_pairs(
     out: NDArray[np.float64],
 ) -> None:
     """As maestro_pairs; every template maps every layer."""
-    lanes, weight_words, input_words, output_words = registers[0], registers[1], registers[2], registers[3]
+    lanes, weight_words, input_words, output_words = (
+        registers[0],
+        registers[1],
+        registers[2],
+        registers[3],
+    )
     for row in range(out.shape[1]):
         N, B, D1, D2 = chips[_PES, row], chips[_BANDWIDTH, row], chips[_D1, row], chips[_D2, row]
         capacity, dram_bandwidth = chips[_BUFFER, row], chips[_DRAM, row]
@@ -150,14 +201,21 @@ def physical_pairs(
             elif kind == _SHI:
                 figures = shi(K, C, R, S, P, Q, s, D1, D2, dw, lanes)
             else:
-                figures = rs(K, C, R, S, P, Q, s, D1, D2, dw, weight_words, input_words, output_words)
+                figures = rs(
+                    K, C, R, S, P, Q, s, D1, D2, dw, weight_words, input_words, output_words
+                )
             compute, inputs, weights, outputs = figures
             words, first = streamed(K, C, R, S, P, Q, s, D1, dw, capacity)
             macs = K * C * R * S * P * Q
             bound = max(compute, (inputs + weights) / B, outputs / B, words / dram_bandwidth)
             cycles = math.ceil(bound + first / dram_bandwidth)
             l1 = 4.0 * macs + inputs + weights
-            energy = energies[0] * macs + energies[1] * l1 + l2_energy * (inputs + weights + outputs + words) + energies[4] * words
+            energy = (
+                energies[0] * macs
+                + energies[1] * l1
+                + l2_energy * (inputs + weights + outputs + words)
+                + energies[4] * words
+            )
             out[0, row, column] = times * cycles
             out[1, row, column] = times * energy
             out[2, row, column] = macs / (cycles * N)

@@ -1,4 +1,6 @@
-"""How good a generator's images are: inception score, Frechet and kernel distance, on one of two kinds of feature extractor."""
+"""How good a generator's images are: inception score, Frechet and kernel distance, on one of two
+kinds of feature extractor.
+"""
 
 from __future__ import annotations
 
@@ -21,4 +23,6 @@ def build(
     num_images: int = 5000,
 ) -> GenerativeScore:
     """One score of generators of `latent` inputs, against the training images of `source`."""
-    return GenerativeScore(kind, Scorer(source, extractor, latent=latent, num_images=num_images), recalibrate)
+    return GenerativeScore(
+        kind, Scorer(source, extractor, latent=latent, num_images=num_images), recalibrate
+    )

@@ -1,4 +1,6 @@
-"""A small classifier of a data set's own images, whose last features stand in for Inception's where that network cannot be had."""
+"""A small classifier of a data set's own images, whose last features stand in for Inception's where
+that network cannot be had.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Shape:
 
 
 class Classifier(nn.Module):
-    """Three 3x3 convolutions with batch norm, the second and third at half the side, the mean over positions, a linear layer."""
+    """Three 3x3 convolutions with batch norm, the second and third at half the side, the mean over
+    positions, a linear layer.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -47,7 +51,11 @@ class Classifier(nn.Module):
         layers: list[nn.Module] = []
         before = shape.image_shape[0]
         for index, width in enumerate(shape.widths):
-            layers += [nn.Conv2d(before, width, 3, stride=2 if index else 1, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [
+                nn.Conv2d(before, width, 3, stride=2 if index else 1, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
             before = width
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(before, shape.num_classes)
@@ -56,7 +64,8 @@ class Classifier(nn.Module):
         """(b, c, h, w) uint8 -> (b, d) and (b, k)."""
         if tuple(pixels_bchw.shape[1:]) != self.shape.image_shape:
             raise ValueError(
-                f"this classifier takes images of shape {self.shape.image_shape}, got {tuple(pixels_bchw.shape[1:])}; resize them"
+                f"this classifier takes images of shape {self.shape.image_shape}, got "
+                f"{tuple(pixels_bchw.shape[1:])}; resize them"
             )
         features: Tensor = self.body(pixels_bchw.float() / 127.5 - 1.0).mean((2, 3))
         logits: Tensor = self.head(features)
@@ -77,7 +86,11 @@ class Classifier(nn.Module):
             stored = json.loads(metadata["shape"])
             c, h, w = (int(n) for n in stored["image_shape"])
             first, second, third = (int(n) for n in stored["widths"])
-            return Shape(image_shape=(c, h, w), num_classes=int(stored["num_classes"]), widths=(first, second, third))
+            return Shape(
+                image_shape=(c, h, w),
+                num_classes=int(stored["num_classes"]),
+                widths=(first, second, third),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the file describes no classifier ({error}): train it anew") from None
 
@@ -91,14 +104,20 @@ def train(
     seed: int = 0,
     device: torch.device | None = None,
 ) -> Classifier:
-    """A classifier of `source`'s training images, on the CPU in eval mode; seconds for digits. Draws from torch's generators, seeded here."""
+    """A classifier of `source`'s training images, on the CPU in eval mode; seconds for digits.
+    Draws from torch's generators, seeded here.
+    """
     if epochs < 1 or batch_size < 2:
-        raise ValueError(f"training needs at least 1 epoch and batches of 2, got {epochs} and {batch_size}")
+        raise ValueError(
+            f"training needs at least 1 epoch and batches of 2, got {epochs} and {batch_size}"
+        )
     pixels, labels = pixels_of(source, source.open("train"))
     device = device or torch.device("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier(Shape(image_shape=source.image_shape, num_classes=source.num_classes)).to(device)
+        network = Classifier(
+            Shape(image_shape=source.image_shape, num_classes=source.num_classes)
+        ).to(device)
         optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-2)
         steps = epochs * max(1, len(labels) // batch_size)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
@@ -108,7 +127,9 @@ def train(
                 if step == steps or len(chosen) < min(batch_size, len(labels)):
                     break
                 optimizer.zero_grad(set_to_none=True)
-                F.cross_entropy(network(pixels[chosen].to(device)), labels[chosen].to(device)).backward()  # type: ignore[no-untyped-call]
+                F.cross_entropy(
+                    network(pixels[chosen].to(device)), labels[chosen].to(device)
+                ).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 step += 1
@@ -119,13 +140,21 @@ def accuracy(network: Classifier, source: PixelSource, split: str = "test") -> f
     """Percent of the split's images that it names rightly."""
     pixels, labels = pixels_of(source, source.open(split))
     with torch.inference_mode():
-        right = [int((network(p).argmax(1) == y).sum()) for p, y in zip(torch.split(pixels, 500), torch.split(labels, 500), strict=True)]
+        right = [
+            int((network(p).argmax(1) == y).sum())
+            for p, y in zip(torch.split(pixels, 500), torch.split(labels, 500), strict=True)
+        ]
     return 100.0 * sum(right) / len(labels)
 
 
 def write(network: Classifier, name: str, folder: Path) -> Path:
-    """Writes FOLDER/NAME-DIGEST.safetensors, the digest's first 16 hex digits in the name, and returns the path."""
-    content = save({n: t.contiguous() for n, t in network.state_dict().items()}, metadata={"shape": json.dumps(asdict(network.shape))})
+    """Writes FOLDER/NAME-DIGEST.safetensors, the digest's first 16 hex digits in the name, and
+    returns the path.
+    """
+    content = save(
+        {n: t.contiguous() for n, t in network.state_dict().items()},
+        metadata={"shape": json.dumps(asdict(network.shape))},
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{sha256(content).hexdigest()[:16]}.safetensors"
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")

@@ -1,6 +1,8 @@
-"""What turns images into features and class logits: the published Inception network, or a classifier trained on the data set itself.
+"""What turns images into features and class logits: the published Inception network, or a
+classifier trained on the data set itself.
 
-Scores of the second kind bear its name ("fid@digits-cnn") and can never be taken for published ones.
+Scores of the second kind bear its name ("fid@digits-cnn") and can never be taken for published
+ones.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from objectives.inception.classifier import Classifier
 
 # b batch, c channels, h height, w width, d features, k classes
 
-PUBLISHED_INCEPTION = "6726825d"  # start of the SHA-256 of pt_inception-2015-12-05, which its file name bears
+PUBLISHED_INCEPTION = (
+    "6726825d"  # start of the SHA-256 of pt_inception-2015-12-05, which its file name bears
+)
 _TENSORS = 566
 
 _N = TypeVar("_N", bound=nn.Module)
@@ -65,16 +69,19 @@ class Extractor(Protocol):
 
 
 class Inception:
-    """The Inception network of the published scores, ported from TensorFlow (2015-12-05), run by torch-fidelity.
+    """The Inception network of the published scores, ported from TensorFlow (2015-12-05), run by
+    torch-fidelity.
 
-    Images are resized to 299 pixels by TensorFlow-1 bilinear inside; logits leave the classifier's bias out, as the published IS does.
+    Images are resized to 299 pixels by TensorFlow-1 bilinear inside; logits leave the classifier's
+    bias out, as the published IS does.
     """
 
     num_features = 2048
     num_classes = 1008
 
     def __init__(self, path: Path, *, sha256: str = PUBLISHED_INCEPTION) -> None:
-        """`path` is a file of weights in the layout pt_inception-2015-12-05; `sha256` its digest, or the start of at least 8 digits.
+        """`path` is a file of weights in the layout pt_inception-2015-12-05; `sha256` its digest,
+        or the start of at least 8 digits.
 
         With another digest than the published one the scores bear it as their label.
 
@@ -88,10 +95,14 @@ class Inception:
         self.digest = digest_of(self._path)
         if not self.digest.startswith(sha256.lower()):
             raise ValueError(
-                f"{path} has SHA-256 {self.digest}, expected {sha256.lower()}...: it is not the Inception network of the published scores; "
-                "give the file pt_inception-2015-12-05-6726825d.pth, or say sha256= to use other weights under a name of their own"
+                f"{path} has SHA-256 {self.digest}, expected {sha256.lower()}...: it is not the "
+                "Inception network of the published scores; "
+                "give the file pt_inception-2015-12-05-6726825d.pth, or say sha256= to use other "
+                "weights under a name of their own"
             )
-        self.label = "" if self.digest.startswith(PUBLISHED_INCEPTION) else f"inception-{self.digest[:8]}"
+        self.label = (
+            "" if self.digest.startswith(PUBLISHED_INCEPTION) else f"inception-{self.digest[:8]}"
+        )
         self._network: nn.Module | None = None
         self._device = torch.device("cpu")
 
@@ -107,17 +118,31 @@ class Inception:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise ImportError("Inception scores need torch-fidelity: pip install 'evoray[gan]'") from error
+            raise ImportError(
+                "Inception scores need torch-fidelity: pip install 'evoray[gan]'"
+            ) from error
         content = self._path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.digest:
-            raise ValueError(f"{self._path} changed after it was checked: put the file back and start again")
+            raise ValueError(
+                f"{self._path} changed after it was checked: put the file back and start again"
+            )
         tensors = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(tensors, dict) or len(tensors) != _TENSORS or not all(isinstance(t, Tensor) for t in tensors.values()):
-            raise ValueError(f"{self._path} does not hold the {_TENSORS} tensors of pt_inception-2015-12-05")
-        clean = io.BytesIO()  # the library would load the file with weights_only=False: it gets tensors that were loaded safely
+        if (
+            not isinstance(tensors, dict)
+            or len(tensors) != _TENSORS
+            or not all(isinstance(t, Tensor) for t in tensors.values())
+        ):
+            raise ValueError(
+                f"{self._path} does not hold the {_TENSORS} tensors of pt_inception-2015-12-05"
+            )
+        # the library would load the file with weights_only=False: it gets tensors that were loaded
+        # safely
+        clean = io.BytesIO()
         torch.save(tensors, clean)
         clean.seek(0)
-        network = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=clean)
+        network = FeatureExtractorInceptionV3(
+            "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=clean
+        )
         self._network, self._device = network.to(device).eval(), device
 
     def extract(self, pixels_bchw: Tensor) -> Features:
@@ -147,13 +172,16 @@ class TrainedClassifier:
         self.label, _, start = self._path.stem.rpartition("-")
         if len(start) < 8 or not self.digest.startswith(start):
             raise ValueError(
-                f"{path} has SHA-256 {self.digest}, which its name does not end with: it is damaged or was renamed; train it anew"
+                f"{path} has SHA-256 {self.digest}, which its name does not end with: it is "
+                "damaged or was renamed; train it anew"
             )
         try:
             with safe_open(self._path, framework="pt") as file:
                 self._shape = Classifier.shape_of(file.metadata() or {})
         except SafetensorError as error:
-            raise ValueError(f"{path} is no safetensors file ({error}): train the classifier anew") from None
+            raise ValueError(
+                f"{path} is no safetensors file ({error}): train the classifier anew"
+            ) from None
         self._network: Classifier | None = None
         self._device = torch.device("cpu")
 
@@ -208,6 +236,13 @@ def digest_of(path: Path) -> str:
 
 
 def _checked(pixels_bchw: Tensor) -> Tensor:
-    if pixels_bchw.dtype != torch.uint8 or pixels_bchw.ndim != 4 or pixels_bchw.shape[1] not in (1, 3):
-        raise ValueError(f"an extractor takes (b, 1 or 3, h, w) uint8 pixels, got {tuple(pixels_bchw.shape)} {pixels_bchw.dtype}")
+    if (
+        pixels_bchw.dtype != torch.uint8
+        or pixels_bchw.ndim != 4
+        or pixels_bchw.shape[1] not in (1, 3)
+    ):
+        raise ValueError(
+            f"an extractor takes (b, 1 or 3, h, w) uint8 pixels, got {tuple(pixels_bchw.shape)} "
+            f"{pixels_bchw.dtype}"
+        )
     return pixels_bchw

@@ -1,7 +1,8 @@
-"""The Frechet distance between two Gaussians (Heusel et al. 2017, arXiv:1706.08500), without a general matrix square root.
+"""The Frechet distance between two Gaussians (Heusel et al. 2017, arXiv:1706.08500), without a
+general matrix square root.
 
-tr (S1 S2)^(1/2) is the sum of the roots of the eigenvalues of r S2 r, where r is the symmetric root of S1: a symmetric problem that
-never turns complex. r is computed once a reference.
+tr (S1 S2)^(1/2) is the sum of the roots of the eigenvalues of r S2 r, where r is the symmetric root
+of S1: a symmetric problem that never turns complex. r is computed once a reference.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ class Gaussian:
     def __post_init__(self) -> None:
         d = len(self.mean)
         if self.mean.shape != (d,) or self.covariance.shape != (d, d):
-            raise ValueError(f"a Gaussian needs a mean (d,) and a covariance (d, d), got {self.mean.shape} and {self.covariance.shape}")
+            raise ValueError(
+                f"a Gaussian needs a mean (d,) and a covariance (d, d), got {self.mean.shape} and "
+                f"{self.covariance.shape}"
+            )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
-            raise ValueError("a Gaussian's mean or covariance is NaN or infinite: the reference statistics are damaged, compute them anew")
+            raise ValueError(
+                "a Gaussian's mean or covariance is NaN or infinite: the reference statistics are "
+                "damaged, compute them anew"
+            )
 
     @staticmethod
     def of(moments: Moments) -> Gaussian:
@@ -53,7 +60,10 @@ def frechet_distance(reference: Gaussian, moments: Moments) -> float:
         ValueError: The dimensions differ or there are fewer than two images.
     """
     if len(reference.mean) != moments.dimension:
-        raise ValueError(f"a reference of {len(reference.mean)} features does not fit images of {moments.dimension}: use one extractor")
+        raise ValueError(
+            f"a reference of {len(reference.mean)} features does not fit images of "
+            f"{moments.dimension}: use one extractor"
+        )
     if moments.count < 2:
         raise ValueError(f"a Frechet distance needs at least 2 images, got {moments.count}")
     rows = moments.centred_rows
@@ -74,8 +84,12 @@ def trace_term(reference: Gaussian, covariance: Array) -> float:
 
 
 def trace_of_rows(reference: Gaussian, centred_rows: Array) -> float:
-    """The same for the covariance of n centred rows (n, d), n below d: an n x n problem with the same eigenvalues."""
-    return _sum_of_roots(centred_rows @ reference.covariance @ centred_rows.T / (len(centred_rows) - 1))
+    """The same for the covariance of n centred rows (n, d), n below d: an n x n problem with the
+    same eigenvalues.
+    """
+    return _sum_of_roots(
+        centred_rows @ reference.covariance @ centred_rows.T / (len(centred_rows) - 1)
+    )
 
 
 def _sum_of_roots(matrix: Array) -> float:

@@ -1,4 +1,6 @@
-"""Mean and covariance of features that come in batches: float64, mergeable, without keeping the features once they are many."""
+"""Mean and covariance of features that come in batches: float64, mergeable, without keeping the
+features once they are many.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ Array = NDArray[np.float64]
 
 @dataclass(eq=False)
 class Moments:
-    """Count, mean and scatter of (n, d) rows, by the pairwise update of Chan, Golub and LeVeque 1983.
+    """Count, mean and scatter of (n, d) rows, by the pairwise update of Chan, Golub and LeVeque
+    1983.
 
-    Up to d / 2 rows are kept as they are: their covariance has so low a rank that the Frechet distance is cheaper from them.
+    Up to d / 2 rows are kept as they are: their covariance has so low a rank that the Frechet
+    distance is cheaper from them.
 
     Attributes:
         dimension: d.
@@ -25,7 +29,9 @@ class Moments:
     dimension: int
     count: int = 0
     _mean: Array = field(init=False)
-    _scatter: Array | None = field(init=False, default=None)  # (d, d) sum of centred products; None while the rows are kept
+    _scatter: Array | None = field(
+        init=False, default=None
+    )  # (d, d) sum of centred products; None while the rows are kept
     _rows: list[Array] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -41,9 +47,14 @@ class Moments:
         """
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.dimension:
-            raise ValueError(f"features must have shape (n, {self.dimension}), got {rows.shape}: use one extractor for all images")
+            raise ValueError(
+                f"features must have shape (n, {self.dimension}), got {rows.shape}: use one "
+                "extractor for all images"
+            )
         if not np.isfinite(rows).all():
-            raise ValueError("a feature is NaN or infinite: the images or the extractor's weights are damaged")
+            raise ValueError(
+                "a feature is NaN or infinite: the images or the extractor's weights are damaged"
+            )
         if len(rows) == 0:
             return
         if self._scatter is None and self.count + len(rows) <= self.dimension // 2:
@@ -58,7 +69,10 @@ class Moments:
     def merge(self, other: Moments) -> None:
         """Takes what another process has seen; `other` stays as it is."""
         if other.dimension != self.dimension:
-            raise ValueError(f"moments of {other.dimension} features cannot join those of {self.dimension}: use one extractor")
+            raise ValueError(
+                f"moments of {other.dimension} features cannot join those of {self.dimension}: use "
+                "one extractor"
+            )
         if other._scatter is None:
             for rows in other._rows:
                 self.add(rows)

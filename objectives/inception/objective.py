@@ -14,10 +14,12 @@ _GOALS: dict[str, Goal] = {"is": Goal.MAXIMIZE, "fid": Goal.MINIMIZE, "kid": Goa
 
 
 class GenerativeScore:
-    """One score of the candidate's own generator; "is", "fid" and "kid" alone are the published kind, on the published network.
+    """One score of the candidate's own generator; "is", "fid" and "kid" alone are the published
+    kind, on the published network.
 
-    The subnet is measured in eval mode with the weights it inherits. `recalibrate` recomputes its batch-norm statistics: those of a
-    supernet mix all its paths. Deterministic on one kind of machine.
+    The subnet is measured in eval mode with the weights it inherits. `recalibrate` recomputes its
+    batch-norm statistics: those of a supernet mix all its paths. Deterministic on one kind of
+    machine.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ.
@@ -26,7 +28,14 @@ class GenerativeScore:
     unit = ""
     tolerance = 1e-6
 
-    def __init__(self, kind: Kind, scorer: Scorer, recalibrate: Recalibration | None, *, needs: Needs | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        scorer: Scorer,
+        recalibrate: Recalibration | None,
+        *,
+        needs: Needs | None = None,
+    ) -> None:
         if kind not in _GOALS:
             raise ValueError(f"no generative score {kind!r}; there is {', '.join(_GOALS)}")
         label = scorer.extractor.label

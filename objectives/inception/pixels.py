@@ -1,4 +1,6 @@
-"""Images as the pixels they came from: uint8, whatever a data source's normalisation or a generator's range."""
+"""Images as the pixels they came from: uint8, whatever a data source's normalisation or a
+generator's range.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,13 @@ class PixelSource(DataSource, Protocol):
 
 
 def pixel_batches(source: PixelSource, split: Split, batch_size: int = 500) -> Iterator[Tensor]:
-    """(b, c, h, w) uint8 of all images in order, exactly as they were before the source normalised them."""
-    mean, std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (source.mean, source.std))
+    """(b, c, h, w) uint8 of all images in order, exactly as they were before the source normalised
+    them.
+    """
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+        for values in (source.mean, source.std)
+    )
     for chosen in torch.split(torch.arange(len(split.labels)), batch_size):
         yield ((split.images(chosen) * std + mean) * 255.0).round().clamp(0, 255).to(torch.uint8)
 
@@ -38,5 +45,7 @@ def pixels_of(source: PixelSource, split: Split) -> tuple[Tensor, Tensor]:
 
 
 def generated_pixels(x_bchw: Tensor) -> Tensor:
-    """A generator's images in [-1, 1] as uint8: scaled, clamped and truncated, as the published scores do."""
+    """A generator's images in [-1, 1] as uint8: scaled, clamped and truncated, as the published
+    scores do.
+    """
     return (x_bchw * 127.5 + 127.5).clamp(0, 255).to(torch.uint8)

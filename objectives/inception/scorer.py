@@ -1,4 +1,6 @@
-"""One pass over a generator's images that yields all its scores; parts of the pass may run in several processes."""
+"""One pass over a generator's images that yields all its scores; parts of the pass may run in
+several processes.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ class Part:
 
 
 class Scorer:
-    """Compares generators with a data set: latent vectors are the same for every generator and in every process.
+    """Compares generators with a data set: latent vectors are the same for every generator and in
+    every process.
 
     Scores depend on `num_images`: those of 5,000 and of 50,000 must not be compared.
     """
@@ -82,19 +85,31 @@ class Scorer:
             max_rows: Images of each side that enter the kernel distance.
             reference_splits: Real images.
             cache: Folder for the reference statistics; None computes them whenever it is opened.
-            allow_few: Whether fewer images than features are warned of instead of refused: the covariance is then singular and FID
-                biased far upwards.
+            allow_few: Whether fewer images than features are warned of instead of refused: the
+                covariance is then singular and FID biased far upwards.
         """
         if min(latent, batch_size, max_rows) < 1 or max_rows < 2:
             raise ValueError(
-                f"a scorer needs latent and batch_size of at least 1 and max_rows of 2, got {latent}, {batch_size}, {max_rows}"
+                "a scorer needs latent and batch_size of at least 1 and max_rows of 2, got "
+                f"{latent}, {batch_size}, {max_rows}"
             )
         InceptionScore(num_images, 1, splits=num_splits)  # refuses too few images
-        check_enough(f"{num_images} generated images", num_images, extractor.num_features, allow_few)
+        check_enough(
+            f"{num_images} generated images", num_images, extractor.num_features, allow_few
+        )
         self.extractor = extractor
-        self._source, self._latent, self._num_images, self._batch_size = source, latent, num_images, batch_size
+        self._source, self._latent, self._num_images, self._batch_size = (
+            source,
+            latent,
+            num_images,
+            batch_size,
+        )
         self._num_splits, self._seed, self._max_rows = num_splits, seed, max_rows
-        self._reference_splits, self._cache, self._allow_few = tuple(reference_splits), cache, allow_few
+        self._reference_splits, self._cache, self._allow_few = (
+            tuple(reference_splits),
+            cache,
+            allow_few,
+        )
         self._reference: Reference | None = None
         self._device = torch.device("cpu")
 
@@ -107,22 +122,39 @@ class Scorer:
         if self._reference is not None:
             return
         self.extractor.open(device)
-        found = reference(self._source, self.extractor, splits=self._reference_splits, max_rows=self._max_rows, cache=self._cache)
-        check_enough(f"{found.count} real images of {self._source.name!r}", found.count, self.extractor.num_features, self._allow_few)
+        found = reference(
+            self._source,
+            self.extractor,
+            splits=self._reference_splits,
+            max_rows=self._max_rows,
+            cache=self._cache,
+        )
+        check_enough(
+            f"{found.count} real images of {self._source.name!r}",
+            found.count,
+            self.extractor.num_features,
+            self._allow_few,
+        )
         self._reference, self._device = found, device
 
     def part(self, network: nn.Module, key: str, batches: range | None = None) -> Part:
-        """What the images of these batches add; None for all. `network` is used in the mode it is in.
+        """What the images of these batches add; None for all. `network` is used in the mode it is
+        in.
 
         Raises:
-            MeasurementError: The generator returns what is no image of the data set's shape, or NaN; names `key`.
+            MeasurementError: The generator returns what is no image of the data set's shape, or
+                NaN; names `key`.
         """
         self._opened()
         batches = range(self.num_batches) if batches is None else batches
         if batches.step != 1 or not 0 <= batches.start <= batches.stop <= self.num_batches:
-            raise ValueError(f"a part is a stretch of the {self.num_batches} batches, got {batches}")
+            raise ValueError(
+                f"a part is a stretch of the {self.num_batches} batches, got {batches}"
+            )
         start = batches.start * self._batch_size
-        score = InceptionScore(self._num_images, self.extractor.num_classes, splits=self._num_splits, start=start)
+        score = InceptionScore(
+            self._num_images, self.extractor.num_classes, splits=self._num_splits, start=start
+        )
         found = Part(Moments(self.extractor.num_features), score, [])
         for batch in batches:
             with torch.inference_mode():
@@ -130,7 +162,9 @@ class Scorer:
             features, logits = self.extractor.extract(generated_pixels(self._checked(images, key)))
             rows = features.double().cpu().numpy()
             if not (np.isfinite(rows).all() and bool(torch.isfinite(logits).all())):
-                raise MeasurementError(f"{key}: the extractor computes NaN for the generated images")
+                raise MeasurementError(
+                    f"{key}: the extractor computes NaN for the generated images"
+                )
             found.moments.add(rows)
             found.score.add(logits.double().cpu().numpy())
             if batch * self._batch_size < self._max_rows:
@@ -142,7 +176,12 @@ class Scorer:
         real = self._opened()
         mean, std = whole.score.value()
         rows = np.concatenate([rows for _, rows in whole.rows])[: self._max_rows]
-        return Scores(mean, std, frechet_distance(real.gaussian, whole.moments), kernel_distance(real.rows, rows))
+        return Scores(
+            mean,
+            std,
+            frechet_distance(real.gaussian, whole.moments),
+            kernel_distance(real.rows, rows),
+        )
 
     def latents(self, batch: int) -> Tensor:
         """(b, latent) standard normal; the last batch may be smaller."""
@@ -153,7 +192,8 @@ class Scorer:
     def _checked(self, images: Tensor, key: str) -> Tensor:
         if tuple(images.shape[1:]) != self._source.image_shape:
             raise MeasurementError(
-                f"{key}: the generator returns images of shape {tuple(images.shape[1:])}, {self._source.name!r} has {self._source.image_shape}"
+                f"{key}: the generator returns images of shape {tuple(images.shape[1:])}, "
+                f"{self._source.name!r} has {self._source.image_shape}"
             )
         if not bool(torch.isfinite(images).all()):
             raise MeasurementError(f"{key}: generated images are not finite")
@@ -169,10 +209,18 @@ class Scorer:
 
 
 def check_enough(what: str, count: int, num_features: int, allow_few: bool) -> None:
-    """Warns, or raises ValueError, where there are too few images for a covariance of the features."""
+    """Warns, or raises ValueError, where there are too few images for a covariance of the
+    features.
+    """
     if count > num_features:
         return
-    message = f"{what} are too few for FID on {num_features} features: their covariance is singular and FID biased upwards"
+    message = (
+        f"{what} are too few for FID on {num_features} features: their covariance is singular and "
+        "FID biased upwards"
+    )
     if not allow_few:
-        raise ValueError(f"{message}; take more than {num_features}, or allow_few=True for a number that ranks but means little")
+        raise ValueError(
+            f"{message}; take more than {num_features}, or allow_few=True for a number that ranks "
+            "but means little"
+        )
     warnings.warn(message, stacklevel=3)

@@ -1,7 +1,9 @@
-"""Predicted latency: operators timed once on a device, summed for any subnet (nn-Meter's idea, Zhang et al. 2021; one table a device).
+"""Predicted latency: operators timed once on a device, summed for any subnet (nn-Meter's idea,
+Zhang et al. 2021; one table a device).
 
-`sample` traces subnets, `time_operators.py` times what they run on the device, `fit` makes a `LatencyTable` of both, which says how well
-it predicts networks that it has not seen, and `PredictedLatency` is the cost of a search.
+`sample` traces subnets, `time_operators.py` times what they run on the device, `fit` makes a
+`LatencyTable` of both, which says how well it predicts networks that it has not seen, and
+`PredictedLatency` is the cost of a search.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ from objectives.latency_table.fitting import Sample, Times, fit, sample, times_h
 from objectives.latency_table.table import LatencyTable, PredictedLatency
 from searchspaces.base import SearchSpace
 
-__all__ = ["LatencyTable", "PredictedLatency", "Sample", "Times", "build", "fit", "sample", "times_here"]
+__all__ = [
+    "LatencyTable",
+    "PredictedLatency",
+    "Sample",
+    "Times",
+    "build",
+    "fit",
+    "sample",
+    "times_here",
+]
 
 
 def build(space: SearchSpace, path: Path) -> PredictedLatency:

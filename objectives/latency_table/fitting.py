@@ -68,24 +68,31 @@ def sample(
     seed: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> Sample:
-    """Uniform subnets with the smallest and the largest, traced in one forward pass each; `num_networks` are to be measured whole.
+    """Uniform subnets with the smallest and the largest, traced in one forward pass each;
+    `num_networks` are to be measured whole.
 
     Raises:
         ValueError: Too few are asked for, or the space has fewer.
     """
     if num_networks < _LEAST_NETWORKS or num_samples < max(_LEAST_SAMPLES, num_networks):
         raise ValueError(
-            f"a latency table needs at least {_LEAST_SAMPLES} samples and {_LEAST_NETWORKS} of them measured whole, "
+            f"a latency table needs at least {_LEAST_SAMPLES} samples and {_LEAST_NETWORKS} of "
+            "them measured whole, "
             f"got {num_samples} and {num_networks}"
         )
     rng = np.random.default_rng(seed)
     ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
     sizes = [len(gene.options) for gene in space.genes]
-    drawn = space.repair(rng.integers(0, sizes, size=(4 * num_samples, len(sizes))).astype(np.int16))
+    drawn = space.repair(
+        rng.integers(0, sizes, size=(4 * num_samples, len(sizes))).astype(np.int16)
+    )
     _, first = np.unique(np.concatenate([ends, drawn]), axis=0, return_index=True)
     rows = np.concatenate([ends, drawn])[np.sort(first)][:num_samples]
     if len(rows) < max(_LEAST_SAMPLES, num_networks):
-        raise ValueError(f"space {space.name!r} has only {len(rows)} networks that were found, {num_samples} were asked for")
+        raise ValueError(
+            f"space {space.name!r} has only {len(rows)} networks that were found, {num_samples} "
+            "were asked for"
+        )
     x_bchw = torch.randn(1, *input_shape)
     found = []
     for number, architecture in enumerate(architectures(space, rows)):
@@ -110,24 +117,32 @@ def times_here(space: SearchSpace, taken: Sample, *, threads: int = 1) -> Times:
 def fit(space: SearchSpace, taken: Sample, times: Times, label: str) -> LatencyTable:
     """A predictor from a device's times.
 
-    A network's milliseconds are a weighted sum of its operators' time, their number and 1; the weights are those that fit half of
-    the networks measured whole. A Gaussian process learns that sum from the genes of all samples but the other half, which then
-    tells how well all of it predicts networks that no part of it has seen.
+    A network's milliseconds are a weighted sum of its operators' time, their number and 1; the
+    weights are those that fit half of the networks measured whole. A Gaussian process learns that
+    sum from the genes of all samples but the other half, which then tells how well all of it
+    predicts networks that no part of it has seen.
 
     Raises:
         ValueError: The times do not belong to the sample, or are not above 0.
     """
-    seconds, whole = np.array(times.operators, dtype=np.float64), np.array(times.networks, dtype=np.float64)
+    seconds, whole = (
+        np.array(times.operators, dtype=np.float64),
+        np.array(times.networks, dtype=np.float64),
+    )
     if len(seconds) != len(taken.operators) or len(whole) != len(taken.networks):
         raise ValueError(
-            f"these times are of another sample: it has {len(taken.operators)} operators and {len(taken.networks)} networks, "
+            f"these times are of another sample: it has {len(taken.operators)} operators and "
+            f"{len(taken.networks)} networks, "
             f"they have {len(seconds)} and {len(whole)}"
         )
     if not ((seconds > 0).all() and (whole > 0).all()):
         raise ValueError("times of operators and networks must be above 0 seconds")
     measured = 1000.0 * whole
     networks = np.array(taken.networks)
-    terms = np.stack([1000.0 * taken.counts @ seconds, taken.counts.sum(axis=1), np.ones(len(taken.choices))], axis=1)
+    terms = np.stack(
+        [1000.0 * taken.counts @ seconds, taken.counts.sum(axis=1), np.ones(len(taken.choices))],
+        axis=1,
+    )
     fitted, held = networks[::2], networks[1::2]
     scaled = terms[fitted] / measured[::2, None]  # relative errors count
     weights = np.linalg.lstsq(scaled, np.ones(len(fitted)), rcond=None)[0]
@@ -135,9 +150,16 @@ def fit(space: SearchSpace, taken: Sample, times: Times, label: str) -> LatencyT
     sums = np.maximum(terms[learned] @ weights, 1e-3 * measured.min())
     smooth = _smooth(inputs_of(space, taken.choices[learned]), np.log(sums))
     predicted = np.exp(smooth.predict(inputs_of(space, taken.choices[held])))
-    about = {"threads": times.threads, "torch": times.torch, "machine": times.machine, "input": list(taken.input_shape)}
+    about = {
+        "threads": times.threads,
+        "torch": times.torch,
+        "machine": times.machine,
+        "input": list(taken.input_shape),
+    }
     pairs = dict(zip(taken.operators, seconds.tolist(), strict=True))
-    return LatencyTable(space.name, label, pairs, smooth, _agreement(predicted, measured[1::2]), about)
+    return LatencyTable(
+        space.name, label, pairs, smooth, _agreement(predicted, measured[1::2]), about
+    )
 
 
 def _smooth(inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> Smooth:
@@ -150,7 +172,9 @@ def _smooth(inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> Smooth
     kernel = ConstantKernel(10.0, (1e-2, 1e4)) * RBF(np.full(inputs.shape[1], 5.0), (0.3, 1e3))
     process = GaussianProcessRegressor(kernel, alpha=_NOISE / scale**2 + 1e-8)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a column that does not matter has a length at its bound
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a column that does not matter has a length at its bound
         process.fit(inputs / spread, (targets - mean) / scale)
     constant, lengths = process.kernel_.k1.constant_value, process.kernel_.k2.length_scale * spread
     return Smooth(inputs / lengths, scale * constant * process.alpha_, lengths, mean)

@@ -18,18 +18,26 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: Counter[str] = Counter()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # Any: torch's own signature
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # Any: torch's own signature
         kwargs = kwargs or {}
         returns = func._schema.returns
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
         if not is_view:
-            told = {"name": str(func), "arguments": _told(args), "keywords": {k: _told(v) for k, v in kwargs.items() if k != "device"}}
+            told = {
+                "name": str(func),
+                "arguments": _told(args),
+                "keywords": {k: _told(v) for k, v in kwargs.items() if k != "device"},
+            }
             self.found[json.dumps(told, sort_keys=True)] += 1
         return func(*args, **kwargs)
 
 
 def operators_of(network: nn.Module, x_bchw: torch.Tensor) -> Counter[str]:
-    """How often a forward pass in eval mode runs each operator; an operator is its JSON, as `time_operators` reads it."""
+    """How often a forward pass in eval mode runs each operator; an operator is its JSON, as
+    `time_operators` reads it.
+    """
     network.eval()
     recorder = _Recorder()
     with torch.inference_mode(), recorder:
@@ -39,7 +47,13 @@ def operators_of(network: nn.Module, x_bchw: torch.Tensor) -> Counter[str]:
 
 def _told(value: Any) -> Any:  # Any: whatever operators take
     if isinstance(value, torch.Tensor):
-        return {"tensor": {"shape": list(value.shape), "stride": list(value.stride()), "dtype": str(value.dtype).removeprefix("torch.")}}
+        return {
+            "tensor": {
+                "shape": list(value.shape),
+                "stride": list(value.stride()),
+                "dtype": str(value.dtype).removeprefix("torch."),
+            }
+        }
     if isinstance(value, (list, tuple)):
         return [_told(item) for item in value]
     if isinstance(value, torch.dtype):

@@ -2,10 +2,11 @@
 
     python time_operators.py FOLDER times.json [THREADS]
 
-FOLDER/operators.json holds {"operators": [{"name": "aten.addmm.default", "arguments": [...], "keywords": {...}}, ...], "networks":
-[{"file": "network-000.ts", ...}, ...], "input": [1, 3, 224, 224]}; a tensor among the arguments is {"tensor": {"shape": [...], "stride":
-[...], "dtype": "float32"}}. times.json becomes {"operators": [seconds, ...], "networks": [seconds, ...], "threads": n, "torch": version,
-"machine": name}: medians in the same order.
+FOLDER/operators.json holds {"operators": [{"name": "aten.addmm.default", "arguments": [...],
+"keywords": {...}}, ...], "networks": [{"file": "network-000.ts", ...}, ...], "input": [1, 3, 224,
+224]}; a tensor among the arguments is {"tensor": {"shape": [...], "stride": [...], "dtype":
+"float32"}}. times.json becomes {"operators": [seconds, ...], "networks": [seconds, ...], "threads":
+n, "torch": version, "machine": name}: medians in the same order.
 """
 
 from __future__ import annotations
@@ -58,12 +59,17 @@ def runner(operator: dict[str, Any]) -> Callable[[], Any]:
     """A call of one operator."""
     _, name, overload = operator["name"].split(".")
     function = getattr(getattr(torch.ops.aten, name), overload)
-    arguments, keywords = revived(operator["arguments"]), {k: revived(v) for k, v in operator["keywords"].items()}
+    arguments, keywords = (
+        revived(operator["arguments"]),
+        {k: revived(v) for k, v in operator["keywords"].items()},
+    )
     return lambda: function(*arguments, **keywords)
 
 
 def quietest(make: Sequence[Callable[[], Callable[[], Any]]], threads: int) -> list[float]:
-    """The least of the rounds' medians for each of what these make, which is made anew in every round so that memory stays small."""
+    """The least of the rounds' medians for each of what these make, which is made anew in every
+    round so that memory stays small.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -79,9 +85,13 @@ def time_operators(operators: Sequence[dict[str, Any]], threads: int = 1) -> lis
     return quietest([functools.partial(runner, operator) for operator in operators], threads)
 
 
-def time_networks(networks: Sequence[Callable[[torch.Tensor], Any]], x_bchw: torch.Tensor, threads: int = 1) -> list[float]:
+def time_networks(
+    networks: Sequence[Callable[[torch.Tensor], Any]], x_bchw: torch.Tensor, threads: int = 1
+) -> list[float]:
     """Seconds of one forward pass of each."""
-    return quietest([functools.partial(functools.partial, network, x_bchw) for network in networks], threads)
+    return quietest(
+        [functools.partial(functools.partial, network, x_bchw) for network in networks], threads
+    )
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""evoray: evolutionary search for neural networks, and for the chips they run on, from a laptop to a Ray cluster."""
+"""evoray: evolutionary search for neural networks, and for the chips they run on, from a laptop to
+a Ray cluster.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # Any: whatever stands behind the name; found on first use, so that `import evoray.records.records` is light
+def __getattr__(
+    name: str,
+    # Any: whatever stands behind the name; found on first use, so that `import evoray.records.records`
+    # is light
+) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'evoray' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -59,13 +59,19 @@ class Result:
         return picking.front(self.records, self.values)
 
     def hypervolume(self, reference: ArrayLike) -> float:
-        """Volume between the front and `reference` (m,), given in the targets' own units and order."""
+        """Volume between the front and `reference` (m,), given in the targets' own units and
+        order.
+        """
         best = self.front()
         signs = np.array([Goal(v["goal"]).sign for v in self.values if v["target"]])
-        return dominance.hypervolume(picking.losses(best, self.values), signs * np.asarray(reference, dtype=np.float64))
+        return dominance.hypervolume(
+            picking.losses(best, self.values), signs * np.asarray(reference, dtype=np.float64)
+        )
 
     def pick(self, choice: str = "knee") -> Architecture:
-        """The architecture that `choice` names: "knee", "best:NAME", or (the beginning of) a key."""
+        """The architecture that `choice` names: "knee", "best:NAME", or (the beginning of) a
+        key.
+        """
         row = picking.pick(self.records, self.values, choice)
         return Architecture(self.space.name, tuple(row["choices"]), row["key"])
 
@@ -102,35 +108,50 @@ def search(
         objectives: Measured objectives and cost models, mixed.
         constraints: Bounds on any of them; those on costs hold before anything is measured.
         targets: Names of those to optimise; None for all.
-        searcher: A name in `evoray.searchers`, several that the shards take in turns, or a Searcher (which is then the only shard).
-            None: "predictor" where something is measured, else "nsga2", and NSGA-III for four targets and more.
+        searcher: A name in `evoray.searchers`, several that the shards take in turns, or a Searcher
+            (which is then the only shard). None: "predictor" where something is measured, else
+            "nsga2", and NSGA-III for four targets and more.
         searcher_options: The algorithm's own, such as {"sampler": "GPSampler"} for "optuna_study".
         evaluations: Distinct networks to evaluate.
         population: Candidates a generation and shard; None: 8 for the predictor, 32 for the others.
         num_shards: Parts of the population, which exchange elites.
         migration: How they do; None: two elites along the ring, every second generation.
-        asynchronous: Whether a finished candidate is replaced at once instead of at the end of its generation; None: as the
-            searcher wants it ("steady_state" does).
-        halving: Successive halving over the data of objectives that can be measured on a part of it; None measures on all data.
-        warm_start: Run folders of earlier searches of this space: their best are measured first, the predictor learns from all.
+        asynchronous: Whether a finished candidate is replaced at once instead of at the end of its
+            generation; None: as the searcher wants it ("steady_state" does).
+        halving: Successive halving over the data of objectives that can be measured on a part of
+            it; None measures on all data.
+        warm_start: Run folders of earlier searches of this space: their best are measured first,
+            the predictor learns from all.
         seed: Of all randomness.
         supernet: Trained weights for objectives that need them.
         evaluator: Where to measure; None for this process, or the cluster.
-        cluster: None for this process; "local" for a Ray cluster of its own, which ends with the search, "auto" for the one that `ray
-            start` started on this machine, HOST:PORT for another. Shards and objectives run there, with the same records.
-        run_dir: A folder for the ledger and the searcher's state. Given again with the same arguments, the search resumes.
+        cluster: None for this process; "local" for a Ray cluster of its own, which ends with the
+            search, "auto" for the one that `ray start` started on this machine, HOST:PORT for
+            another. Shards and objectives run there, with the same records.
+        run_dir: A folder for the ledger and the searcher's state. Given again with the same
+            arguments, the search resumes.
 
     Raises:
-        ValueError: Impossible configuration, or constraints that nothing satisfies; nothing has been written.
+        ValueError: Impossible configuration, or constraints that nothing satisfies; nothing has
+            been written.
         RuntimeError: Every candidate failed, or an objective was never measured.
         ConnectionError: There is no such cluster; nothing has been written.
     """
     evaluations, population, num_shards, seed = _sizes(evaluations, population, num_shards, seed)
     _check_arguments(space, objectives, constraints, evaluator)
     _check_cluster(cluster, evaluator)
-    _check_kinds(searcher_options=searcher_options, migration=migration, halving=halving, supernet=supernet, run_dir=run_dir)
+    _check_kinds(
+        searcher_options=searcher_options,
+        migration=migration,
+        halving=halving,
+        supernet=supernet,
+        run_dir=run_dir,
+    )
     if isinstance(warm_start, str | bytes | os.PathLike):
-        raise ValueError(f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a single one")
+        raise ValueError(
+            f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a "
+            "single one"
+        )
     measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
     costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     names = tuple(o.name for o in objectives) if targets is None else _names(targets, "targets")
@@ -142,11 +163,27 @@ def search(
     if not kinds:
         check_searcher(searcher)
     if num_shards > evaluations:
-        raise ValueError(f"num_shards must be at most evaluations, {evaluations}, or a shard has nothing to do; got {num_shards}")
-    size = population if population is not None else searchers.default_population(kinds[0] if kinds else "")
-    schedule = Schedule(evaluations=evaluations, population=size, migration=migration or Migration())
+        raise ValueError(
+            f"num_shards must be at most evaluations, {evaluations}, or a shard has nothing to do; "
+            f"got {num_shards}"
+        )
+    size = (
+        population
+        if population is not None
+        else searchers.default_population(kinds[0] if kinds else "")
+    )
+    schedule = Schedule(
+        evaluations=evaluations, population=size, migration=migration or Migration()
+    )
     shard_searchers: list[Searcher] = (
-        searchers_for(problem, kinds, num_shards=num_shards, seed=seed, population=size, options=searcher_options)
+        searchers_for(
+            problem,
+            kinds,
+            num_shards=num_shards,
+            seed=seed,
+            population=size,
+            options=searcher_options,
+        )
         if kinds
         else [cast(Searcher, searcher)]
     )
@@ -154,12 +191,21 @@ def search(
     shard_searchers = warm_started(problem, shard_searchers, warm_start, population=size)
     described = environment.describe(problem)
     columns = schema(problem.value_names, problem.measured_names)
-    steady = asynchronous if asynchronous is not None else all(getattr(s, "asynchronous", False) for s in shard_searchers)
+    steady = (
+        asynchronous
+        if asynchronous is not None
+        else all(getattr(s, "asynchronous", False) for s in shard_searchers)
+    )
     if halving is not None and steady:
-        raise ValueError("successive halving compares the candidates of a generation, and an asynchronous search has none: choose one")
+        raise ValueError(
+            "successive halving compares the candidates of a generation, and an asynchronous "
+            "search has none: choose one"
+        )
     config = {
         "searcher": list(kinds) if kinds else type(searcher).__name__,
-        "searcher_options": {name: identity(option) for name, option in (searcher_options or {}).items()},
+        "searcher_options": {
+            name: identity(option) for name, option in (searcher_options or {}).items()
+        },
         "num_shards": num_shards,
         "population": size,
         "migration": plain(schedule.migration, "migration"),
@@ -177,11 +223,18 @@ def search(
         shards: ShardGroup
         weights = None if supernet is None else weights_of(supernet)
         if cluster is None:
-            shards, used = LocalShards(problem, shard_searchers), evaluator or LocalEvaluator(problem, weights)
+            shards, used = (
+                LocalShards(problem, shard_searchers),
+                evaluator or LocalEvaluator(problem, weights),
+            )
         else:
-            from evoray.distributed.searching import searching  # Ray is imported only where it is asked for
+            from evoray.distributed.searching import (
+                searching,
+            )  # Ray is imported only where it is asked for
 
-            shards, used = stack.enter_context(searching(cluster, problem, shard_searchers, weights))
+            shards, used = stack.enter_context(
+                searching(cluster, problem, shard_searchers, weights)
+            )
         if halving is not None:
             used = HalvingEvaluator(problem, used, halving)
         ledger: MemoryLedger | FolderLedger = MemoryLedger(len(space.genes))
@@ -200,7 +253,9 @@ def search(
     return result
 
 
-def _sizes(evaluations: int, population: int | None, num_shards: int, seed: int) -> tuple[int, int | None, int, int]:
+def _sizes(
+    evaluations: int, population: int | None, num_shards: int, seed: int
+) -> tuple[int, int | None, int, int]:
     """The numbers of a search as Python's, whoever wrote them."""
     least = 1
     return (
@@ -211,16 +266,27 @@ def _sizes(evaluations: int, population: int | None, num_shards: int, seed: int)
     )
 
 
-def _check_arguments(space: Any, objectives: Any, constraints: Any, evaluator: Any) -> None:  # Any: whatever a user hands in
+def _check_arguments(
+    space: Any, objectives: Any, constraints: Any, evaluator: Any
+) -> None:  # Any: whatever a user hands in
     check_space(space)
-    for name, value, kind in (("objectives", objectives, "objectives and cost models"), ("constraints", constraints, "evoray.Constraint")):
+    for name, value, kind in (
+        ("objectives", objectives, "objectives and cost models"),
+        ("constraints", constraints, "evoray.Constraint"),
+    ):
         if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ValueError(f"{name} must be a list of {kind}, got {type(value).__qualname__}: write [...] around a single one")
+            raise ValueError(
+                f"{name} must be a list of {kind}, got {type(value).__qualname__}: write [...] "
+                "around a single one"
+            )
     for objective in objectives:
         check_objective(objective)
     for constraint in constraints:
         if not isinstance(constraint, Constraint):
-            raise ValueError(f'constraints must be evoray.Constraint, such as Constraint("macs", at_most=2e6), got {constraint!r}')
+            raise ValueError(
+                'constraints must be evoray.Constraint, such as Constraint("macs", at_most=2e6), '
+                f"got {constraint!r}"
+            )
     if evaluator is not None:
         check_evaluator(evaluator)
 
@@ -229,10 +295,16 @@ def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a use
     if cluster is None:
         return
     if not isinstance(cluster, str) or not cluster:
-        raise ValueError(f'cluster must be "local", "auto", HOST:PORT of a Ray cluster, or None for this process, got {cluster!r}')
+        raise ValueError(
+            'cluster must be "local", "auto", HOST:PORT of a Ray cluster, or None for this '
+            f"process, got {cluster!r}"
+        )
     check_address(cluster, "cluster")
     if evaluator is not None:
-        raise ValueError(f"evaluator and cluster both say where to measure, got {type(evaluator).__qualname__} and {cluster!r}: leave one out")
+        raise ValueError(
+            f"evaluator and cluster both say where to measure, got {type(evaluator).__qualname__} "
+            f"and {cluster!r}: leave one out"
+        )
 
 
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -248,11 +320,18 @@ def _check_kinds(**arguments: Any) -> None:  # Any: whatever a user hands in
     for argument, value in arguments.items():
         kind, expected = _KINDS[argument]
         if value is not None and not isinstance(value, kind):
-            raise ValueError(f"{argument} must be {expected}, or None, got {type(value).__qualname__} {value!r:.200}")
+            raise ValueError(
+                f"{argument} must be {expected}, or None, got {type(value).__qualname__} "
+                f"{value!r:.200}"
+            )
 
 
-def _identities(space: SearchSpace, objectives: Sequence[Objective | CostModel], evaluator: Evaluator | None) -> dict[str, Any]:
-    """JSON of what the user's objects are, by name; evoray's own evaluators measure alike and are left out."""
+def _identities(
+    space: SearchSpace, objectives: Sequence[Objective | CostModel], evaluator: Evaluator | None
+) -> dict[str, Any]:
+    """JSON of what the user's objects are, by name; evoray's own evaluators measure alike and are
+    left out.
+    """
     objects = {"space": identity(space), **{o.name: identity(o) for o in objectives}}
     if evaluator is not None and not type(evaluator).__module__.startswith("evoray."):
         objects["evaluator"] = identity(evaluator)
@@ -260,7 +339,11 @@ def _identities(space: SearchSpace, objectives: Sequence[Objective | CostModel],
 
 
 def _names(value: Any, argument: str) -> tuple[str, ...]:  # Any: whatever a user hands in
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Sequence)
+        or not all(isinstance(name, str) for name in value)
+    ):
         raise ValueError(f"{argument} must be a list of names, got {value!r:.200}")
     return tuple(value)
 
@@ -277,12 +360,16 @@ def _check_folder(folder: RunFolder, job: Mapping[str, Any]) -> None:
     before = folder.job()
     changed = [name for name in job if name != "objects" and before.get(name) != job[name]]
     if changed:
-        raise ValueError(f"run folder {folder.path} holds another search (other {', '.join(changed)}): choose another run_dir")
+        raise ValueError(
+            f"run folder {folder.path} holds another search (other {', '.join(changed)}): choose "
+            "another run_dir"
+        )
     if "objects" not in before:  # of a version that did not write them
         return
     found = differences(before["objects"], job["objects"])
     if found:
         raise ValueError(
-            f"run folder {folder.path} holds values of other objects ({'; '.join(found[:3])}), which must not be mixed: "
+            f"run folder {folder.path} holds values of other objects ({'; '.join(found[:3])}), "
+            "which must not be mixed: "
             "choose another run_dir, or hand in what it was started with"
         )

@@ -1,6 +1,8 @@
-"""BigNAS (Yu et al. 2020, arXiv:2003.11142): one big single-stage model, whose slices are deployed as they are.
+"""BigNAS (Yu et al. 2020, arXiv:2003.11142): one big single-stage model, whose slices are deployed
+as they are.
 
-The preset "paper" is the table of the paper as its re-implementations agree on it; the others are scaled down for small images.
+The preset "paper" is the table of the paper as its re-implementations agree on it; the others are
+scaled down for small images.
 """
 
 from __future__ import annotations
@@ -29,9 +31,12 @@ _PAPER = BigNAS(
     last_widths=(1280, 1408),
 )
 
-# The small presets share no width between neighbouring stages. Where they do, a stage's shortcut is a convolution in some subnets and
-# the input itself in others, and weights trained for the one are poor for the other. Mean accuracy of 20 random recalibrated subnets
-# after 240 sandwich steps on digits, seeds 0 to 2: 85, 85, 88 % with stages of 8|12, 16|24, 24|32, 32|48 after a stem of 8|16, and
+# The small presets share no width between neighbouring stages. Where they do, a stage's shortcut is
+# a convolution in some subnets and
+# the input itself in others, and weights trained for the one are poor for the other. Mean accuracy
+# of 20 random recalibrated subnets
+# after 240 sandwich steps on digits, seeds 0 to 2: 85, 85, 88 % with stages of 8|12, 16|24, 24|32,
+# 32|48 after a stem of 8|16, and
 # 89, 91, 92 % with the widths below (at 1.13 times the MACs of the largest).
 _DIGITS = BigNAS(
     name="bignas:digits",

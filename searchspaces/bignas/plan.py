@@ -1,4 +1,6 @@
-"""What a BigNAS architecture decides, written out: the widths, kernels and shortcuts of every layer."""
+"""What a BigNAS architecture decides, written out: the widths, kernels and shortcuts of every
+layer.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,22 @@ class Stage:
     expand: int = 6
 
     def __post_init__(self) -> None:
-        for name, options in (("widths", self.widths), ("depths", self.depths), ("kernels", self.kernels)):
+        for name, options in (
+            ("widths", self.widths),
+            ("depths", self.depths),
+            ("kernels", self.kernels),
+        ):
             check_options(f"a stage's {name}", options)
         if any(kernel % 2 == 0 for kernel in self.kernels):
-            raise ValueError(f"a stage's kernels must be odd, so that the smaller lie in the centre of the larger, got {self.kernels}")
+            raise ValueError(
+                "a stage's kernels must be odd, so that the smaller lie in the centre of the "
+                f"larger, got {self.kernels}"
+            )
         if self.stride not in (1, 2) or self.expand < 1:
-            raise ValueError(f"a stage needs stride 1 or 2 and an expansion of at least 1, got {self.stride} and {self.expand}")
+            raise ValueError(
+                f"a stage needs stride 1 or 2 and an expansion of at least 1, got {self.stride} "
+                f"and {self.expand}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +75,19 @@ class Plan:
         return self.stages[-1][-1].out_width
 
     def drop_rates(self, drop_connect: float) -> tuple[tuple[float, ...], ...]:
-        """A rate for each block: `drop_connect` x its index / the number of blocks in the last two stages, 0 before them."""
+        """A rate for each block: `drop_connect` x its index / the number of blocks in the last two
+        stages, 0 before them.
+        """
         count = sum(len(stage) for stage in self.stages)
         rates, index = [], 0
         for position, stage in enumerate(self.stages):
             late = position >= len(self.stages) - 2
-            rates.append(tuple(drop_connect * (index + layer) / count if late else 0.0 for layer in range(len(stage))))
+            rates.append(
+                tuple(
+                    drop_connect * (index + layer) / count if late else 0.0
+                    for layer in range(len(stage))
+                )
+            )
             index += len(stage)
         return tuple(rates)
 
@@ -76,7 +95,10 @@ class Plan:
 def check_options(what: str, options: tuple[int, ...]) -> None:
     """Raises ValueError unless `options` are positive and ascend."""
     if not options or min(options) < 1 or any(b <= a for a, b in itertools.pairwise(options)):
-        raise ValueError(f"{what} must be at least one positive number, in ascending order without repeats, got {options}")
+        raise ValueError(
+            f"{what} must be at least one positive number, in ascending order without repeats, got "
+            f"{options}"
+        )
 
 
 def rounded_width(width: float) -> int:

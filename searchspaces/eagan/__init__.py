@@ -1,6 +1,8 @@
-"""EAGAN (Ying et al. 2022, arXiv:2111.15097): generators and discriminators of three cells, searched one after the other.
+"""EAGAN (Ying et al. 2022, arXiv:2111.15097): generators and discriminators of three cells,
+searched one after the other.
 
-A preset is one of the two networks for one image size: CIFAR-10's 32 pixels, STL-10's 48, and small grey images of 16.
+A preset is one of the two networks for one image size: CIFAR-10's 32 pixels, STL-10's 48, and small
+grey images of 16.
 """
 
 from __future__ import annotations
@@ -18,8 +20,12 @@ PRESETS: dict[str, Generator | Discriminator] = {
     "discriminator": Discriminator(name="eagan:discriminator"),
     "generator-stl10": Generator(name="eagan:generator-stl10", image_size=48),
     "discriminator-stl10": Discriminator(name="eagan:discriminator-stl10", image_size=48),
-    "generator-digits": Generator(name="eagan:generator-digits", image_size=16, image_channels=1, channels=24, latent=60),
-    "discriminator-digits": Discriminator(name="eagan:discriminator-digits", image_size=16, image_channels=1, channels=24),
+    "generator-digits": Generator(
+        name="eagan:generator-digits", image_size=16, image_channels=1, channels=24, latent=60
+    ),
+    "discriminator-digits": Discriminator(
+        name="eagan:discriminator-digits", image_size=16, image_channels=1, channels=24
+    ),
 }
 
 

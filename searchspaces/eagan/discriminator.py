@@ -1,4 +1,6 @@
-"""The discriminator: a residual stem, three down-cells, a sum over all positions; the space of its cells; and a plain fixed one."""
+"""The discriminator: a residual stem, three down-cells, a sum over all positions; the space of its
+cells; and a plain fixed one.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +50,18 @@ class _Network(nn.Module):
         super().__init__()
         self._image_shape = space.input_shape
         self.stem = _Stem(space.image_channels, space.channels)
-        self.cells = nn.ModuleList(DownCell(space.channels, options[k], SpectralConv2d) for k in range(NUM_CELLS))
+        self.cells = nn.ModuleList(
+            DownCell(space.channels, options[k], SpectralConv2d) for k in range(NUM_CELLS)
+        )
         self.head = SpectralLinear(space.channels, 1, bias=False)
 
     def run(self, x_bchw: Tensor, chosen: Chosen) -> Tensor:
         """(b, c, h, w) -> (b, 1), above 0 for what seems real."""
         if tuple(x_bchw.shape[1:]) != self._image_shape:
-            raise ValueError(f"the discriminator takes images of shape {self._image_shape}, got {tuple(x_bchw.shape[1:])}; resize them")
+            raise ValueError(
+                f"the discriminator takes images of shape {self._image_shape}, got "
+                f"{tuple(x_bchw.shape[1:])}; resize them"
+            )
         x: Tensor = self.stem(x_bchw)
         for cell, options in zip(self.cells, chosen, strict=True):
             x = cell(x, options)
@@ -69,7 +76,14 @@ class DiscriminatorSupernet(_Network):
         super().__init__(space, options)
         self._space = space
 
-    def forward(self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
+    def forward(
+        self,
+        x_bchw: Tensor,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        drop_connect: float = 0.0,
+    ) -> Tensor:
         """(b, c, h, w) -> (b, 1), by the architecture's path."""
         refuse_dropout(dropout, drop_connect)
         return self.run(x_bchw, self._space.chosen(architecture))
@@ -89,7 +103,9 @@ class DiscriminatorNetwork(_Network):
 
 @dataclass(frozen=True, kw_only=True)
 class Discriminator(CellSpace):
-    """Discriminators of `image_size` pixels. `repair` also sets the first edge to an identity where no edge leaves its node."""
+    """Discriminators of `image_size` pixels. `repair` also sets the first edge to an identity where
+    no edge leaves its node.
+    """
 
     channels: int = 128
 
@@ -108,9 +124,15 @@ class Discriminator(CellSpace):
     @cached_property
     def rules(self) -> Rules:
         starts = [k * len(self.edges) for k in range(NUM_CELLS)]
-        groups = tuple(tuple(s + e for e in group) for s in starts for group in ((_IN_N2, _N1_N2), (_N1_N3, _IN_N3)))
+        groups = tuple(
+            tuple(s + e for e in group)
+            for s in starts
+            for group in ((_IN_N2, _N1_N2), (_N1_N3, _IN_N3))
+        )
         switches = tuple((s + _N2_OUT, s + _N3_OUT) for s in starts)
-        return Rules(tuple(len(options) for options in self.edges.values()) * NUM_CELLS, groups, switches)
+        return Rules(
+            tuple(len(options) for options in self.edges.values()) * NUM_CELLS, groups, switches
+        )
 
     def codes(self, architecture: Architecture) -> list[list[int]]:
         rows = super().codes(architecture)
@@ -123,10 +145,14 @@ class Discriminator(CellSpace):
         return cells.reshape(choices.shape)
 
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
-        """(n, g) -> "macs" of one image and "params", (n,) each; the power iterations and biases are no MACs."""
+        """(n, g) -> "macs" of one image and "params", (n,) each; the power iterations and biases
+        are no MACs.
+        """
         c, side = self.channels, self.image_size
         first, second, shortcut = 9 * self.image_channels * c, 9 * c**2, self.image_channels * c
-        macs = np.full(len(choices), float((first + second) * side**2 + shortcut * (side // 2) ** 2 + c))
+        macs = np.full(
+            len(choices), float((first + second) * side**2 + shortcut * (side // 2) ** 2 + c)
+        )
         params = np.full(len(choices), float(first + second + shortcut + 3 * c + c))
         pixels = np.full(len(choices), float((side // 2) ** 2))
         cells = choices.reshape(len(choices), NUM_CELLS, len(self.edges))
@@ -144,7 +170,10 @@ class Discriminator(CellSpace):
     @cached_property
     def _tables(self) -> list[NDArray[np.float64]]:
         """(options, 2) MACs of one output pixel and parameters, an array an edge."""
-        return [np.array([normal_costs(o, self.channels) for o in options], dtype=np.float64) for options in self.edges.values()]
+        return [
+            np.array([normal_costs(o, self.channels) for o in options], dtype=np.float64)
+            for options in self.edges.values()
+        ]
 
     def _network(self, options: Sequence[Options], chosen: Chosen | None) -> nn.Module:
         if chosen is None:
@@ -157,9 +186,11 @@ class Discriminator(CellSpace):
 
 
 class PlainDiscriminator(nn.Module):
-    """The fixed discriminator of the paper's variant GD2 and of the released first stage: five strided convolutions, no choice.
+    """The fixed discriminator of the paper's variant GD2 and of the released first stage: five
+    strided convolutions, no choice.
 
-    Only the last layer is spectrally normalised; batch norm and leaky ReLU follow the first, third and fifth convolution alone.
+    Only the last layer is spectrally normalised; batch norm and leaky ReLU follow the first, third
+    and fifth convolution alone.
     """
 
     def __init__(self, image_channels: int = 3, channels: int = 128) -> None:
@@ -177,6 +208,9 @@ class PlainDiscriminator(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, 1); sides must be at least 32 pixels."""
         if min(x_bchw.shape[2:]) < 32:
-            raise ValueError(f"the plain discriminator halves its input five times and needs at least 32 pixels, got {tuple(x_bchw.shape)}")
+            raise ValueError(
+                "the plain discriminator halves its input five times and needs at least 32 "
+                f"pixels, got {tuple(x_bchw.shape)}"
+            )
         score: Tensor = self.head(self.body(x_bchw).sum((2, 3)))
         return score

@@ -1,4 +1,6 @@
-"""The operations that an edge of an EAGAN cell may hold, by the names and in the order of the paper's tables, and what each costs."""
+"""The operations that an edge of an EAGAN cell may hold, by the names and in the order of the
+paper's tables, and what each costs.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,19 @@ from torch.nn import functional as F
 
 # b batch, c channels, h height, w width
 
-NORMAL = ("none", "skip_connect", "conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+NORMAL = (
+    "none",
+    "skip_connect",
+    "conv_1x1",
+    "conv_3x3",
+    "conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
 UP = ("nearest", "bilinear", "conv_transpose")
 DOWN = ("avg_pool", "max_pool", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
-KEEP = "keep"  # in the place of a down-sampling operation: the cell keeps its resolution (the released code's -1)
+# in the place of a down-sampling operation: the cell keeps its resolution (the released code's -1)
+KEEP = "keep"
 
 Conv = Callable[..., nn.Module]  # nn.Conv2d, or one that is spectrally normalised
 
@@ -31,19 +42,39 @@ class Upsample(nn.Module):
         return F.interpolate(x_bchw, scale_factor=2, mode=self.mode)
 
 
-def normal(option: str, channels: int, conv: Conv, *, relu: bool = True, stride: int = 1) -> nn.Module:
-    """An edge between equal resolutions, or a strided convolution; `relu` False leaves out the leading activation."""
+def normal(
+    option: str, channels: int, conv: Conv, *, relu: bool = True, stride: int = 1
+) -> nn.Module:
+    """An edge between equal resolutions, or a strided convolution; `relu` False leaves out the
+    leading activation.
+    """
     if option == "skip_connect":
         return nn.Identity()
     kernel, dilation = _KERNELS[option], 2 if option.startswith("dil") else 1
-    layer = conv(channels, channels, kernel, stride=stride, padding=dilation * (kernel // 2), dilation=dilation)
+    layer = conv(
+        channels,
+        channels,
+        kernel,
+        stride=stride,
+        padding=dilation * (kernel // 2),
+        dilation=dilation,
+    )
     return nn.Sequential(nn.ReLU(), layer) if relu else layer
 
 
 def up(option: str, channels: int) -> nn.Module:
     """(b, c, h, w) -> (b, c, 2h, 2w)."""
     if option == "conv_transpose":
-        spread = nn.ConvTranspose2d(channels, channels, 3, stride=2, padding=1, output_padding=1, groups=channels, bias=False)
+        spread = nn.ConvTranspose2d(
+            channels,
+            channels,
+            3,
+            stride=2,
+            padding=1,
+            output_padding=1,
+            groups=channels,
+            bias=False,
+        )
         return nn.Sequential(nn.ReLU(), spread, nn.Conv2d(channels, channels, 1, bias=False))
     return nn.Sequential(Upsample(option), nn.ReLU(), nn.Conv2d(channels, channels, 1))
 
@@ -58,7 +89,9 @@ def down(option: str, channels: int, conv: Conv) -> nn.Module:
 
 
 def normal_costs(option: str, channels: int) -> tuple[int, int]:
-    """(MACs of one output pixel, parameters), also of strided convolutions; 0 for what has no weights."""
+    """(MACs of one output pixel, parameters), also of strided convolutions; 0 for what has no
+    weights.
+    """
     if option not in _KERNELS:
         return 0, 0
     weights = channels**2 * _KERNELS[option] ** 2

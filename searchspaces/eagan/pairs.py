@@ -1,6 +1,8 @@
-"""Stage 2 as a search space: its genes are a discriminator's, its networks the generators that trained against them.
+"""Stage 2 as a search space: its genes are a discriminator's, its networks the generators that
+trained against them.
 
-A discriminator has no score of its own; it is judged by the images of its private copy of the generator.
+A discriminator has no score of its own; it is judged by the images of its private copy of the
+generator.
 """
 
 from __future__ import annotations
@@ -80,7 +82,10 @@ class Pairs:
             ValueError: The discriminator is in no pair.
         """
         if not isinstance(supernet, Copies) or architecture.key not in self.keys:
-            raise ValueError(f"discriminator {architecture.key} has no generator that was trained against it: train the pair first")
+            raise ValueError(
+                f"discriminator {architecture.key} has no generator that was trained against it: "
+                "train the pair first"
+            )
         copy = self.generators.build_subnet(None, self.generator)
         copy.load_state_dict(supernet.generators[self.keys.index(architecture.key)].state_dict())
         return copy
@@ -88,4 +93,8 @@ class Pairs:
 
 def copies_state(generators: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The state dict of `Copies` from those of its generators."""
-    return {f"generators.{i}.{name}": tensor for i, state in enumerate(generators) for name, tensor in state.items()}
+    return {
+        f"generators.{i}.{name}": tensor
+        for i, state in enumerate(generators)
+        for name, tensor in state.items()
+    }

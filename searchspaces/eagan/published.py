@@ -1,4 +1,6 @@
-"""Genotypes that papers print, by the name of the space: three rows of seven integers, in the code of the release."""
+"""Genotypes that papers print, by the name of the space: three rows of seven integers, in the code
+of the release.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Which genotypes are valid, and how valid ones are drawn, mutated and crossed, whole populations at once.
+"""Which genotypes are valid, and how valid ones are drawn, mutated and crossed, whole populations
+at once.
 
-EAGAN (Ying et al. 2022, arXiv:2111.15097), section 4.3, and its released code where the paper is silent: one gene changes a time,
-uniform over what keeps every node connected. All results are valid; `repair` of the space then makes them canonical.
+EAGAN (Ying et al. 2022, arXiv:2111.15097), section 4.3, and its released code where the paper is
+silent: one gene changes a time, uniform over what keeps every node connected. All results are
+valid; `repair` of the space then makes them canonical.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ class Rules:
 
     Attributes:
         counts: How many options each gene has.
-        groups: Columns of which at least one must not be option 0 ("none"): the edges into one node.
-        switches: (column, dependent): while the first is option 0 ("keep") the dependent gene is idle and stored as 0.
+        groups: Columns of which at least one must not be option 0 ("none"): the edges into one
+            node.
+        switches: (column, dependent): while the first is option 0 ("keep") the dependent gene is
+            idle and stored as 0.
     """
 
     counts: tuple[int, ...]
@@ -33,7 +37,9 @@ class Rules:
     switches: tuple[tuple[int, int], ...] = ()
 
     def repaired(self, choices: Choices) -> Choices:
-        """(n, g) -> (n, g): in range, every node connected (by an identity from the last of its group), idle genes 0."""
+        """(n, g) -> (n, g): in range, every node connected (by an identity from the last of its
+        group), idle genes 0.
+        """
         fixed = np.clip(choices, 0, np.array(self.counts) - 1).astype(np.int16)
         for group in self.groups:
             fixed[(fixed[:, group] == 0).all(axis=1), group[-1]] = _SKIP_CONNECT
@@ -46,22 +52,29 @@ class Rules:
         return np.asarray((self.repaired(choices) == choices).all(axis=1))
 
     def sample(self, num: int, rng: Rng) -> Choices:
-        """(num, g) uniform over the valid values of each group; a dependent gene is uniform where its switch is on."""
+        """(num, g) uniform over the valid values of each group; a dependent gene is uniform where
+        its switch is on.
+        """
         drawn = rng.integers(0, np.array(self.counts), size=(num, len(self.counts)), dtype=np.int16)
         for group in self.groups:
-            valid = list(itertools.product(*(range(self.counts[column]) for column in group)))[1:]  # the first is all "none"
+            valid = list(itertools.product(*(range(self.counts[column]) for column in group)))[
+                1:
+            ]  # the first is all "none"
             drawn[:, group] = np.array(valid, dtype=np.int16)[rng.integers(0, len(valid), num)]
         return self.repaired(drawn)
 
     def mutate(self, choices: Choices, rng: Rng) -> Choices:
-        """One gene of each row, uniform, becomes another of its valid options, uniform; idle genes are never chosen.
+        """One gene of each row, uniform, becomes another of its valid options, uniform; idle genes
+        are never chosen.
 
         A gene that a switch wakes is drawn uniformly; one that it puts to sleep becomes 0.
         """
         mutated, rows = choices.copy(), np.arange(len(choices))
         column = _one_of(~self._idle(choices) & (np.array(self.counts) > 1), rng)
         options = np.arange(max(self.counts))
-        legal = (options < np.array(self.counts)[column, None]) & (options != choices[rows, column, None])
+        legal = (options < np.array(self.counts)[column, None]) & (
+            options != choices[rows, column, None]
+        )
         legal[:, 0] &= ~self._holds_alone(choices)[rows, column]
         mutated[rows, column] = _one_of(legal, rng)
         for switch, dependent in self.switches:
@@ -70,9 +83,11 @@ class Rules:
         return self.repaired(mutated)
 
     def cross(self, first: Choices, second: Choices, rng: Rng) -> Choices:
-        """The first of each pair with one gene of the second, uniform among those that differ and keep the child valid.
+        """The first of each pair with one gene of the second, uniform among those that differ and
+        keep the child valid.
 
-        A switch that is turned on brings its dependent gene along. Pairs without such a gene give the first parent itself.
+        A switch that is turned on brings its dependent gene along. Pairs without such a gene give
+        the first parent itself.
         """
         allowed = (first != second) & ~self._idle(first) & ~self._idle(second)
         allowed &= ~(self._holds_alone(first) & (second == 0))

@@ -1,4 +1,6 @@
-"""What the generator's and the discriminator's spaces share: genes, rules, genotypes as the paper prints them, and extraction."""
+"""What the generator's and the discriminator's spaces share: genes, rules, genotypes as the paper
+prints them, and extraction.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,23 @@ from searchspaces.eagan.spectral import initialise
 
 NUM_CELLS = 3
 Chosen = tuple[Mapping[str, str], ...]  # the option of every edge, a mapping a cell
-Codes = Sequence[Sequence[int]]  # (3, 7) integers as the paper and the released code print a genotype
+Codes = Sequence[
+    Sequence[int]
+]  # (3, 7) integers as the paper and the released code print a genotype
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellSpace(ABC):
     """Three cells of seven edges, each with genes of its own.
 
-    Ying et al. 2022, arXiv:2111.15097, on the operations of AdversarialNAS (arXiv:1912.02037). Genotypes that differ by naming the
-    two copies inside a cell the other way round are the same graph with other weights of the supernet, and stay distinct.
+    Ying et al. 2022, arXiv:2111.15097, on the operations of AdversarialNAS (arXiv:1912.02037).
+    Genotypes that differ by naming the two copies inside a cell the other way round are the same
+    graph with other weights of the supernet, and stay distinct.
 
     Attributes:
         name: How `searchspaces.load` finds it.
-        image_size: Side of the images in pixels, a multiple of 16, as both networks halve or double it so often.
+        image_size: Side of the images in pixels, a multiple of 16, as both networks halve or double
+            it so often.
         image_channels: 3 for colour.
         channels: Of the cells.
     """
@@ -44,9 +50,15 @@ class CellSpace(ABC):
 
     def __post_init__(self) -> None:
         if self.image_size < 16 or self.image_size % 16:
-            raise ValueError(f"{self.name}: image_size must be a multiple of 16 pixels, got {self.image_size}; resize the images")
+            raise ValueError(
+                f"{self.name}: image_size must be a multiple of 16 pixels, got {self.image_size}; "
+                "resize the images"
+            )
         if self.image_channels < 1 or self.channels < 1:
-            raise ValueError(f"{self.name} needs at least 1 channel, got {self.image_channels} of images and {self.channels} of cells")
+            raise ValueError(
+                f"{self.name} needs at least 1 channel, got {self.image_channels} of images and "
+                f"{self.channels} of cells"
+            )
 
     @property
     @abstractmethod
@@ -80,17 +92,25 @@ class CellSpace(ABC):
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        return tuple(Gene(f"cell{k + 1}.{edge}", options) for k in range(NUM_CELLS) for edge, options in self.edges.items())
+        return tuple(
+            Gene(f"cell{k + 1}.{edge}", options)
+            for k in range(NUM_CELLS)
+            for edge, options in self.edges.items()
+        )
 
     @property
     def published(self) -> Mapping[str, Architecture]:
-        return {name: self.architecture(codes) for name, codes in PUBLISHED.get(self.name, {}).items()}
+        return {
+            name: self.architecture(codes) for name, codes in PUBLISHED.get(self.name, {}).items()
+        }
 
     def repair(self, choices: Choices) -> Choices:
         return self._canonical(self.rules.repaired(np.asarray(choices)))
 
     def sample(self, num: int, rng: Rng) -> Choices:
-        """(num, g) valid genotypes, as the paper draws them; as the next two, not yet canonical: `repair` them."""
+        """(num, g) valid genotypes, as the paper draws them; as the next two, not yet canonical:
+        `repair` them.
+        """
         return self.rules.sample(num, rng)
 
     def mutate(self, choices: Choices, rng: Rng) -> Choices:
@@ -103,7 +123,9 @@ class CellSpace(ABC):
 
     def codes(self, architecture: Architecture) -> list[list[int]]:
         """The genotype as the paper prints it."""
-        rows: list[list[int]] = (np.array(architecture.choices).reshape(NUM_CELLS, -1) + np.array(self.offsets)).tolist()
+        rows: list[list[int]] = (
+            np.array(architecture.choices).reshape(NUM_CELLS, -1) + np.array(self.offsets)
+        ).tolist()
         return rows
 
     def architecture(self, codes: Codes) -> Architecture:
@@ -114,12 +136,18 @@ class CellSpace(ABC):
         """
         table = np.array(codes, dtype=np.int16)
         if table.shape != (NUM_CELLS, len(self.edges)):
-            raise ValueError(f"a genotype of {self.name!r} is {NUM_CELLS} rows of {len(self.edges)} integers, got shape {table.shape}")
+            raise ValueError(
+                f"a genotype of {self.name!r} is {NUM_CELLS} rows of {len(self.edges)} integers, "
+                f"got shape {table.shape}"
+            )
         row = (table - np.array(self.offsets)).reshape(1, -1).astype(np.int16)
         for column, dependent in self.rules.switches:
             row[row[:, column] == 0, dependent] = 0  # printed as -1
         if not self.rules.is_valid(row)[0]:
-            raise ValueError(f"{table.tolist()} is no valid genotype of {self.name!r}: a value is out of range or a node has no input")
+            raise ValueError(
+                f"{table.tolist()} is no valid genotype of {self.name!r}: a value is out of range "
+                "or a node has no input"
+            )
         return architectures(self, row)[0]
 
     def build_supernet(self) -> nn.Module:
@@ -128,10 +156,17 @@ class CellSpace(ABC):
         return network
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        """A copy of the selected operations and of all that the paths share; its weights are named as in the supernet."""
+        """A copy of the selected operations and of all that the paths share; its weights are named
+        as in the supernet.
+        """
         chosen = self.chosen(architecture)
-        with torch.device("meta"):  # a network that takes its weights from the supernet draws nothing from torch's generator
-            subnet = self._network([{edge: (option,) for edge, option in cell.items()} for cell in chosen], chosen)
+        with torch.device(
+            "meta"
+            # a network that takes its weights from the supernet draws nothing from torch's generator
+        ):
+            subnet = self._network(
+                [{edge: (option,) for edge, option in cell.items()} for cell in chosen], chosen
+            )
         source = None if supernet is None else _tensors(supernet)
         subnet.to_empty(device="cpu" if source is None else next(iter(source.values())).device)
         for module in subnet.modules():
@@ -140,14 +175,19 @@ class CellSpace(ABC):
         if source is None:
             initialise(subnet)
             return subnet
-        running = ("running_mean", "running_var", "num_batches_tracked")  # a network's own: unknown until it is recalibrated
+        running = (
+            "running_mean",
+            "running_var",
+            "num_batches_tracked",
+        )  # a network's own: unknown until it is recalibrated
         with torch.no_grad():
             for name, tensor in _tensors(subnet).items():
                 if name.endswith(running):
                     continue
                 if name not in source:
                     raise ValueError(
-                        f"the supernet given has no tensor {name!r}, which the subnet needs: give what this space's build_supernet "
+                        f"the supernet given has no tensor {name!r}, which the subnet needs: give "
+                        "what this space's build_supernet "
                         "returned, without a wrapper such as DistributedDataParallel around it"
                     )
                 tensor.copy_(source[name])
@@ -161,11 +201,15 @@ class CellSpace(ABC):
         """
         if architecture.space != self.name or len(architecture.choices) != len(self.genes):
             raise ValueError(
-                f"architecture {architecture.key} has {len(architecture.choices)} genes of space {architecture.space!r}, but this is "
+                f"architecture {architecture.key} has {len(architecture.choices)} genes of space "
+                f"{architecture.space!r}, but this is "
                 f"{self.name!r} with {len(self.genes)}: load the space that the architecture names"
             )
         names = iter(architecture.choices)
-        return tuple({edge: options[next(names)] for edge, options in self.edges.items()} for _ in range(NUM_CELLS))
+        return tuple(
+            {edge: options[next(names)] for edge, options in self.edges.items()}
+            for _ in range(NUM_CELLS)
+        )
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -176,4 +220,7 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
 def refuse_dropout(dropout: float, drop_connect: float) -> None:
     """Raises ValueError for regularisers that these networks do not have."""
     if dropout or drop_connect:
-        raise ValueError(f"EAGAN's networks have no dropout and no drop-connect, got {dropout} and {drop_connect}: leave them at 0")
+        raise ValueError(
+            f"EAGAN's networks have no dropout and no drop-connect, got {dropout} and "
+            f"{drop_connect}: leave them at 0"
+        )

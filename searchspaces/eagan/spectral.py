@@ -1,8 +1,10 @@
-"""Layers whose weight is divided by its largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+"""Layers whose weight is divided by its largest singular value (Miyato et al. 2018,
+arXiv:1802.05957).
 
-The estimate's two vectors are buffers of the layer. They take one power iteration a forward pass in training mode while gradients
-are recorded, and rest otherwise: measuring a network changes nothing in it, and an edge that a pass does not run keeps its own.
-torch's parametrization also moves them without gradients, and an extracted network would then differ from its supernet's path.
+The estimate's two vectors are buffers of the layer. They take one power iteration a forward pass in
+training mode while gradients are recorded, and rest otherwise: measuring a network changes nothing
+in it, and an edge that a pass does not run keeps its own. torch's parametrization also moves them
+without gradients, and an extracted network would then differ from its supernet's path.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class _Spectral(nn.Module):
 
     @torch.no_grad()
     def restart(self) -> None:
-        """Estimates the singular vectors of the present weight afresh, from torch's global generator."""
+        """Estimates the singular vectors of the present weight afresh, from torch's global
+        generator.
+        """
         F.normalize(torch.randn_like(self.u), dim=0, eps=_EPS, out=self.u)
         for _ in range(_START_ITERATIONS):
             self._advance()
@@ -50,14 +54,32 @@ class SpectralConv2d(nn.Conv2d, _Spectral):
     """A convolution with a spectrally normalised weight."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1, bias: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = True,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation, bias=bias)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            bias=bias,
+        )
         self._register()
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """As torch's."""
-        return F.conv2d(x_bchw, self.normalised(), self.bias, self.stride, self.padding, self.dilation)
+        return F.conv2d(
+            x_bchw, self.normalised(), self.bias, self.stride, self.padding, self.dilation
+        )
 
 
 class SpectralLinear(nn.Linear, _Spectral):
@@ -73,7 +95,8 @@ class SpectralLinear(nn.Linear, _Spectral):
 
 
 def initialise(network: nn.Module) -> None:
-    """Draws weights as the released code: convolutions Xavier-uniform, batch norms N(1, 0.02) with shift 0, the rest as torch does.
+    """Draws weights as the released code: convolutions Xavier-uniform, batch norms N(1, 0.02) with
+    shift 0, the rest as torch does.
 
     Written for networks that may come from the meta device, so every parameter is drawn here.
     """
@@ -83,7 +106,9 @@ def initialise(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)
         weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-        if isinstance(weight, nn.Parameter) and isinstance(bias, nn.Parameter) and weight.ndim == 1:  # batch norm, elastic or not
+        if (
+            isinstance(weight, nn.Parameter) and isinstance(bias, nn.Parameter) and weight.ndim == 1
+        ):  # batch norm, elastic or not
             nn.init.normal_(weight, 1.0, 0.02)
             nn.init.zeros_(bias)
     for module in network.modules():

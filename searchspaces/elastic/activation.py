@@ -1,4 +1,6 @@
-"""Which non-linearities a convolutional block uses: swish throughout, or the hard ones of MobileNetV3 (arXiv:1905.02244)."""
+"""Which non-linearities a convolutional block uses: swish throughout, or the hard ones of
+MobileNetV3 (arXiv:1905.02244).
+"""
 
 from __future__ import annotations
 

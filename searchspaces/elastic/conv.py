@@ -23,7 +23,14 @@ class ElasticConv2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, padding: int | None = None, bias: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -41,7 +48,8 @@ class ElasticConv2d(nn.Module):
 
 
 class ElasticDepthwiseConv2d(nn.Module):
-    """A depthwise convolution whose kernel is named by the caller and whose width is the input's; no bias.
+    """A depthwise convolution whose kernel is named by the caller and whose width is the input's;
+    no bias.
 
     Attributes:
         weight: (largest width, 1, largest kernel, largest kernel), He-normal.
@@ -54,7 +62,9 @@ class ElasticDepthwiseConv2d(nn.Module):
         he_normal_(self.weight, groups=channels)
 
     def forward(self, x_bchw: Tensor, kernel: int) -> Tensor:
-        """(b, c, h, w) -> (b, c, ceil(h / stride), ceil(w / stride)), by the centre `kernel` x `kernel` of the weight."""
+        """(b, c, h, w) -> (b, c, ceil(h / stride), ceil(w / stride)), by the centre `kernel` x
+        `kernel` of the weight.
+        """
         width = x_bchw.shape[1]
         weight = sliced(self.weight, (width, 1, kernel, kernel))
         return F.conv2d(x_bchw, weight, stride=self.stride, padding=kernel // 2, groups=width)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 def he_normal_(weight: Tensor, groups: int = 1) -> None:
     """Fills a convolution weight (out, in / groups, *kernel) with N(0, 2 / fan_out).
 
-    He et al. 2015, arXiv:1502.01852, equation 14; fan_out = out / groups x kernel, the outputs that one input reaches, so a
-    depthwise weight counts its kernel alone.
+    He et al. 2015, arXiv:1502.01852, equation 14; fan_out = out / groups x kernel, the outputs that
+    one input reaches, so a depthwise weight counts its kernel alone.
     """
     fan_out = weight.shape[0] // groups * math.prod(weight.shape[2:])
     nn.init.normal_(weight, std=math.sqrt(2.0 / fan_out))
@@ -24,9 +24,11 @@ def uniform_fan_in_(weight: Tensor) -> None:
 
 
 def initialise(network: nn.Module) -> None:
-    """Draws the weights of torch's own convolutions, linear layers and batch norms inside `network` by the rules above.
+    """Draws the weights of torch's own convolutions, linear layers and batch norms inside `network`
+    by the rules above.
 
-    Biases and running means become 0, scales and running variances 1; gammas that must start at 0 are the caller's.
+    Biases and running means become 0, scales and running variances 1; gammas that must start at 0
+    are the caller's.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -40,7 +42,8 @@ def initialise(network: nn.Module) -> None:
 
 
 def redraw_as_torch(network: nn.Module) -> None:
-    """Draws weights and biases of all convolutions and linear layers, plain or elastic, as torch's constructors do.
+    """Draws weights and biases of all convolutions and linear layers, plain or elastic, as torch's
+    constructors do.
 
     That is U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) for both. Norms and other parameters stay.
     """

@@ -11,7 +11,8 @@ from searchspaces.elastic.slicing import sliced
 
 
 class ElasticLinear(nn.Module):
-    """A linear layer whose output width may be named by the caller and whose input width is the input's.
+    """A linear layer whose output width may be named by the caller and whose input width is the
+    input's.
 
     Attributes:
         weight: (largest out, largest in), uniform within 1 / sqrt(largest in).

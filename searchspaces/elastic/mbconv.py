@@ -1,6 +1,8 @@
-"""MBConv, the inverted bottleneck block with squeeze-and-excitation: its shape and exact costs, plain, and elastic.
+"""MBConv, the inverted bottleneck block with squeeze-and-excitation: its shape and exact costs,
+plain, and elastic.
 
-Sandler et al. 2018, arXiv:1801.04381; Tan and Le 2019, arXiv:1905.11946; shortcuts on every block as in BigNAS, arXiv:2003.11142.
+Sandler et al. 2018, arXiv:1801.04381; Tan and Le 2019, arXiv:1905.11946; shortcuts on every block
+as in BigNAS, arXiv:2003.11142.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ class MBConvShape:
 
     Attributes:
         in_width: Input channels.
-        expanded_width: Channels of the depthwise convolution; equal to `in_width` when `expand` is False.
+        expanded_width: Channels of the depthwise convolution; equal to `in_width` when `expand` is
+            False.
         squeeze_width: Channels inside squeeze-and-excitation; 0 for none.
         out_width: Output channels.
         kernel: Side of the depthwise kernel, odd.
         stride: 1 or 2.
         expand: Whether a 1x1 convolution comes first.
-        shortcut: Whether the input is added to the output: pooled 2x2 at stride 2, by a 1x1 convolution where the widths differ.
+        shortcut: Whether the input is added to the output: pooled 2x2 at stride 2, by a 1x1
+            convolution where the widths differ.
     """
 
     in_width: int
@@ -46,11 +50,20 @@ class MBConvShape:
 
     def __post_init__(self) -> None:
         if min(self.in_width, self.expanded_width, self.out_width) < 1 or self.squeeze_width < 0:
-            raise ValueError(f"an MBConv needs widths of at least 1 and a squeeze width of at least 0, got {self}")
+            raise ValueError(
+                "an MBConv needs widths of at least 1 and a squeeze width of at least 0, got "
+                f"{self}"
+            )
         if self.kernel < 1 or self.kernel % 2 == 0 or self.stride not in (1, 2):
-            raise ValueError(f"an MBConv needs an odd kernel and stride 1 or 2, got kernel {self.kernel} and stride {self.stride}")
+            raise ValueError(
+                f"an MBConv needs an odd kernel and stride 1 or 2, got kernel {self.kernel} and "
+                f"stride {self.stride}"
+            )
         if not self.expand and self.expanded_width != self.in_width:
-            raise ValueError(f"an MBConv without expansion keeps its input width, got {self.in_width} -> {self.expanded_width}; set expand")
+            raise ValueError(
+                f"an MBConv without expansion keeps its input width, got {self.in_width} -> "
+                f"{self.expanded_width}; set expand"
+            )
 
     @property
     def shortcut_conv(self) -> bool:
@@ -72,11 +85,21 @@ class MBConvShape:
         return convs + norms + excitation + self.shortcut_conv * self.in_width * self.out_width
 
     def macs(self, side: int) -> int:
-        """Multiply-accumulates of the convolutions, squeeze-and-excitation included, for a `side` x `side` input."""
+        """Multiply-accumulates of the convolutions, squeeze-and-excitation included, for a `side` x
+        `side` input.
+        """
         wide, before = self.expanded_width, side**2
         after = math.ceil(side / self.stride) ** 2
-        per_output = wide * self.kernel**2 + wide * self.out_width + self.shortcut_conv * self.in_width * self.out_width
-        return self.expand * self.in_width * wide * before + per_output * after + 2 * wide * self.squeeze_width
+        per_output = (
+            wide * self.kernel**2
+            + wide * self.out_width
+            + self.shortcut_conv * self.in_width * self.out_width
+        )
+        return (
+            self.expand * self.in_width * wide * before
+            + per_output * after
+            + 2 * wide * self.squeeze_width
+        )
 
 
 class MBConv(nn.Module):
@@ -90,15 +113,33 @@ class MBConv(nn.Module):
         wide = shape.expanded_width
         self.expand = nn.Conv2d(shape.in_width, wide, 1, bias=False) if shape.expand else None
         self.expand_norm = nn.BatchNorm2d(wide) if shape.expand else None
-        self.depthwise = nn.Conv2d(wide, wide, shape.kernel, stride=shape.stride, padding=shape.kernel // 2, groups=wide, bias=False)
+        self.depthwise = nn.Conv2d(
+            wide,
+            wide,
+            shape.kernel,
+            stride=shape.stride,
+            padding=shape.kernel // 2,
+            groups=wide,
+            bias=False,
+        )
         self.depthwise_norm = nn.BatchNorm2d(wide)
-        self.squeeze_excitation = SqueezeExcitation(wide, shape.squeeze_width, activations) if shape.squeeze_width else None
+        self.squeeze_excitation = (
+            SqueezeExcitation(wide, shape.squeeze_width, activations)
+            if shape.squeeze_width
+            else None
+        )
         self.project = nn.Conv2d(wide, shape.out_width, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(shape.out_width)
-        self.shortcut = nn.Conv2d(shape.in_width, shape.out_width, 1, bias=False) if shape.shortcut_conv else None
+        self.shortcut = (
+            nn.Conv2d(shape.in_width, shape.out_width, 1, bias=False)
+            if shape.shortcut_conv
+            else None
+        )
 
     def forward(self, x_bchw: Tensor, drop_rate: float = 0.0) -> Tensor:
-        """(b, in, h, w) -> (b, out, ceil(h / stride), ceil(w / stride)); `drop_rate` acts on identity shortcuts only."""
+        """(b, in, h, w) -> (b, out, ceil(h / stride), ceil(w / stride)); `drop_rate` acts on
+        identity shortcuts only.
+        """
         y: Tensor = x_bchw
         if self.expand is not None and self.expand_norm is not None:
             y = self.activations.block(self.expand_norm(self.expand(y)))
@@ -115,9 +156,13 @@ class MBConv(nn.Module):
 
 
 class ElasticMBConv(nn.Module):
-    """All blocks up to a largest one, on views of its weights; parameters are named as in `MBConv`."""
+    """All blocks up to a largest one, on views of its weights; parameters are named as in
+    `MBConv`.
+    """
 
-    def __init__(self, largest: MBConvShape, *, shortcut_conv: bool, activations: Activations = SWISH) -> None:
+    def __init__(
+        self, largest: MBConvShape, *, shortcut_conv: bool, activations: Activations = SWISH
+    ) -> None:
         """`shortcut_conv`: whether any subnet's block has a shortcut between different widths."""
         super().__init__()
         self.activations = activations
@@ -127,13 +172,21 @@ class ElasticMBConv(nn.Module):
         self.expand_norm = ElasticBatchNorm2d(wide) if largest.expand else None
         self.depthwise = ElasticDepthwiseConv2d(wide, largest.kernel, stride=largest.stride)
         self.depthwise_norm = ElasticBatchNorm2d(wide)
-        self.squeeze_excitation = ElasticSqueezeExcitation(wide, largest.squeeze_width, activations) if largest.squeeze_width else None
+        self.squeeze_excitation = (
+            ElasticSqueezeExcitation(wide, largest.squeeze_width, activations)
+            if largest.squeeze_width
+            else None
+        )
         self.project = ElasticConv2d(wide, largest.out_width)
         self.project_norm = ElasticBatchNorm2d(largest.out_width)
-        self.shortcut = ElasticConv2d(largest.in_width, largest.out_width) if shortcut_conv else None
+        self.shortcut = (
+            ElasticConv2d(largest.in_width, largest.out_width) if shortcut_conv else None
+        )
 
     def forward(self, x_bchw: Tensor, shape: MBConvShape, drop_rate: float = 0.0) -> Tensor:
-        """(b, shape.in_width, h, w) -> (b, shape.out_width, ceil(h / stride), ceil(w / stride)) by the block of this shape."""
+        """(b, shape.in_width, h, w) -> (b, shape.out_width, ceil(h / stride), ceil(w / stride)) by
+        the block of this shape.
+        """
         y: Tensor = x_bchw
         if self.expand is not None and self.expand_norm is not None:
             y = self.activations.block(self.expand_norm(self.expand(y, shape.expanded_width)))
@@ -150,7 +203,8 @@ class ElasticMBConv(nn.Module):
 
 
 def pooled(x_bchw: Tensor, stride: int) -> Tensor:
-    """(b, c, h, w) -> (b, c, ceil(h / stride), ceil(w / stride)): 2x2 means at stride 2, the input itself at stride 1.
+    """(b, c, h, w) -> (b, c, ceil(h / stride), ceil(w / stride)): 2x2 means at stride 2, the input
+    itself at stride 1.
 
     An odd side is padded by one at its start; a mean counts only what the image has.
     """

@@ -14,8 +14,8 @@ from searchspaces.elastic.slicing import sliced
 class ElasticBatchNorm2d(nn.Module):
     """Batch norm with one scale and shift for all subnets and no running statistics.
 
-    It normalises with the batch's statistics in training and in evaluation mode alike: each subnet has statistics of its own,
-    which only an extracted network can hold.
+    It normalises with the batch's statistics in training and in evaluation mode alike: each subnet
+    has statistics of its own, which only an extracted network can hold.
 
     Attributes:
         weight: (largest width,) scale; ones.
@@ -32,7 +32,15 @@ class ElasticBatchNorm2d(nn.Module):
     def forward(self, x_bchw: Tensor) -> Tensor:
         """(b, c, h, w) -> the same shape; b x h x w must be above 1."""
         width = (x_bchw.shape[1],)
-        return F.batch_norm(x_bchw, None, None, sliced(self.weight, width), sliced(self.bias, width), training=True, eps=self.eps)
+        return F.batch_norm(
+            x_bchw,
+            None,
+            None,
+            sliced(self.weight, width),
+            sliced(self.bias, width),
+            training=True,
+            eps=self.eps,
+        )
 
 
 class ElasticTokenNorm(nn.Module):
@@ -41,8 +49,8 @@ class ElasticTokenNorm(nn.Module):
     Attributes:
         weight: (largest width,) scale; ones.
         bias: (largest width,) shift; zeros.
-        joint: Whether mean and variance are taken over all tokens of a sample together, as torch.nn.GroupNorm with one group,
-            or token by token, as torch.nn.LayerNorm.
+        joint: Whether mean and variance are taken over all tokens of a sample together, as
+            torch.nn.GroupNorm with one group, or token by token, as torch.nn.LayerNorm.
         eps: Added to the variance.
     """
 
@@ -63,7 +71,9 @@ class ElasticTokenNorm(nn.Module):
 
 
 class JointTokenNorm(nn.GroupNorm):
-    """The stand-alone form of `ElasticTokenNorm` with `joint`: torch's group norm with one group, over tokens."""
+    """The stand-alone form of `ElasticTokenNorm` with `joint`: torch's group norm with one group,
+    over tokens.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(1, channels)

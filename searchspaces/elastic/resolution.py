@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def resized(x_bchw: Tensor, side: int) -> Tensor:
-    """(b, c, h, w) -> (b, c, side, side) by bicubic interpolation without antialiasing; the input itself when it has that size."""
+    """(b, c, h, w) -> (b, c, side, side) by bicubic interpolation without antialiasing; the input
+    itself when it has that size.
+    """
     if tuple(x_bchw.shape[2:]) == (side, side):
         return x_bchw
     return F.interpolate(x_bchw, size=(side, side), mode="bicubic", align_corners=False)

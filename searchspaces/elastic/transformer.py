@@ -1,8 +1,10 @@
-"""A pre-norm transformer layer with relative positions and a depthwise convolution on the values: shape, costs, plain and elastic.
+"""A pre-norm transformer layer with relative positions and a depthwise convolution on the values:
+shape, costs, plain and elastic.
 
-The layer of ElasticViT (Tang et al. 2023, arXiv:2303.09730). Queries, keys and values have a weight each, so that a row's role never
-depends on the width. (Their released code slices one fused weight and splits it afterwards by heads: a head's queries, keys and values
-then come from one contiguous chunk, and what a row does changes with the subnet.)
+The layer of ElasticViT (Tang et al. 2023, arXiv:2303.09730). Queries, keys and values have a weight
+each, so that a row's role never depends on the width. (Their released code slices one fused weight
+and splits it afterwards by heads: a head's queries, keys and values then come from one contiguous
+chunk, and what a row does changes with the subnet.)
 """
 
 from __future__ import annotations
@@ -42,8 +44,14 @@ class TransformerShape:
     side: int
 
     def __post_init__(self) -> None:
-        if min(self.width, self.head_width, self.value_width, self.hidden, self.side) < 1 or self.width % self.head_width:
-            raise ValueError(f"a transformer layer needs sizes of at least 1 and a width that its heads divide, got {self}")
+        if (
+            min(self.width, self.head_width, self.value_width, self.hidden, self.side) < 1
+            or self.width % self.head_width
+        ):
+            raise ValueError(
+                "a transformer layer needs sizes of at least 1 and a width that its heads divide, "
+                f"got {self}"
+            )
 
     @property
     def heads(self) -> int:
@@ -58,23 +66,38 @@ class TransformerShape:
     @property
     def params(self) -> int:
         """Weights, biases and the table of relative positions."""
-        attention = 2 * self.width**2 + self.width * self.values + 9 * self.values + self.values * self.width + self.width
+        attention = (
+            2 * self.width**2
+            + self.width * self.values
+            + 9 * self.values
+            + self.values * self.width
+            + self.width
+        )
         feed_forward = 2 * self.width * self.hidden + self.hidden + self.width
         return attention + feed_forward + 4 * self.width + self.heads * (2 * self.side - 1) ** 2
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of all linear layers, the convolution and both products of attention; no softmax, norms or biases."""
+        """Multiply-accumulates of all linear layers, the convolution and both products of
+        attention; no softmax, norms or biases.
+        """
         tokens = self.side**2
-        linear = tokens * (2 * self.width**2 + 2 * self.width * self.values + 2 * self.width * self.hidden)
-        return linear + 9 * tokens * self.values + tokens**2 * self.heads * (self.head_width + self.value_width)
+        linear = tokens * (
+            2 * self.width**2 + 2 * self.width * self.values + 2 * self.width * self.hidden
+        )
+        return (
+            linear
+            + 9 * tokens * self.values
+            + tokens**2 * self.heads * (self.head_width + self.value_width)
+        )
 
 
 class RelativeAttention(nn.Module):
     """Stand-alone attention of torch's own layers over a square grid of tokens.
 
     Attributes:
-        position_bias: (heads, 1, 2 side - 1, 2 side - 1): what is added to the scores, by the offset between two tokens.
+        position_bias: (heads, 1, 2 side - 1, 2 side - 1): what is added to the scores, by the
+            offset between two tokens.
     """
 
     def __init__(self, shape: TransformerShape) -> None:
@@ -83,14 +106,20 @@ class RelativeAttention(nn.Module):
         self.query = nn.Linear(shape.width, shape.width, bias=False)
         self.key = nn.Linear(shape.width, shape.width, bias=False)
         self.value = nn.Linear(shape.width, shape.values, bias=False)
-        self.local = nn.Conv2d(shape.values, shape.values, 3, padding=1, groups=shape.values, bias=False)
-        self.position_bias = nn.Parameter(torch.zeros(shape.heads, 1, 2 * shape.side - 1, 2 * shape.side - 1))
+        self.local = nn.Conv2d(
+            shape.values, shape.values, 3, padding=1, groups=shape.values, bias=False
+        )
+        self.position_bias = nn.Parameter(
+            torch.zeros(shape.heads, 1, 2 * shape.side - 1, 2 * shape.side - 1)
+        )
         self.project = nn.Linear(shape.values, shape.width)
 
     def forward(self, x_bnc: Tensor) -> Tensor:
         """(b, side^2, width) -> the same shape."""
         values = self.local(on_grid(self.value(x_bnc), self.shape.side))
-        attended: Tensor = self.project(_attended(self.query(x_bnc), self.key(x_bnc), values, self.position_bias, self.shape))
+        attended: Tensor = self.project(
+            _attended(self.query(x_bnc), self.key(x_bnc), values, self.position_bias, self.shape)
+        )
         return attended
 
 
@@ -103,14 +132,20 @@ class ElasticRelativeAttention(nn.Module):
         self.key = ElasticLinear(largest.width, largest.width, bias=False)
         self.value = ElasticLinear(largest.width, largest.values, bias=False)
         self.local = ElasticDepthwiseConv2d(largest.values, 3)
-        self.position_bias = nn.Parameter(torch.zeros(largest.heads, 1, 2 * largest.side - 1, 2 * largest.side - 1))
+        self.position_bias = nn.Parameter(
+            torch.zeros(largest.heads, 1, 2 * largest.side - 1, 2 * largest.side - 1)
+        )
         self.project = ElasticLinear(largest.values, largest.width)
 
     def forward(self, x_bnc: Tensor, shape: TransformerShape) -> Tensor:
         """(b, shape.side^2, shape.width) -> the same shape."""
         values = self.local(on_grid(self.value(x_bnc, shape.values), shape.side), 3)
-        offsets = sliced(self.position_bias, (shape.heads, 1, 2 * shape.side - 1, 2 * shape.side - 1))
-        attended = _attended(self.query(x_bnc, shape.width), self.key(x_bnc, shape.width), values, offsets, shape)
+        offsets = sliced(
+            self.position_bias, (shape.heads, 1, 2 * shape.side - 1, 2 * shape.side - 1)
+        )
+        attended = _attended(
+            self.query(x_bnc, shape.width), self.key(x_bnc, shape.width), values, offsets, shape
+        )
         projected: Tensor = self.project(attended, shape.width)
         return projected
 
@@ -131,11 +166,15 @@ class TransformerLayer(nn.Module):
     def forward(self, x_bnc: Tensor, drop_rate: float = 0.0) -> Tensor:
         """(b, side^2, width) -> the same shape; `drop_rate` acts on both branches."""
         x = x_bnc + drop_connect(self.attention(self.attention_norm(x_bnc)), drop_rate)
-        return x + drop_connect(self.output(F.hardswish(self.hidden(self.hidden_norm(x)))), drop_rate)
+        return x + drop_connect(
+            self.output(F.hardswish(self.hidden(self.hidden_norm(x)))), drop_rate
+        )
 
 
 class ElasticTransformerLayer(nn.Module):
-    """All layers up to a largest one, on views of its weights; parameters are named as in `TransformerLayer`."""
+    """All layers up to a largest one, on views of its weights; parameters are named as in
+    `TransformerLayer`.
+    """
 
     def __init__(self, largest: TransformerShape, *, joint_norm: bool) -> None:
         super().__init__()
@@ -154,8 +193,12 @@ class ElasticTransformerLayer(nn.Module):
 
 @lru_cache(maxsize=64)
 def offset_index(side: int, device: torch.device) -> Tensor:
-    """(n, n) where in the flattened (2 side - 1)^2 table the offset of the query's token to the key's lies."""
-    with torch.inference_mode(False):  # what is first made in an inference pass must serve training passes too
+    """(n, n) where in the flattened (2 side - 1)^2 table the offset of the query's token to the
+    key's lies.
+    """
+    with torch.inference_mode(
+        False
+    ):  # what is first made in an inference pass must serve training passes too
         place = torch.arange(side, device=device)
         row, column = place.repeat_interleave(side), place.repeat(side)
         down = row[:, None] - row[None, :] + side - 1
@@ -173,13 +216,18 @@ def as_tokens(x_bchw: Tensor) -> Tensor:
     return x_bchw.flatten(2).transpose(1, 2)
 
 
-def _attended(query_bnc: Tensor, key_bnc: Tensor, value_bchw: Tensor, offsets: Tensor, shape: TransformerShape) -> Tensor:
+def _attended(
+    query_bnc: Tensor, key_bnc: Tensor, value_bchw: Tensor, offsets: Tensor, shape: TransformerShape
+) -> Tensor:
     """(b, n, values): softmax(q k' / sqrt(d) + bias) v, then hard swish."""
     index = offset_index(shape.side, query_bnc.device)
     bias_hnn = offsets.flatten(1)[:, index]
     batch, tokens, _ = query_bnc.shape
     heads = (batch, tokens, shape.heads, shape.head_width)
-    query_bhnd, key_bhnd = query_bnc.reshape(heads).transpose(1, 2), key_bnc.reshape(heads).transpose(1, 2)
+    query_bhnd, key_bhnd = (
+        query_bnc.reshape(heads).transpose(1, 2),
+        key_bnc.reshape(heads).transpose(1, 2),
+    )
     value_bhdn = value_bchw.reshape(batch, shape.heads, shape.value_width, tokens)
     scores_bhnn = query_bhnd @ key_bhnd.transpose(2, 3) * shape.head_width**-0.5 + bias_hnn
     attended_bhnd = scores_bhnn.softmax(dim=3) @ value_bhdn.transpose(2, 3)

@@ -1,6 +1,8 @@
-"""ElasticViT (Tang et al. 2023, arXiv:2303.09730): one supernet of MBConv and transformer stages for weak and strong phones alike.
+"""ElasticViT (Tang et al. 2023, arXiv:2303.09730): one supernet of MBConv and transformer stages
+for weak and strong phones alike.
 
-The preset "final" is the space of the released configuration; the others are scaled down for small images.
+The preset "final" is the space of the released configuration; the others are scaled down for small
+images.
 """
 
 from __future__ import annotations
@@ -37,10 +39,16 @@ _DIGITS = ElasticViT(
     stem_widths=(8,),
     stem_depths=(1,),
     stem_kernels=(3, 5),
-    conv_stages=(ConvStage(widths=(12, 16, 24), depths=(1, 2, 3), expands=(2, 3, 4), squeeze=True),),
+    conv_stages=(
+        ConvStage(widths=(12, 16, 24), depths=(1, 2, 3), expands=(2, 3, 4), squeeze=True),
+    ),
     transformer_stages=(
-        TransformerStage(widths=(32, 48, 64), depths=(1, 2, 3), mlp_ratios=(1, 2, 3), value_scales=(1, 2)),
-        TransformerStage(widths=(64, 80, 96), depths=(1, 2, 3), mlp_ratios=(1, 2, 3), value_scales=(1, 2)),
+        TransformerStage(
+            widths=(32, 48, 64), depths=(1, 2, 3), mlp_ratios=(1, 2, 3), value_scales=(1, 2)
+        ),
+        TransformerStage(
+            widths=(64, 80, 96), depths=(1, 2, 3), mlp_ratios=(1, 2, 3), value_scales=(1, 2)
+        ),
     ),
     mixing_ratio=2,
     last_width=128,

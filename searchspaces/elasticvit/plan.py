@@ -19,7 +19,8 @@ class ConvStage:
         kernels: Sides of the depthwise kernel, odd, ascending.
         expands: Factors from a block's input width to its depthwise width, ascending.
         stride: Of the first block; the others have 1.
-        squeeze: Whether blocks have squeeze-and-excitation, with a quarter of the depthwise width inside.
+        squeeze: Whether blocks have squeeze-and-excitation, with a quarter of the depthwise width
+            inside.
     """
 
     widths: tuple[int, ...]
@@ -32,18 +33,27 @@ class ConvStage:
     def __post_init__(self) -> None:
         for name in ("widths", "depths", "kernels", "expands"):
             check_options(f"a stage's {name}", getattr(self, name))
-        if any(kernel % 2 == 0 for kernel in self.kernels) or self.stride not in (1, 2) or self.expands[0] < 2:
-            raise ValueError(f"a stage of MBConv needs odd kernels, stride 1 or 2 and expansions of at least 2, got {self}")
+        if (
+            any(kernel % 2 == 0 for kernel in self.kernels)
+            or self.stride not in (1, 2)
+            or self.expands[0] < 2
+        ):
+            raise ValueError(
+                "a stage of MBConv needs odd kernels, stride 1 or 2 and expansions of at least 2, "
+                f"got {self}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerStage:
-    """The options of one stage of transformer layers, led in by an MBConv block that is not searched.
+    """The options of one stage of transformer layers, led in by an MBConv block that is not
+    searched.
 
     Attributes:
         widths: Channels of a token, ascending multiples of the head width.
         depths: Numbers of layers, ascending.
-        mlp_ratios: Factors from the width to the hidden width of the feed-forward network, ascending.
+        mlp_ratios: Factors from the width to the hidden width of the feed-forward network,
+            ascending.
         value_scales: Factors from the head width to a head's value width, ascending.
         stride: Of the leading block.
     """
@@ -105,8 +115,12 @@ class Plan:
         """Channels after the last stage."""
         return self.transformer_stages[-1].layers[-1].width
 
-    def drop_rates(self, drop_connect: float) -> tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]:
-        """A rate for every block of the conv stages and every layer of the transformer stages, growing linearly up to `drop_connect`."""
+    def drop_rates(
+        self, drop_connect: float
+    ) -> tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]:
+        """A rate for every block of the conv stages and every layer of the transformer stages,
+        growing linearly up to `drop_connect`.
+        """
         conv = [len(stage) for stage in self.conv_stages]
         layers = [len(stage.layers) for stage in self.transformer_stages]
         count = sum(conv) + sum(layers)
@@ -118,4 +132,7 @@ class Plan:
 def check_options(what: str, options: tuple[int, ...]) -> None:
     """Raises ValueError unless `options` are positive and ascend."""
     if not options or min(options) < 1 or any(b <= a for a, b in itertools.pairwise(options)):
-        raise ValueError(f"{what} must be at least one positive number, in ascending order without repeats, got {options}")
+        raise ValueError(
+            f"{what} must be at least one positive number, in ascending order without repeats, got "
+            f"{options}"
+        )

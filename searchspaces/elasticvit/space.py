@@ -11,13 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, ComplexityLevels, CostChain, CostTable, Gene, architecture_of
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    ComplexityLevels,
+    CostChain,
+    CostTable,
+    Gene,
+    architecture_of,
+)
 from searchspaces.elastic.building import decided, subnet_of
 from searchspaces.elastic.cost_tables import tabulate, total
 from searchspaces.elastic.mbconv import MBConvShape
 from searchspaces.elastic.transformer import TransformerShape
-from searchspaces.elasticvit.costs import COSTS, Costs, added, block_costs, first_costs, head_costs, layer_costs
-from searchspaces.elasticvit.plan import ConvStage, Plan, TransformerBlocks, TransformerStage, check_options
+from searchspaces.elasticvit.costs import (
+    COSTS,
+    Costs,
+    added,
+    block_costs,
+    first_costs,
+    head_costs,
+    layer_costs,
+)
+from searchspaces.elasticvit.plan import (
+    ConvStage,
+    Plan,
+    TransformerBlocks,
+    TransformerStage,
+    check_options,
+)
 from searchspaces.elasticvit.published import LEVEL_SPAN, LEVELS, PUBLISHED
 from searchspaces.elasticvit.subnet import ElasticViTSubnet, initialise
 from searchspaces.elasticvit.supernet import ElasticViTSupernet
@@ -29,13 +51,14 @@ _REDUCTION_EXPAND, _REDUCTION_KERNEL = 6, 3  # of the blocks that lead in a tran
 class ElasticViT:
     """Networks of MBConv stages, then transformer stages, all sliced from the largest.
 
-    Tang et al. 2023, arXiv:2303.09730. A gene exists where there is more than one option. Widths never fall from stage to stage:
-    `repair` raises a width to the smallest that is allowed.
+    Tang et al. 2023, arXiv:2303.09730. A gene exists where there is more than one option. Widths
+    never fall from stage to stage: `repair` raises a width to the smallest that is allowed.
 
     Attributes:
         name: How `searchspaces.load` finds it.
         resolutions: Sides in pixels to which the network resizes its input.
-        stem_widths: Channels after the first 3x3 convolution and of the stem's blocks, which do not expand.
+        stem_widths: Channels after the first 3x3 convolution and of the stem's blocks, which do not
+            expand.
         conv_stages: The MBConv stages, at least one.
         transformer_stages: The transformer stages, at least one.
         stem_depths: Blocks of the stem.
@@ -46,8 +69,8 @@ class ElasticViT:
         last_width: Channels after pooling.
         num_classes: Outputs.
         in_channels: Input channels.
-        joint_norm: Whether layer norms take mean and variance over all tokens of a sample together, as in the released code, or token by
-            token.
+        joint_norm: Whether layer norms take mean and variance over all tokens of a sample together,
+            as in the released code, or token by token.
     """
 
     name: str
@@ -69,32 +92,63 @@ class ElasticViT:
         for what in ("resolutions", "stem_widths", "stem_depths", "stem_kernels"):
             check_options(f"{self.name}: {what}", getattr(self, what))
         if not self.conv_stages or not self.transformer_stages or self.first_stride not in (1, 2):
-            raise ValueError(f"{self.name} needs at least one stage of each kind and a first stride of 1 or 2, got {self}")
-        if any(width % self.head_width for stage in self.transformer_stages for width in stage.widths):
-            raise ValueError(f"{self.name}: widths of transformer stages must be multiples of the head width {self.head_width}")
+            raise ValueError(
+                f"{self.name} needs at least one stage of each kind and a first stride of 1 or 2, "
+                f"got {self}"
+            )
+        if any(
+            width % self.head_width for stage in self.transformer_stages for width in stage.widths
+        ):
+            raise ValueError(
+                f"{self.name}: widths of transformer stages must be multiples of the head width "
+                f"{self.head_width}"
+            )
         if any(after[-1] < before[-1] for before, after in itertools.pairwise(self._widths)):
-            raise ValueError(f"{self.name}: a stage's largest width must be at least that of the stage before it, got {self._widths}")
+            raise ValueError(
+                f"{self.name}: a stage's largest width must be at least that of the stage before "
+                f"it, got {self._widths}"
+            )
 
     @property
     def _widths(self) -> list[tuple[int, ...]]:
-        return [self.stem_widths, *(s.widths for s in self.conv_stages), *(s.widths for s in self.transformer_stages)]
+        return [
+            self.stem_widths,
+            *(s.widths for s in self.conv_stages),
+            *(s.widths for s in self.transformer_stages),
+        ]
 
     @cached_property
     def decisions(self) -> Mapping[str, tuple[int, ...]]:
         """Every decision's options by name, also where there is only one."""
-        found = {"resolution": self.resolutions, "stem.width": self.stem_widths, "stem.depth": self.stem_depths}
+        found = {
+            "resolution": self.resolutions,
+            "stem.width": self.stem_widths,
+            "stem.depth": self.stem_depths,
+        }
         found["stem.kernel"] = self.stem_kernels
         for index, conv in enumerate(self.conv_stages, start=1):
-            options = {"width": conv.widths, "depth": conv.depths, "kernel": conv.kernels, "expand": conv.expands}
+            options = {
+                "width": conv.widths,
+                "depth": conv.depths,
+                "kernel": conv.kernels,
+                "expand": conv.expands,
+            }
             found |= {f"stage{index}.{what}": values for what, values in options.items()}
         for index, stage in enumerate(self.transformer_stages, start=len(self.conv_stages) + 1):
-            options = {"width": stage.widths, "depth": stage.depths, "mlp": stage.mlp_ratios, "value": stage.value_scales}
+            options = {
+                "width": stage.widths,
+                "depth": stage.depths,
+                "mlp": stage.mlp_ratios,
+                "value": stage.value_scales,
+            }
             found |= {f"stage{index}.{what}": values for what, values in options.items()}
         return found
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        return tuple(Gene(name, options) for name, options in self.decisions.items() if len(options) > 1)
+        return tuple(
+            Gene(name, options) for name, options in self.decisions.items() if len(options) > 1
+        )
 
     @cached_property
     def _columns(self) -> Mapping[str, int]:
@@ -102,22 +156,38 @@ class ElasticViT:
 
     @property
     def published(self) -> Mapping[str, Architecture]:
-        return {name: architecture_of(self, options) for name, options in PUBLISHED.get(self.name, {}).items()}
+        return {
+            name: architecture_of(self, options)
+            for name, options in PUBLISHED.get(self.name, {}).items()
+        }
 
     @property
     def levels(self) -> ComplexityLevels | None:
-        """The authors' complexity levels; None for the scaled spaces, whose levels are derived from their costs."""
+        """The authors' complexity levels; None for the scaled spaces, whose levels are derived from
+        their costs.
+        """
         if self.name not in LEVELS:
             return None
         published, rungs = self.published, LEVELS[self.name]
-        return ComplexityLevels("released_macs", tuple(rungs), LEVEL_SPAN, tuple(published[floor] for floor in rungs.values()))
+        return ComplexityLevels(
+            "released_macs",
+            tuple(rungs),
+            LEVEL_SPAN,
+            tuple(published[floor] for floor in rungs.values()),
+        )
 
     @property
     def preference_genes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The widths and depths that performance-aware sampling compares: those of the transformer stages."""
+        """The widths and depths that performance-aware sampling compares: those of the transformer
+        stages.
+        """
         numbers = range(len(self.conv_stages) + 1, len(self._widths))
-        widths, depths = ([f"stage{number}.{what}" for number in numbers] for what in ("width", "depth"))
-        return tuple(n for n in widths if n in self._columns), tuple(n for n in depths if n in self._columns)
+        widths, depths = (
+            [f"stage{number}.{what}" for number in numbers] for what in ("width", "depth")
+        )
+        return tuple(n for n in widths if n in self._columns), tuple(
+            n for n in depths if n in self._columns
+        )
 
     def repair(self, choices: Choices) -> Choices:
         last = np.array([len(gene.options) - 1 for gene in self.genes], dtype=np.int16)
@@ -137,19 +207,24 @@ class ElasticViT:
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
         """(n, g) -> "macs" of one image, "params" and "released_macs", (n,) each.
 
-        A MAC is a multiplication of a convolution, linear layer or product of attention; resizing, pooling, norms, softmax,
-        non-linearities and biases are not counted. Parameters are what the extracted network has, without running statistics.
-        "released_macs" are the paper's FLOPs, as its code counts them (`searchspaces.elasticvit.costs`).
+        A MAC is a multiplication of a convolution, linear layer or product of attention; resizing,
+        pooling, norms, softmax, non-linearities and biases are not counted. Parameters are what the
+        extracted network has, without running statistics. "released_macs" are the paper's FLOPs, as
+        its code counts them (`searchspaces.elasticvit.costs`).
         """
         return total(self._tables, choices, COSTS)
 
     def build_supernet(self) -> nn.Module:
         changes = [len({*before, *after}) > 1 for before, after in itertools.pairwise(self._widths)]
-        return ElasticViTSupernet(self.largest, self.plan, width_changes=[False, *changes], joint_norm=self.joint_norm)
+        return ElasticViTSupernet(
+            self.largest, self.plan, width_changes=[False, *changes], joint_norm=self.joint_norm
+        )
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         plan = self.plan(architecture)
-        return subnet_of(lambda: ElasticViTSubnet(plan, joint_norm=self.joint_norm), supernet, initialise)
+        return subnet_of(
+            lambda: ElasticViTSubnet(plan, joint_norm=self.joint_norm), supernet, initialise
+        )
 
     @property
     def largest(self) -> Plan:
@@ -167,18 +242,30 @@ class ElasticViT:
     def plan_of(self, chosen: Mapping[str, int]) -> Plan:
         """The network with these options by decision, one for every name in `decisions`."""
         width = chosen["stem.width"]
-        conv_stages = [tuple(self._stem_block(width, chosen["stem.kernel"]) for _ in range(chosen["stem.depth"]))]
+        conv_stages = [
+            tuple(
+                self._stem_block(width, chosen["stem.kernel"]) for _ in range(chosen["stem.depth"])
+            )
+        ]
         transformer_stages = []
         for stage in range(1, len(self._widths)):
             own = {what: chosen[f"stage{stage}.{what}"] for what in self._whats(stage)}
             if stage <= len(self.conv_stages):
-                first = self._conv_block(stage, width, own["width"], own["kernel"], own["expand"], first=True)
-                rest = self._conv_block(stage, own["width"], own["width"], own["kernel"], own["expand"], first=False)
+                first = self._conv_block(
+                    stage, width, own["width"], own["kernel"], own["expand"], first=True
+                )
+                rest = self._conv_block(
+                    stage, own["width"], own["width"], own["kernel"], own["expand"], first=False
+                )
                 conv_stages.append((first, *[rest] * (own["depth"] - 1)))
             else:
-                layer = self._layer(stage, chosen["resolution"], own["width"], own["mlp"], own["value"])
+                layer = self._layer(
+                    stage, chosen["resolution"], own["width"], own["mlp"], own["value"]
+                )
                 reduction = self._reduction(stage, width, own["width"])
-                transformer_stages.append(TransformerBlocks(reduction=reduction, layers=(layer,) * own["depth"]))
+                transformer_stages.append(
+                    TransformerBlocks(reduction=reduction, layers=(layer,) * own["depth"])
+                )
             width = own["width"]
         return Plan(
             in_channels=self.in_channels,
@@ -193,15 +280,28 @@ class ElasticViT:
         )
 
     def _whats(self, stage: int) -> tuple[str, ...]:
-        return ("width", "depth", "kernel", "expand") if stage <= len(self.conv_stages) else ("width", "depth", "mlp", "value")
+        return (
+            ("width", "depth", "kernel", "expand")
+            if stage <= len(self.conv_stages)
+            else ("width", "depth", "mlp", "value")
+        )
 
     def _width_name(self, stage: int) -> str:
         return f"stage{stage}.width" if stage else "stem.width"
 
     def _stem_block(self, width: int, kernel: int) -> MBConvShape:
-        return MBConvShape(in_width=width, expanded_width=width, squeeze_width=0, out_width=width, kernel=kernel, expand=False)
+        return MBConvShape(
+            in_width=width,
+            expanded_width=width,
+            squeeze_width=0,
+            out_width=width,
+            kernel=kernel,
+            expand=False,
+        )
 
-    def _conv_block(self, stage: int, in_width: int, width: int, kernel: int, expand: int, *, first: bool) -> MBConvShape:
+    def _conv_block(
+        self, stage: int, in_width: int, width: int, kernel: int, expand: int, *, first: bool
+    ) -> MBConvShape:
         options, wide = self.conv_stages[stage - 1], in_width * expand
         return MBConvShape(
             in_width=in_width,
@@ -223,7 +323,9 @@ class ElasticViT:
             stride=self.transformer_stages[stage - len(self.conv_stages) - 1].stride,
         )
 
-    def _layer(self, stage: int, resolution: int, width: int, mlp: int, value: int) -> TransformerShape:
+    def _layer(
+        self, stage: int, resolution: int, width: int, mlp: int, value: int
+    ) -> TransformerShape:
         return TransformerShape(
             width=width,
             head_width=self.head_width,
@@ -237,25 +339,43 @@ class ElasticViT:
         def table(names: Sequence[str], count: Callable[..., tuple[int, ...]]) -> CostTable:
             return tabulate({name: self.decisions[name] for name in names}, self._columns, count)
 
-        tables = [table(("resolution", "stem.width", "stem.depth", "stem.kernel"), self._stem_costs)]
+        tables = [
+            table(("resolution", "stem.width", "stem.depth", "stem.kernel"), self._stem_costs)
+        ]
         for stage in range(1, len(self._widths)):
-            before, own = self._width_name(stage - 1), [f"stage{stage}.{what}" for what in self._whats(stage)]
+            before, own = (
+                self._width_name(stage - 1),
+                [f"stage{stage}.{what}" for what in self._whats(stage)],
+            )
             if stage <= len(self.conv_stages):
                 tables.append(table(("resolution", before, *own), partial(self._conv_costs, stage)))
             else:
-                tables.append(table(("resolution", before, own[0]), partial(self._reduction_costs, stage)))
+                tables.append(
+                    table(("resolution", before, own[0]), partial(self._reduction_costs, stage))
+                )
                 tables.append(table(("resolution", *own), partial(self._layers_costs, stage)))
-        return (*tables, table(("resolution", self._width_name(len(self._widths) - 1)), self._head_costs))
+        return (
+            *tables,
+            table(("resolution", self._width_name(len(self._widths) - 1)), self._head_costs),
+        )
 
     def cost_chain(self, cost: str) -> CostChain:
         """How one of the costs adds up, stage by stage along the widths."""
-        links = tuple(self._columns.get(self._width_name(stage)) for stage in range(len(self._widths)))
+        links = tuple(
+            self._columns.get(self._width_name(stage)) for stage in range(len(self._widths))
+        )
         shared = tuple(column for name, column in self._columns.items() if name == "resolution")
         stages: list[list[CostTable]] = [[] for _ in links]
-        owners = {column: stage for stage in range(len(links)) for column in self._own_columns(stage)}
+        owners = {
+            column: stage for stage in range(len(links)) for column in self._own_columns(stage)
+        }
         for table in self._tables:
-            stages[max((owners[c] for c in table.columns if c not in shared), default=0)].append(table)
-        return CostChain(COSTS.index(cost), shared, links, tuple(tuple(tables) for tables in stages))
+            stages[max((owners[c] for c in table.columns if c not in shared), default=0)].append(
+                table
+            )
+        return CostChain(
+            COSTS.index(cost), shared, links, tuple(tuple(tables) for tables in stages)
+        )
 
     def _own_columns(self, stage: int) -> list[int]:
         prefix = f"stage{stage}." if stage else "stem."
@@ -266,17 +386,33 @@ class ElasticViT:
         block = block_costs(self._stem_block(width, kernel), side, side, leads_in=False)
         return added([first_costs(self.in_channels, width, side), *[block] * depth])
 
-    def _conv_costs(self, stage: int, resolution: int, in_width: int, width: int, depth: int, kernel: int, expand: int) -> Costs:
+    def _conv_costs(
+        self,
+        stage: int,
+        resolution: int,
+        in_width: int,
+        width: int,
+        depth: int,
+        kernel: int,
+        expand: int,
+    ) -> Costs:
         before, after = self._side(resolution, stage - 1), self._side(resolution, stage)
         first = self._conv_block(stage, in_width, width, kernel, expand, first=True)
-        rest = block_costs(self._conv_block(stage, width, width, kernel, expand, first=False), after, after, leads_in=False)
+        rest = block_costs(
+            self._conv_block(stage, width, width, kernel, expand, first=False),
+            after,
+            after,
+            leads_in=False,
+        )
         return added([block_costs(first, before, after, leads_in=False), *[rest] * (depth - 1)])
 
     def _reduction_costs(self, stage: int, resolution: int, in_width: int, width: int) -> Costs:
         before, after = self._side(resolution, stage - 1), self._side(resolution, stage)
         return block_costs(self._reduction(stage, in_width, width), before, after, leads_in=True)
 
-    def _layers_costs(self, stage: int, resolution: int, width: int, depth: int, mlp: int, value: int) -> Costs:
+    def _layers_costs(
+        self, stage: int, resolution: int, width: int, depth: int, mlp: int, value: int
+    ) -> Costs:
         return added([layer_costs(self._layer(stage, resolution, width, mlp, value))] * depth)
 
     def _head_costs(self, resolution: int, width: int) -> Costs:
@@ -286,7 +422,10 @@ class ElasticViT:
     def _side(self, resolution: int, stages: int) -> int:
         """Pixels a side after the stem (0 stages) or so many stages."""
         side = -(-resolution // self.first_stride)
-        strides = [*(conv.stride for conv in self.conv_stages), *(stage.stride for stage in self.transformer_stages)]
+        strides = [
+            *(conv.stride for conv in self.conv_stages),
+            *(stage.stride for stage in self.transformer_stages),
+        ]
         for stride in strides[:stages]:
             side = -(-side // stride)
         return side

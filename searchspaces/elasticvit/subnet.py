@@ -10,7 +10,13 @@ from searchspaces.elastic.activation import HARD_SWISH
 from searchspaces.elastic.initialisation import redraw_as_torch
 from searchspaces.elastic.mbconv import ElasticMBConv, MBConv
 from searchspaces.elastic.resolution import resized
-from searchspaces.elastic.transformer import ElasticRelativeAttention, RelativeAttention, TransformerLayer, as_tokens, on_grid
+from searchspaces.elastic.transformer import (
+    ElasticRelativeAttention,
+    RelativeAttention,
+    TransformerLayer,
+    as_tokens,
+    on_grid,
+)
 from searchspaces.elasticvit.plan import Plan, TransformerBlocks
 
 # b batch, c channels, h height, w width, n tokens
@@ -22,7 +28,9 @@ class TransformerStageNetwork(nn.Module):
     def __init__(self, blocks: TransformerBlocks, *, joint_norm: bool) -> None:
         super().__init__()
         self.reduction = MBConv(blocks.reduction, HARD_SWISH)
-        self.layers = nn.ModuleList(TransformerLayer(shape, joint_norm=joint_norm) for shape in blocks.layers)
+        self.layers = nn.ModuleList(
+            TransformerLayer(shape, joint_norm=joint_norm) for shape in blocks.layers
+        )
 
     def forward(self, x_bchw: Tensor, rates: tuple[float, ...]) -> Tensor:
         """(b, c, h, w) -> (b, width, ceil(h / stride), ceil(w / stride))."""
@@ -43,21 +51,32 @@ class ElasticViTSubnet(nn.Module):
     def __init__(self, plan: Plan, *, joint_norm: bool) -> None:
         super().__init__()
         self.plan = plan
-        self.first = nn.Conv2d(plan.in_channels, plan.first_width, 3, stride=plan.first_stride, padding=1, bias=False)
+        self.first = nn.Conv2d(
+            plan.in_channels, plan.first_width, 3, stride=plan.first_stride, padding=1, bias=False
+        )
         self.first_norm = nn.BatchNorm2d(plan.first_width)
-        self.conv_stages = nn.ModuleList(nn.ModuleList(MBConv(shape, HARD_SWISH) for shape in stage) for stage in plan.conv_stages)
-        self.transformer_stages = nn.ModuleList(TransformerStageNetwork(b, joint_norm=joint_norm) for b in plan.transformer_stages)
+        self.conv_stages = nn.ModuleList(
+            nn.ModuleList(MBConv(shape, HARD_SWISH) for shape in stage)
+            for stage in plan.conv_stages
+        )
+        self.transformer_stages = nn.ModuleList(
+            TransformerStageNetwork(b, joint_norm=joint_norm) for b in plan.transformer_stages
+        )
         self.mixing = nn.Linear(plan.trunk_width, plan.mixing_width)
         self.mixing_norm = nn.BatchNorm1d(plan.mixing_width)
         self.head = nn.Linear(plan.mixing_width, plan.head_width)
         self.classifier = nn.Linear(plan.head_width, plan.num_classes)
 
     def forward(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
-        """(b, in_channels, h, w) -> (b, num_classes) logits; the regularisers act as in the supernet, for training alone."""
+        """(b, in_channels, h, w) -> (b, num_classes) logits; the regularisers act as in the
+        supernet, for training alone.
+        """
         conv_rates, layer_rates = self.plan.drop_rates(drop_connect)
         x: Tensor = resized(x_bchw, self.plan.resolution)
         x = F.hardswish(self.first_norm(self.first(x)))
-        x = x.contiguous(memory_format=torch.channels_last)  # convolutions then run about twice as fast on CPUs and in half precision
+        x = x.contiguous(
+            memory_format=torch.channels_last
+        )  # convolutions then run about twice as fast on CPUs and in half precision
         for blocks, rates in zip(self.conv_stages, conv_rates, strict=True):
             for block, rate in zip(blocks, rates, strict=True):  # type: ignore[call-overload]  # a ModuleList is iterable
                 x = block(x, rate)
@@ -73,8 +92,9 @@ class ElasticViTSubnet(nn.Module):
 def initialise(network: nn.Module) -> None:
     """Draws all weights afresh from torch's global generator, of a subnet or of the supernet.
 
-    As torch draws them, tables of relative positions from a normal distribution of 0.02 cut at 2, scales 1; but the last scale of
-    every MBConv block of stride 1 starts at 0, so that the block starts as its shortcut.
+    As torch draws them, tables of relative positions from a normal distribution of 0.02 cut at 2,
+    scales 1; but the last scale of every MBConv block of stride 1 starts at 0, so that the block
+    starts as its shortcut.
     """
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm | nn.GroupNorm):

@@ -1,8 +1,10 @@
-"""U-Net as NASAIC searches it for nuclei: how many times it halves the image, and how wide each level is.
+"""U-Net as NASAIC searches it for nuclei: how many times it halves the image, and how wide each
+level is.
 
-Ronneberger et al. 2015, arXiv:1505.04597; Yang et al. 2020, arXiv:2002.04116. "Same" padding, two convolutions a level, nearest
-upsampling. The first convolution after joining is two summed convolutions, one of what comes up and one of what was kept: the same
-numbers as one convolution of both, but each has its own channels to slice. Value lists are this project's.
+Ronneberger et al. 2015, arXiv:1505.04597; Yang et al. 2020, arXiv:2002.04116. "Same" padding, two
+convolutions a level, nearest upsampling. The first convolution after joining is two summed
+convolutions, one of what comes up and one of what was kept: the same numbers as one convolution of
+both, but each has its own channels to slice. Value lists are this project's.
 """
 
 from __future__ import annotations
@@ -50,14 +52,26 @@ class UNet:
     in_channels: int = 3
 
     def __post_init__(self) -> None:
-        if list(self.heights) != sorted(set(self.heights)) or self.heights[0] < 1 or self.image_size >> self.heights[-1] < 1:
-            raise ValueError(f"{self.name} needs ascending heights of at least 1 that its side can be halved by, got {self.heights}")
+        if (
+            list(self.heights) != sorted(set(self.heights))
+            or self.heights[0] < 1
+            or self.image_size >> self.heights[-1] < 1
+        ):
+            raise ValueError(
+                f"{self.name} needs ascending heights of at least 1 that its side can be halved "
+                f"by, got {self.heights}"
+            )
         if min(self.base_widths) < 1 or min(self.factors) < 1 or self.out_channels < 1:
-            raise ValueError(f"{self.name} needs widths, factors and outputs of at least 1, got {self.base_widths}, {self.factors}")
+            raise ValueError(
+                f"{self.name} needs widths, factors and outputs of at least 1, got "
+                f"{self.base_widths}, {self.factors}"
+            )
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
-        factors = (Gene(f"level{level}.factor", self.factors) for level in range(1, self.heights[-1] + 1))
+        factors = (
+            Gene(f"level{level}.factor", self.factors) for level in range(1, self.heights[-1] + 1)
+        )
         return (Gene("height", self.heights), Gene("width", self.base_widths), *factors)
 
     @property
@@ -73,7 +87,9 @@ class UNet:
         return fixed
 
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
-        """(n, g) -> "macs" of one image and "params"; norms and biases are parameters without MACs."""
+        """(n, g) -> "macs" of one image and "params"; norms and biases are parameters without
+        MACs.
+        """
         return self._layers(choices).costs()
 
     def layers(self, choices: Choices) -> Table:
@@ -81,8 +97,13 @@ class UNet:
         return self._layers(choices).table()
 
     def widths(self, architecture: Architecture) -> tuple[int, ...]:
-        """Filters of each level from full resolution down; ValueError if the architecture is of another space."""
-        height, width, *factors = (int(gene.options[c]) for gene, c in zip(self.genes, checked(self, architecture), strict=True))
+        """Filters of each level from full resolution down; ValueError if the architecture is of
+        another space.
+        """
+        height, width, *factors = (
+            int(gene.options[c])
+            for gene, c in zip(self.genes, checked(self, architecture), strict=True)
+        )
         found = [width]
         for factor in factors[:height]:
             found.append(found[-1] * factor)
@@ -93,7 +114,9 @@ class UNet:
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         widths = self.widths(architecture)
-        return subnet_of(lambda: UNetSubnet(widths, self.in_channels, self.out_channels), supernet, initialise)
+        return subnet_of(
+            lambda: UNetSubnet(widths, self.in_channels, self.out_channels), supernet, initialise
+        )
 
     def _layers(self, choices: Choices) -> Layers:
         found = Layers(len(choices))
@@ -127,7 +150,11 @@ class Level(nn.Module):
 
     def forward(self, x_bchw: Tensor, below_bchw: Tensor | None = None) -> Tensor:
         """(b, in, h, w) -> (b, width, h, w)."""
-        joined = None if self.up is None or below_bchw is None else self.up(F.interpolate(below_bchw, size=x_bchw.shape[2:]))
+        joined = (
+            None
+            if self.up is None or below_bchw is None
+            else self.up(F.interpolate(below_bchw, size=x_bchw.shape[2:]))
+        )
         y = self.first(x_bchw)
         y = F.relu(self.first_norm(y if joined is None else joined + y))
         out: Tensor = F.relu(self.second_norm(self.second(y)))
@@ -147,7 +174,11 @@ class ElasticLevel(nn.Module):
 
     def forward(self, x_bchw: Tensor, width: int, below_bchw: Tensor | None = None) -> Tensor:
         """(b, in, h, w) -> (b, width, h, w)."""
-        joined = None if self.up is None or below_bchw is None else self.up(F.interpolate(below_bchw, size=x_bchw.shape[2:]), width)
+        joined = (
+            None
+            if self.up is None or below_bchw is None
+            else self.up(F.interpolate(below_bchw, size=x_bchw.shape[2:]), width)
+        )
         y = self.first(x_bchw, width)
         y = F.relu(self.first_norm(y if joined is None else joined + y))
         out: Tensor = F.relu(self.second_norm(self.second(y, width)))
@@ -160,12 +191,18 @@ class UNetSubnet(nn.Module):
     def __init__(self, widths: tuple[int, ...], in_channels: int, out_channels: int) -> None:
         super().__init__()
         befores = (in_channels, *widths)
-        self.down = nn.ModuleList(Level(before, width) for before, width in zip(befores, widths, strict=False))
-        self.ups = nn.ModuleList(Level(width, width, below) for width, below in itertools.pairwise(widths))
+        self.down = nn.ModuleList(
+            Level(before, width) for before, width in zip(befores, widths, strict=False)
+        )
+        self.ups = nn.ModuleList(
+            Level(width, width, below) for width, below in itertools.pairwise(widths)
+        )
         self.head = nn.Conv2d(widths[0], out_channels, 1)
 
     def forward(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
-        """(b, in_channels, h, w) -> (b, out_channels, h, w) logits; drop_connect has nothing to act on."""
+        """(b, in_channels, h, w) -> (b, out_channels, h, w) logits; drop_connect has nothing to act
+        on.
+        """
         kept = [self.down[0](x_bchw)]
         for level in list(self.down)[1:]:
             kept.append(level(F.max_pool2d(kept[-1], 2)))
@@ -182,14 +219,30 @@ class UNetSupernet(nn.Module):
     def __init__(self, space: UNet) -> None:
         super().__init__()
         self.space = space
-        widths = [max(space.base_widths) * max(space.factors) ** level for level in range(space.heights[-1] + 1)]
+        widths = [
+            max(space.base_widths) * max(space.factors) ** level
+            for level in range(space.heights[-1] + 1)
+        ]
         befores = [space.in_channels, *widths]
-        self.down = nn.ModuleList(ElasticLevel(before, width) for before, width in zip(befores, widths, strict=False))
-        self.ups = nn.ModuleList(ElasticLevel(width, width, below) for width, below in itertools.pairwise(widths))
+        self.down = nn.ModuleList(
+            ElasticLevel(before, width) for before, width in zip(befores, widths, strict=False)
+        )
+        self.ups = nn.ModuleList(
+            ElasticLevel(width, width, below) for width, below in itertools.pairwise(widths)
+        )
         self.head = ElasticConv2d(widths[0], space.out_channels, bias=True)
 
-    def forward(self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
-        """(b, in_channels, h, w) -> (b, out_channels, h, w) logits of the architecture's network."""
+    def forward(
+        self,
+        x_bchw: Tensor,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        drop_connect: float = 0.0,
+    ) -> Tensor:
+        """(b, in_channels, h, w) -> (b, out_channels, h, w) logits of the architecture's
+        network.
+        """
         widths = self.space.widths(architecture)
         kept = [self.down[0](x_bchw, widths[0])]
         for index in range(1, len(widths)):

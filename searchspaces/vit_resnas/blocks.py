@@ -1,7 +1,9 @@
-"""The parts of the ViT-ResNAS supernet: on slices for one network, or masked for many networks in one batch.
+"""The parts of the ViT-ResNAS supernet: on slices for one network, or masked for many networks in
+one batch.
 
-Names of parameters are those of `searchspaces.vit_resnas.subnet`. A network uses the first channels, heads and hidden units of everything;
-queries, keys and values have a weight each, so that this holds for each of them.
+Names of parameters are those of `searchspaces.vit_resnas.subnet`. A network uses the first
+channels, heads and hidden units of everything; queries, keys and values have a weight each, so that
+this holds for each of them.
 """
 
 from __future__ import annotations
@@ -41,10 +43,14 @@ class BlockMasks:
     exists: Tensor
 
 
-def masked_layer_norm(x_bnc: Tensor, mask_b1c: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Layer norm over the channels that the mask keeps, zero elsewhere; `x_bnc` is zero there already. In float32.
+def masked_layer_norm(
+    x_bnc: Tensor, mask_b1c: Tensor, weight: Tensor, bias: Tensor, eps: float
+) -> Tensor:
+    """Layer norm over the channels that the mask keeps, zero elsewhere; `x_bnc` is zero there
+    already. In float32.
 
-    Equal to the layer norm of the kept channels alone, also in its gradients, of which those into masked channels have no meaning.
+    Equal to the layer norm of the kept channels alone, also in its gradients, of which those into
+    masked channels have no meaning.
     """
     x, mask = x_bnc.float(), mask_b1c.float()
     kept = mask.sum(dim=2, keepdim=True)
@@ -54,7 +60,9 @@ def masked_layer_norm(x_bnc: Tensor, mask_b1c: Tensor, weight: Tensor, bias: Ten
 
 
 class ElasticStem(nn.Module):
-    """All widths of the stem; its middle channels are not searched, so the batch norms are the same for all networks."""
+    """All widths of the stem; its middle channels are not searched, so the batch norms are the same
+    for all networks.
+    """
 
     def __init__(self, largest: StemShape) -> None:
         super().__init__()
@@ -66,7 +74,9 @@ class ElasticStem(nn.Module):
         self.second_norm = ElasticBatchNorm2d(middle)
         self.third = ElasticConv2d(middle, middle, 3)
         self.third_norm = ElasticBatchNorm2d(middle)
-        self.patches = ElasticConv2d(middle, largest.width, largest.patch, stride=largest.patch, padding=0, bias=True)
+        self.patches = ElasticConv2d(
+            middle, largest.width, largest.patch, stride=largest.patch, padding=0, bias=True
+        )
         self.class_token = nn.Parameter(torch.zeros(largest.width))
         self.positions = nn.Parameter(torch.zeros(largest.grid**2 + 1, largest.width))
 
@@ -75,7 +85,9 @@ class ElasticStem(nn.Module):
         first = F.relu(self.first_norm(self.first(x_bchw, self.middle)))
         second = F.relu(self.second_norm(self.second(first, self.middle)))
         x = first + F.relu(self.third_norm(self.third(second, self.middle)))
-        tokens = with_class_token(as_tokens(self.patches(x, width)), sliced(self.class_token, (width,)))
+        tokens = with_class_token(
+            as_tokens(self.patches(x, width)), sliced(self.class_token, (width,))
+        )
         return tokens + sliced(self.positions, (len(self.positions), width))
 
 
@@ -98,31 +110,51 @@ class ElasticBlock(nn.Module):
         """(b, n, shape.width) -> the same shape, by one network's block."""
         y = self.attention_norm(x_bnc)
         inner = shape.inner
-        attended = attend(self.query(y, inner), self.key(y, inner), self.value(y, inner), shape.heads)
+        attended = attend(
+            self.query(y, inner), self.key(y, inner), self.value(y, inner), shape.heads
+        )
         x = x_bnc + drop_connect(self.project(attended, shape.width), drop_rate)
         hidden = F.gelu(self.hidden(self.hidden_norm(x), shape.hidden))
         return x + drop_connect(self.output(hidden, shape.width), drop_rate)
 
     def masked(self, x_bnc: Tensor, masks: BlockMasks, drop_rate: float = 0.0) -> Tensor:
-        """(b, n, largest width) -> the same shape, each image by its own network; costs what the largest block costs."""
+        """(b, n, largest width) -> the same shape, each image by its own network; costs what the
+        largest block costs.
+        """
         keep = masks.width * masks.exists
         y = self._masked_norm(self.attention_norm, x_bnc, masks)
-        attended = attend(self.query(y), self.key(y), self.value(y), self.largest.heads) * masks.inner
+        attended = (
+            attend(self.query(y), self.key(y), self.value(y), self.largest.heads) * masks.inner
+        )
         x = x_bnc + drop_connect(self.project(attended) * keep, drop_rate)
         hidden = F.gelu(self.hidden(self._masked_norm(self.hidden_norm, x, masks))) * masks.hidden
         return x + drop_connect(self.output(hidden) * keep, drop_rate)
 
     @torch.no_grad()
     def unit_orders(self, prefix: str) -> list[tuple[Tensor, list[tuple[str, int]]]]:
-        """The orders of heads, as channels, and of hidden units; see `ViTResNASSupernet.unit_orders`."""
+        """The orders of heads, as channels, and of hidden units; see
+        `ViTResNASSupernet.unit_orders`.
+        """
         into_c = _leading_in(self.query) + _leading_in(self.key) + _leading_in(self.value)
         per_head = (into_c + self.project.weight.abs().sum(dim=0)).view(self.largest.heads, -1)
         heads = per_head.sum(dim=1).argsort(descending=True, stable=True)
-        channels = torch.arange(self.largest.inner, device=heads.device).view(self.largest.heads, -1)[heads].flatten()
+        channels = (
+            torch.arange(self.largest.inner, device=heads.device)
+            .view(self.largest.heads, -1)[heads]
+            .flatten()
+        )
         strength = _leading_in(self.hidden) + self.output.weight.abs().sum(dim=0)
         units = strength.argsort(descending=True, stable=True)
-        of_heads = [(f"{prefix}{name}.{kind}", 0) for name in ("query", "key", "value") for kind in ("weight", "bias")]
-        of_units = [(f"{prefix}hidden.weight", 0), (f"{prefix}hidden.bias", 0), (f"{prefix}output.weight", 1)]
+        of_heads = [
+            (f"{prefix}{name}.{kind}", 0)
+            for name in ("query", "key", "value")
+            for kind in ("weight", "bias")
+        ]
+        of_units = [
+            (f"{prefix}hidden.weight", 0),
+            (f"{prefix}hidden.bias", 0),
+            (f"{prefix}output.weight", 1),
+        ]
         return [(channels, [*of_heads, (f"{prefix}project.weight", 1)]), (units, of_units)]
 
     def _masked_norm(self, norm: ElasticTokenNorm, x_bnc: Tensor, masks: BlockMasks) -> Tensor:
@@ -148,12 +180,19 @@ class ElasticReduction(nn.Module):
 
     def forward(self, x_bnc: Tensor, shape: ReductionShape) -> Tensor:
         """(b, 4 grid^2 + 1, shape.in_width) -> (b, grid^2 + 1, shape.out_width)."""
-        return self._reduced(self.norm(x_bnc), shape) + reduced_residual(x_bnc, shape.out_width, shape.grid)
+        return self._reduced(self.norm(x_bnc), shape) + reduced_residual(
+            x_bnc, shape.out_width, shape.grid
+        )
 
     def masked(self, x_bnc: Tensor, before_b1c: Tensor, after_b1c: Tensor) -> Tensor:
-        """(b, 4 grid^2 + 1, largest in) -> (b, grid^2 + 1, largest out), masked by the widths before and after."""
+        """(b, 4 grid^2 + 1, largest in) -> (b, grid^2 + 1, largest out), masked by the widths
+        before and after.
+        """
         y = masked_layer_norm(x_bnc, before_b1c, self.norm.weight, self.norm.bias, self.norm.eps)
-        return (self._reduced(y, self.largest) + reduced_residual(x_bnc, self.largest.out_width, self.largest.grid)) * after_b1c
+        return (
+            self._reduced(y, self.largest)
+            + reduced_residual(x_bnc, self.largest.out_width, self.largest.grid)
+        ) * after_b1c
 
     def _reduced(self, y_bnc: Tensor, shape: ReductionShape) -> Tensor:
         patches = as_tokens(self.patches(on_grid(y_bnc[:, 1:], 2 * shape.grid), shape.out_width))
@@ -171,4 +210,8 @@ class ElasticStage(nn.Module):
 
     def places(self) -> list[tuple[int, ElasticBlock]]:
         """Every block with its place in the stage."""
-        return [(int(key), block) for key, block in self.blocks.items() if isinstance(block, ElasticBlock)]
+        return [
+            (int(key), block)
+            for key, block in self.blocks.items()
+            if isinstance(block, ElasticBlock)
+        ]

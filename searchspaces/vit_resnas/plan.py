@@ -1,4 +1,6 @@
-"""What a ViT-ResNAS architecture decides, written out: the shape of every block and reduction, with exact costs."""
+"""What a ViT-ResNAS architecture decides, written out: the shape of every block and reduction, with
+exact costs.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ class Stage:
 
     Attributes:
         widths: Channels of a token, one for the whole stage, ascending.
-        head_width: Channels of a head, the same in all blocks, so that heads need not add up to the width.
+        head_width: Channels of a head, the same in all blocks, so that heads need not add up to the
+            width.
         heads: Numbers of heads, for each block, ascending.
         hidden: Channels inside the feed-forward network, for each block, ascending.
         optional: For each block whether a network may go without it.
@@ -27,12 +30,20 @@ class Stage:
     def __post_init__(self) -> None:
         for name in ("widths", "heads", "hidden"):
             options = getattr(self, name)
-            if not options or min(options) < 1 or any(b <= a for a, b in itertools.pairwise(options)):
+            if (
+                not options
+                or min(options) < 1
+                or any(b <= a for a, b in itertools.pairwise(options))
+            ):
                 raise ValueError(
-                    f"a stage's {name} must be at least one positive number, in ascending order without repeats, got {options}"
+                    f"a stage's {name} must be at least one positive number, in ascending order "
+                    f"without repeats, got {options}"
                 )
         if self.head_width < 1 or not self.optional or all(self.optional):
-            raise ValueError(f"a stage needs a head width of at least 1 and a block that is not optional, got {self}")
+            raise ValueError(
+                "a stage needs a head width of at least 1 and a block that is not optional, got "
+                f"{self}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +73,21 @@ class BlockShape:
     def params(self) -> int:
         """Weights and biases."""
         attention = 3 * (self.width + 1) * self.inner + (self.inner + 1) * self.width
-        return attention + (self.width + 1) * self.hidden + (self.hidden + 1) * self.width + 4 * self.width
+        return (
+            attention
+            + (self.width + 1) * self.hidden
+            + (self.hidden + 1) * self.width
+            + 4 * self.width
+        )
 
     def macs(self, tokens: int) -> int:
-        """Multiply-accumulates of the linear layers and of both products of attention; no softmax, norms or biases."""
-        return tokens * (4 * self.width * self.inner + 2 * self.width * self.hidden) + 2 * tokens**2 * self.inner
+        """Multiply-accumulates of the linear layers and of both products of attention; no softmax,
+        norms or biases.
+        """
+        return (
+            tokens * (4 * self.width * self.inner + 2 * self.width * self.hidden)
+            + 2 * tokens**2 * self.inner
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +114,18 @@ class StemShape:
     def params(self) -> int:
         """Weights, biases, the class token and the positions."""
         convs = 9 * self.in_channels * self.middle + 2 * 9 * self.middle**2 + 3 * 2 * self.middle
-        return convs + (self.middle * self.patch**2 + 1) * self.width + (self.grid**2 + 2) * self.width
+        return (
+            convs + (self.middle * self.patch**2 + 1) * self.width + (self.grid**2 + 2) * self.width
+        )
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the convolutions."""
         pixels = (self.grid * self.patch) ** 2
-        return 9 * (self.in_channels + 2 * self.middle) * self.middle * pixels + self.middle * self.patch**2 * self.width * self.grid**2
+        return (
+            9 * (self.in_channels + 2 * self.middle) * self.middle * pixels
+            + self.middle * self.patch**2 * self.width * self.grid**2
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +144,25 @@ class ReductionShape:
 
     def __post_init__(self) -> None:
         if self.out_width < self.in_width or self.grid < 1:
-            raise ValueError(f"a residual reduction widens or keeps the width and leaves a token, got {self}")
+            raise ValueError(
+                f"a residual reduction widens or keeps the width and leaves a token, got {self}"
+            )
 
     @property
     def params(self) -> int:
         """Weights, biases and the positions."""
-        return 2 * self.in_width + 10 * self.in_width * self.out_width + 2 * self.out_width + self.grid**2 * self.out_width
+        return (
+            2 * self.in_width
+            + 10 * self.in_width * self.out_width
+            + 2 * self.out_width
+            + self.grid**2 * self.out_width
+        )
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of the convolution on patches and the linear layer on the class token."""
+        """Multiply-accumulates of the convolution on patches and the linear layer on the class
+        token.
+        """
         return (9 * self.grid**2 + 1) * self.in_width * self.out_width
 
 
@@ -139,7 +174,8 @@ class Plan:
         image_size: Side of the resized input in pixels.
         stem: Before the first stage.
         stages: The blocks of each stage that the network has.
-        lengths: How many blocks each stage has in the space, those that the network goes without included.
+        lengths: How many blocks each stage has in the space, those that the network goes without
+            included.
         reductions: Between the stages.
         num_classes: Outputs.
     """
@@ -160,7 +196,13 @@ class Plan:
     def params(self) -> int:
         """Of the whole network, without the patch head that only training has."""
         blocks = sum(block.params for stage in self.stages for block in stage)
-        return self.stem.params + blocks + sum(r.params for r in self.reductions) + 2 * self.width + self.head_params
+        return (
+            self.stem.params
+            + blocks
+            + sum(r.params for r in self.reductions)
+            + 2 * self.width
+            + self.head_params
+        )
 
     @property
     def head_params(self) -> int:
@@ -170,7 +212,11 @@ class Plan:
     @property
     def macs(self) -> int:
         """Of the whole network and one image."""
-        macs = self.stem.macs + sum(reduction.macs for reduction in self.reductions) + self.width * self.num_classes
+        macs = (
+            self.stem.macs
+            + sum(reduction.macs for reduction in self.reductions)
+            + self.width * self.num_classes
+        )
         for stage, grid in zip(self.stages, self.grids, strict=True):
             macs += sum(block.macs(grid**2 + 1) for block in stage)
         return macs
@@ -181,6 +227,8 @@ class Plan:
         return (self.stem.grid, *(reduction.grid for reduction in self.reductions))
 
     def drop_rate(self, stage: int, index: int, drop_connect: float) -> float:
-        """Of a block's branches: from 0 at the first block to `drop_connect` at the last, absent blocks counted."""
+        """Of a block's branches: from 0 at the first block to `drop_connect` at the last, absent
+        blocks counted.
+        """
         place, last = sum(self.lengths[:stage]) + index, sum(self.lengths) - 1
         return drop_connect * place / last if last else 0.0

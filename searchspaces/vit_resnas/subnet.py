@@ -17,7 +17,8 @@ EPS = 1e-6  # of all layer norms
 
 
 class Stem(nn.Module):
-    """Three 3x3 convolutions with a residual, a convolution into patches, the class token and positions.
+    """Three 3x3 convolutions with a residual, a convolution into patches, the class token and
+    positions.
 
     Attributes:
         class_token: (width,) learned.
@@ -26,7 +27,9 @@ class Stem(nn.Module):
 
     def __init__(self, shape: StemShape) -> None:
         super().__init__()
-        self.first = nn.Conv2d(shape.in_channels, shape.middle, 3, stride=shape.stride, padding=1, bias=False)
+        self.first = nn.Conv2d(
+            shape.in_channels, shape.middle, 3, stride=shape.stride, padding=1, bias=False
+        )
         self.first_norm = nn.BatchNorm2d(shape.middle)
         self.second = nn.Conv2d(shape.middle, shape.middle, 3, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(shape.middle)
@@ -68,7 +71,8 @@ class Block(nn.Module):
 
 
 class Reduction(nn.Module):
-    """Residual spatial reduction: half the side, more channels, and a path without weights from what was before the norm.
+    """Residual spatial reduction: half the side, more channels, and a path without weights from
+    what was before the norm.
 
     Attributes:
         positions: (grid^2, out_width) learned, of patches only.
@@ -91,7 +95,9 @@ class Reduction(nn.Module):
 
 
 class StageNetwork(nn.Module):
-    """The blocks of one stage that the network has, by their place, and the reduction before them."""
+    """The blocks of one stage that the network has, by their place, and the reduction before
+    them.
+    """
 
     def __init__(self, blocks: tuple[BlockShape, ...], reduction: ReductionShape | None) -> None:
         super().__init__()
@@ -104,7 +110,8 @@ class ViTResNASSubnet(nn.Module):
 
     Attributes:
         plan: What it was built from.
-        patch_head: Classifies every patch, for training by token-mixup; None in networks that are deployed.
+        patch_head: Classifies every patch, for training by token-mixup; None in networks that are
+            deployed.
     """
 
     patch_head: nn.Linear | None
@@ -114,19 +121,29 @@ class ViTResNASSubnet(nn.Module):
         self.plan = plan
         self.stem = Stem(plan.stem)
         reductions = (None, *plan.reductions)
-        self.stages = nn.ModuleList(StageNetwork(blocks, r) for blocks, r in zip(plan.stages, reductions, strict=True))
+        self.stages = nn.ModuleList(
+            StageNetwork(blocks, r) for blocks, r in zip(plan.stages, reductions, strict=True)
+        )
         self.norm = nn.LayerNorm(plan.width, eps=EPS)
         self.classifier = nn.Linear(plan.width, plan.num_classes)
         self.patch_head = None
 
     def forward(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
-        """(b, in_channels, h, w) -> (b, num_classes) logits; the regularisers act as in the supernet, for training alone."""
+        """(b, in_channels, h, w) -> (b, num_classes) logits; the regularisers act as in the
+        supernet, for training alone.
+        """
         return self._logits(self._tokens(x_bchw, drop_connect), dropout)
 
-    def forward_with_patches(self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0) -> tuple[Tensor, Tensor]:
-        """(b, in_channels, h, w) -> (b, num_classes) logits of the image and (b, grid^2, num_classes) of the last stage's patches."""
+    def forward_with_patches(
+        self, x_bchw: Tensor, *, dropout: float = 0.0, drop_connect: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """(b, in_channels, h, w) -> (b, num_classes) logits of the image and (b, grid^2,
+        num_classes) of the last stage's patches.
+        """
         if self.patch_head is None:
-            raise RuntimeError("this network has no patch head: call add_patch_head() before training it")
+            raise RuntimeError(
+                "this network has no patch head: call add_patch_head() before training it"
+            )
         x_bnc = self._tokens(x_bchw, drop_connect)
         return self._logits(x_bnc, dropout), self.patch_head(x_bnc[:, 1:])
 
@@ -138,7 +155,9 @@ class ViTResNASSubnet(nn.Module):
     def add_patch_head(self) -> None:
         """A fresh one, from torch's global generator."""
         weight = self.classifier.weight
-        self.patch_head = nn.Linear(self.plan.width, self.plan.num_classes, device=weight.device, dtype=weight.dtype)
+        self.patch_head = nn.Linear(
+            self.plan.width, self.plan.num_classes, device=weight.device, dtype=weight.dtype
+        )
         nn.init.trunc_normal_(self.patch_head.weight, std=0.02)
         nn.init.zeros_(self.patch_head.bias)
 
@@ -175,7 +194,9 @@ def attend(query_bnc: Tensor, key_bnc: Tensor, value_bnc: Tensor, heads: int) ->
 
 
 def reduced_residual(x_bnc: Tensor, out_width: int, grid: int) -> Tensor:
-    """(b, 4 grid^2 + 1, c) -> (b, grid^2 + 1, out_width): the class token and 2x2 means of the patches, zeros in new channels."""
+    """(b, 4 grid^2 + 1, c) -> (b, grid^2 + 1, out_width): the class token and 2x2 means of the
+    patches, zeros in new channels.
+    """
     pooled = as_tokens(F.avg_pool2d(on_grid(x_bnc[:, 1:], 2 * grid), 2))
     return F.pad(torch.cat([x_bnc[:, :1], pooled], dim=1), (0, out_width - x_bnc.shape[2]))
 
@@ -183,8 +204,8 @@ def reduced_residual(x_bnc: Tensor, out_width: int, grid: int) -> Tensor:
 def initialise(network: nn.Module) -> None:
     """Draws all weights afresh from torch's global generator, of a subnet or of the supernet.
 
-    Linear weights, the class token and positions from a normal distribution of 0.02 cut at 2, biases 0, scales 1; convolutions as
-    torch draws them, U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)).
+    Linear weights, the class token and positions from a normal distribution of 0.02 cut at 2,
+    biases 0, scales 1; convolutions as torch draws them, U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)).
     """
     for name, parameter in network.named_parameters():
         owner = name.split(".")[-2]

@@ -16,13 +16,15 @@ from searchspaces.vit_resnas.blocks import BlockMasks, ElasticStage, ElasticStem
 from searchspaces.vit_resnas.plan import BlockShape, Plan
 from searchspaces.vit_resnas.subnet import EPS, initialise
 
-# a networks, b batch, c channels, h height, w width, n tokens: the class token first, then the patches
+# a networks, b batch, c channels, h height, w width, n tokens: the class token first, then the
+# patches
 
 
 class ViTResNASSupernet(nn.Module):
     """One set of weights for a whole space; parameters are named as in `ViTResNASSubnet`.
 
-    Dropout and drop-connect act when the forward's arguments are above 0, whatever the mode; batch statistics are always used.
+    Dropout and drop-connect act when the forward's arguments are above 0, whatever the mode; batch
+    statistics are always used.
     """
 
     def __init__(self, largest: Plan, plan: Callable[[Architecture], Plan]) -> None:
@@ -32,7 +34,9 @@ class ViTResNASSupernet(nn.Module):
         self.largest = largest
         self.stem = ElasticStem(largest.stem)
         reductions = (None, *largest.reductions)
-        self.stages = nn.ModuleList(ElasticStage(blocks, r) for blocks, r in zip(largest.stages, reductions, strict=True))
+        self.stages = nn.ModuleList(
+            ElasticStage(blocks, r) for blocks, r in zip(largest.stages, reductions, strict=True)
+        )
         self.norm = ElasticTokenNorm(largest.width, joint=False, eps=EPS)
         self.classifier = ElasticLinear(largest.width, largest.num_classes)
         self.patch_head = ElasticLinear(largest.width, largest.num_classes)
@@ -43,16 +47,32 @@ class ViTResNASSupernet(nn.Module):
         """Patches a side of the last stage."""
         return self.largest.grids[-1]
 
-    def forward(self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0) -> Tensor:
+    def forward(
+        self,
+        x_bchw: Tensor,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        drop_connect: float = 0.0,
+    ) -> Tensor:
         """(b, in_channels, h, w) -> (b, num_classes) logits of the architecture's network."""
-        return self.forward_with_patches(x_bchw, architecture, dropout=dropout, drop_connect=drop_connect)[0]
+        return self.forward_with_patches(
+            x_bchw, architecture, dropout=dropout, drop_connect=drop_connect
+        )[0]
 
     def forward_with_patches(
-        self, x_bchw: Tensor, architecture: Architecture, *, dropout: float = 0.0, drop_connect: float = 0.0
+        self,
+        x_bchw: Tensor,
+        architecture: Architecture,
+        *,
+        dropout: float = 0.0,
+        drop_connect: float = 0.0,
     ) -> tuple[Tensor, Tensor]:
         """The same and (b, grid^2, num_classes) logits of the last stage's patches."""
         plan = self.plan(architecture)
-        x_bnc = self._trunk(self.stem(resized(x_bchw, plan.image_size), plan.stem.width), plan, drop_connect)
+        x_bnc = self._trunk(
+            self.stem(resized(x_bchw, plan.image_size), plan.stem.width), plan, drop_connect
+        )
         return self._logits(x_bnc, dropout)
 
     def forward_together(
@@ -69,31 +89,42 @@ class ViTResNASSupernet(nn.Module):
         Args:
             x_bchw: At least as many images as there are networks.
             architectures: The networks.
-            masked: Run the largest network once with masks, as the authors do; else each network on slices for its own images, which
-                computes the same, and the same gradients, with less work.
+            masked: Run the largest network once with masks, as the authors do; else each network on
+                slices for its own images, which computes the same, and the same gradients, with
+                less work.
             dropout: Of the class token before the classifier.
             drop_connect: Of the last block's branches.
 
         Returns:
-            (b, num_classes) logits of the images and (b, grid^2, num_classes) of the last stage's patches.
+            (b, num_classes) logits of the images and (b, grid^2, num_classes) of the last stage's
+            patches.
         """
         plans = [self.plan(architecture) for architecture in architectures]
         if not 0 < len(plans) <= len(x_bchw):
-            raise ValueError(f"every network needs an image, got {len(x_bchw)} images for {len(plans)} networks")
-        x_bnc = self.stem(resized(x_bchw, self.largest.image_size), self.largest.stem.width)  # statistics of the whole batch
+            raise ValueError(
+                f"every network needs an image, got {len(x_bchw)} images for {len(plans)} networks"
+            )
+        x_bnc = self.stem(
+            resized(x_bchw, self.largest.image_size), self.largest.stem.width
+        )  # statistics of the whole batch
         if masked:
             return self._logits(self._masked_trunk(x_bnc, plans, drop_connect), dropout)
         parts = []
         for number, plan in enumerate(plans):
             tokens = x_bnc[number :: len(plans), :, : plan.stem.width]
             parts.append(self._logits(self._trunk(tokens, plan, drop_connect), dropout))
-        order = torch.cat([torch.arange(number, len(x_bnc), len(plans)) for number in range(len(plans))])
+        order = torch.cat(
+            [torch.arange(number, len(x_bnc), len(plans)) for number in range(len(plans))]
+        )
         back = order.argsort().to(x_bnc.device)
-        return torch.cat([logits for logits, _ in parts])[back], torch.cat([patches for _, patches in parts])[back]
+        return torch.cat([logits for logits, _ in parts])[back], torch.cat(
+            [patches for _, patches in parts]
+        )[back]
 
     def unit_orders(self) -> list[tuple[Tensor, list[tuple[str, int]]]]:
-        """Of every block the order of its heads and of its hidden units, the strongest first, and the parameters' dimensions that count
-        them. A unit is as strong as the sum of the absolute values of all weights that lead into it and out of it (section 4.3)."""
+        """Of every block the order of its heads and of its hidden units, the strongest first, and
+        the parameters' dimensions that count them. A unit is as strong as the sum of the absolute
+        values of all weights that lead into it and out of it (section 4.3)."""
         return [
             order
             for number, stage in enumerate(self._stages())
@@ -110,7 +141,9 @@ class ViTResNASSupernet(nn.Module):
             if stage.reduction is not None:
                 x_bnc = stage.reduction(x_bnc, plan.reductions[number - 1])
             for shape in shapes:
-                x_bnc = stage.blocks[str(shape.index)](x_bnc, shape, plan.drop_rate(number, shape.index, rate))
+                x_bnc = stage.blocks[str(shape.index)](
+                    x_bnc, shape, plan.drop_rate(number, shape.index, rate)
+                )
         normed: Tensor = self.norm(x_bnc)
         return normed
 
@@ -119,13 +152,21 @@ class ViTResNASSupernet(nn.Module):
 
         def mask(kept: Sequence[int], size: int) -> Tensor:
             kept_a = torch.tensor(kept, device=x_bnc.device)
-            return (torch.arange(size, device=x_bnc.device) < kept_a[:, None]).to(x_bnc.dtype)[owner_b, None]
+            return (torch.arange(size, device=x_bnc.device) < kept_a[:, None]).to(x_bnc.dtype)[
+                owner_b, None
+            ]
 
         width = mask([plan.stem.width for plan in plans], x_bnc.shape[2])
         x_bnc = x_bnc * width
         for number, stage in enumerate(self._stages()):
             if stage.reduction is not None:
-                before, width = width, mask([plan.reductions[number - 1].out_width for plan in plans], stage.reduction.largest.out_width)
+                before, width = (
+                    width,
+                    mask(
+                        [plan.reductions[number - 1].out_width for plan in plans],
+                        stage.reduction.largest.out_width,
+                    ),
+                )
                 x_bnc = stage.reduction.masked(x_bnc, before, width)
             for index, block in stage.places():
                 shapes = [_block_of(plan, number, index) for plan in plans]

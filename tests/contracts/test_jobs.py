@@ -28,8 +28,12 @@ def test_the_module_says_how_to_start_it_and_which_paper_it_follows(job: str) ->
     assert callable(jobs.load(job).main)
 
 
-@pytest.mark.parametrize(("job", "preset"), [(job, preset) for job, preset in ALL if preset == "digits"])
-def test_a_search_on_the_embedded_digits_fits_together(job: str, preset: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("job", "preset"), [(job, preset) for job, preset in ALL if preset == "digits"]
+)
+def test_a_search_on_the_embedded_digits_fits_together(
+    job: str, preset: str, tmp_path: Path
+) -> None:
     config = jobs.load(job).PRESETS[preset]()
     if not isinstance(config, SupernetSearch):
         pytest.skip(f"{job} composes its search in its own way")

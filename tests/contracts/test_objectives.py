@@ -33,7 +33,11 @@ SMALL = data.load("digits", image_size=16, limit=100)
 TASKS: Any = searchspaces.load("nasaic:digits")
 STROKES = data.load("strokes", limit=100)
 SEGMENTERS = dataclasses.replace(TASKS.networks["strokes"], out_channels=2)
-SPACES = {"inception": GENERATORS, "iou": SEGMENTERS, "tasks": TASKS}  # whose candidates an objective measures; classifiers for the others
+SPACES = {
+    "inception": GENERATORS,
+    "iou": SEGMENTERS,
+    "tasks": TASKS,
+}  # whose candidates an objective measures; classifiers for the others
 
 
 class Echo:
@@ -51,7 +55,9 @@ class Echo:
 
 def table_file() -> Path:
     """A latency table whose every prediction is the same."""
-    width = len(CLASSIFIERS.genes) + len(CLASSIFIERS.costs(np.array([smallest(CLASSIFIERS).choices], dtype=np.int16)))
+    width = len(CLASSIFIERS.genes) + len(
+        CLASSIFIERS.costs(np.array([smallest(CLASSIFIERS).choices], dtype=np.int16))
+    )
     smooth = Smooth(np.zeros((1, width)), np.zeros(1), np.ones(width), 0.5)
     path = Path(tempfile.mkdtemp()) / "table.parquet"
     LatencyTable(CLASSIFIERS.name, "phone", {}, smooth, {}, {}).save(path)
@@ -66,15 +72,24 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "complexity": (CLASSIFIERS,),
     "asic": (CLASSIFIERS,),
     "latency_table": (CLASSIFIERS, table_file()),
-    "inception": (SMALL, Echo(), GENERATORS.latent, LatentCalibration(latent=GENERATORS.latent, num_images=64, batch_size=32)),
+    "inception": (
+        SMALL,
+        Echo(),
+        GENERATORS.latent,
+        LatentCalibration(latent=GENERATORS.latent, num_images=64, batch_size=32),
+    ),
 }
 OPTIONS: dict[str, dict[str, Any]] = {"inception": {"num_images": 64}}
 
 
 @pytest.fixture(params=objectives.names())
 def objective(request: pytest.FixtureRequest) -> Any:
-    assert request.param in ARGUMENTS, f"say here how objectives/{request.param}.py is built for its contract tests"
-    arguments = copy.deepcopy(ARGUMENTS[request.param])  # one of them may be an objective, which a test opens
+    assert request.param in ARGUMENTS, (
+        f"say here how objectives/{request.param}.py is built for its contract tests"
+    )
+    arguments = copy.deepcopy(
+        ARGUMENTS[request.param]
+    )  # one of them may be an objective, which a test opens
     return objectives.load(request.param).build(*arguments, **OPTIONS.get(request.param, {}))
 
 
@@ -106,10 +121,14 @@ def test_the_same_candidate_has_the_same_value(objective: Any, space: Any) -> No
     assert isinstance(objective.needs, Needs)
     objective.open(torch.device("cpu"))
     supernet = space.build_supernet()
-    first, second = (objective.measure(Candidate(space, smallest(space), supernet)) for _ in range(2))
+    first, second = (
+        objective.measure(Candidate(space, smallest(space), supernet)) for _ in range(2)
+    )
     assert np.isfinite(first)
     if objective.name == "latency":
-        assert max(first, second) <= 10 * objective.tolerance * min(first, second)  # ten times: the machine that runs tests is not quiet
+        assert max(first, second) <= 10 * objective.tolerance * min(
+            first, second
+        )  # ten times: the machine that runs tests is not quiet
     else:
         assert abs(first - second) <= objective.tolerance
 

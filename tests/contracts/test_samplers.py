@@ -14,7 +14,9 @@ from searchspaces.base import canonical_keys, largest, smallest
 
 NAMES = samplers.names()
 SPACE = searchspaces.load("bignas:digits")
-SHORT = samplers.Horizon(epochs=4, steps_per_epoch=1)  # so that options which open over a warm-up are open after a step
+SHORT = samplers.Horizon(
+    epochs=4, steps_per_epoch=1
+)  # so that options which open over a warm-up are open after a step
 
 
 def keys(name: str, seed: int = 3, steps: int = 5) -> list[list[str]]:
@@ -24,12 +26,17 @@ def keys(name: str, seed: int = 3, steps: int = 5) -> list[list[str]]:
 
 def test_every_process_draws_the_same() -> None:
     program = (
-        "import json, searchspaces; from evoray.training import samplers; space = searchspaces.load('bignas:digits'); "
+        "import json, searchspaces; from evoray.training import samplers; space = "
+        "searchspaces.load('bignas:digits'); "
         "short = samplers.Horizon(epochs=4, steps_per_epoch=1); "
-        "all = {n: samplers.load(n, space, seed=3, num_random=2, horizon=short) for n in samplers.names()}; "
-        "print(json.dumps({n: [[a.key for a in s.sample(i)] for i in range(5)] for n, s in all.items()}))"
+        "all = {n: samplers.load(n, space, seed=3, num_random=2, horizon=short) for n in "
+        "samplers.names()}; "
+        "print(json.dumps({n: [[a.key for a in s.sample(i)] for i in range(5)] for n, s in "
+        "all.items()}))"
     )
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
     assert json.loads(output) == {name: keys(name) for name in NAMES}
 
 

@@ -29,7 +29,10 @@ def measured(problem: Problem, choices: Choices) -> list[Record]:
         records += evaluator.collect(1.0)
     full = []
     for record in records:
-        costs = {n: float(v[0]) for n, v in problem.cost_values(np.array([record.choices], dtype=np.int16)).items()}
+        costs = {
+            n: float(v[0])
+            for n, v in problem.cost_values(np.array([record.choices], dtype=np.int16)).items()
+        }
         values = {**record.values, **costs}
         full.append(dataclasses.replace(record, values=values, violation=problem.violation(values)))
     return full
@@ -111,7 +114,11 @@ def test_a_space_that_is_asked_empty_ends_quietly(name: str) -> None:
             canonical_keys(
                 whole.space,
                 whole.space.repair(
-                    np.stack(np.meshgrid(*[np.arange(len(g.options)) for g in whole.space.genes]), -1).reshape(-1, 5).astype(np.int16)
+                    np.stack(
+                        np.meshgrid(*[np.arange(len(g.options)) for g in whole.space.genes]), -1
+                    )
+                    .reshape(-1, 5)
+                    .astype(np.int16)
                 ),
             )
         )

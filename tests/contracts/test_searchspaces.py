@@ -25,8 +25,12 @@ from searchspaces.base import (
     smallest,
 )
 
-SPACES = [f"{name}:{preset}" for name in searchspaces.names() for preset in searchspaces.presets(name)]
-QUICK_MACS = 3e7  # beyond this many for its largest network, a space's tests that run networks are slow
+SPACES = [
+    f"{name}:{preset}" for name in searchspaces.names() for preset in searchspaces.presets(name)
+]
+QUICK_MACS = (
+    3e7  # beyond this many for its largest network, a space's tests that run networks are slow
+)
 
 
 @cache
@@ -46,11 +50,15 @@ NETWORKS = [networks_of(name) for name in SPACES]
 def sampled(space: SearchSpace, count: int, seed: int = 0) -> Choices:
     """Rows as a searcher may propose them, not repaired."""
     rng = np.random.default_rng(seed)
-    return np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16)
+    return np.stack(
+        [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+    ).astype(np.int16)
 
 
 def inputs(space: SearchSpace, architecture: Architecture, count: int = 2) -> Tensor:
-    """Inputs of the space's `input_shape`; else images with its `in_channels`, a side as the gene "resolution" or its `image_size`."""
+    """Inputs of the space's `input_shape`; else images with its `in_channels`, a side as the gene
+    "resolution" or its `image_size`.
+    """
     if shape := getattr(space, "input_shape", None):
         return torch.randn(count, *shape)
     side = options_of(space, architecture).get("resolution", getattr(space, "image_size", 32))
@@ -108,13 +116,19 @@ def test_costs_of_many_are_the_costs_of_each_finite_and_positive(name: str) -> N
         assert np.isfinite(values).all()
         assert (values > 0).all()
         assert values.tolist() == [float(space.costs(rows[i : i + 1])[cost][0]) for i in range(60)]
-    assert {cost: len(values) for cost, values in space.costs(rows[:0]).items()} == dict.fromkeys(together, 0)
+    assert {cost: len(values) for cost, values in space.costs(rows[:0]).items()} == dict.fromkeys(
+        together, 0
+    )
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_options_and_architectures_translate_both_ways(name: str) -> None:
     space = loaded(name)
-    for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 20))]:
+    for architecture in [
+        smallest(space),
+        largest(space),
+        *architectures(space, sampled(space, 20)),
+    ]:
         assert architecture_of(space, options_of(space, architecture)) == architecture
         assert as_json(architecture, space)["key"] == architecture.key
 
@@ -137,7 +151,9 @@ def test_a_space_pickles_also_after_use(name: str) -> None:
     costs = space.costs(rows)
     again = pickle.loads(pickle.dumps(space))
     assert again == space
-    assert {cost: values.tolist() for cost, values in again.costs(rows).items()} == {cost: v.tolist() for cost, v in costs.items()}
+    assert {cost: values.tolist() for cost, values in again.costs(rows).items()} == {
+        cost: v.tolist() for cost, v in costs.items()
+    }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -145,7 +161,9 @@ def test_parameters_are_those_of_the_built_networks(name: str) -> None:
     space = loaded(name)
     chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 3))]
     params = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))["params"]
-    assert params.tolist() == [sum(p.numel() for p in space.build_subnet(None, a).parameters()) for a in chosen]
+    assert params.tolist() == [
+        sum(p.numel() for p in space.build_subnet(None, a).parameters()) for a in chosen
+    ]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -155,14 +173,17 @@ def test_an_extracted_network_computes_what_the_supernet_computes(name: str) -> 
     for parameter in supernet.parameters():
         if parameter.ndim == 1:  # scales that start at 0 would hide whole blocks
             torch.nn.init.normal_(parameter, 1.0, 0.3)
-    supernet.double()  # deep networks make rounding of single numbers, whose order of sums is the processor's, visible
+    # deep networks make rounding of single numbers, whose order of sums is the processor's, visible
+    supernet.double()
     for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 4))]:
         x = inputs(space, architecture).double()
         with torch.no_grad():
             inherited = supernet(x, architecture)
             alone = space.build_subnet(supernet, architecture).double().train()(x)
         assert inherited.std() > 0
-        assert (inherited - alone).abs().max().item() < 1e-9 * max(1.0, inherited.abs().max().item())
+        assert (inherited - alone).abs().max().item() < 1e-9 * max(
+            1.0, inherited.abs().max().item()
+        )
 
 
 @pytest.mark.parametrize("name", NETWORKS)

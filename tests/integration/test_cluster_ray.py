@@ -1,4 +1,6 @@
-"""Clusters beside each other on one machine: each program has its own, joins another only where that is asked for, and leaves nothing."""
+"""Clusters beside each other on one machine: each program has its own, joins another only where
+that is asked for, and leaves nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from benchmarks.parts.processes import eventually, lives
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]
 
-# Says what it was told, its node's address and folder, and every process of its cluster; ends when it is sent a line.
+# Says what it was told, its node's address and folder, and every process of its cluster; ends when
+# it is sent a line.
 PROGRAM = """
 import sys, ray
 from evoray.distributed.cluster import cluster
@@ -36,7 +39,13 @@ def started(folder: Path, address: str = "", **environment: str) -> subprocess.P
     (folder / "ray").mkdir(exist_ok=True)
     (folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:9", encoding="utf-8")
     mine = {**os.environ, "RAY_TMPDIR": str(folder), **environment}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, address], env=mine, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, address],
+        env=mine,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def said(program: subprocess.Popen[str]) -> tuple[str, str, list[Path], list[int]]:
@@ -47,7 +56,9 @@ def said(program: subprocess.Popen[str]) -> tuple[str, str, list[Path], list[int
     return told, address, [Path(folder) for folder in folders], [int(pid) for pid in pids.split()]
 
 
-def test_a_dead_clusters_address_one_that_ends_and_one_that_is_killed_disturb_nobody(local_ray: None, cluster_environment: str) -> None:
+def test_a_dead_clusters_address_one_that_ends_and_one_that_is_killed_disturb_nobody(
+    local_ray: None, cluster_environment: str
+) -> None:
     folder, here = Path(cluster_environment), ray.get_runtime_context().gcs_address
     ending = started(folder)
     joining = started(folder, RAY_ADDRESS=here)  # as in a submitted job
@@ -66,9 +77,12 @@ def test_a_dead_clusters_address_one_that_ends_and_one_that_is_killed_disturb_no
         assert program.returncode == 0
     assert not session.exists()
     assert not [pid for pid in processes if lives(pid)]
-    assert all(lives(pid) for pid in others), "the end of one cluster has ended processes of another"
+    assert all(lives(pid) for pid in others), (
+        "the end of one cluster has ended processes of another"
+    )
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    # Ray's two agents of a node look only once a minute whether it still lives; to wait for them would prove nothing of ours.
+    # Ray's two agents of a node look only once a minute whether it still lives; to wait for them
+    # would prove nothing of ours.
     assert eventually(lambda: len([pid for pid in others if lives(pid)]) <= 2)
     assert ray.get(ray.remote(lambda: 1).remote()) == 1

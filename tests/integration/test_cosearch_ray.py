@@ -1,4 +1,6 @@
-"""The co-search job, small, on a real cluster: two supernets, one chip, methods beside each other; a finished run is not run again."""
+"""The co-search job, small, on a real cluster: two supernets, one chip, methods beside each other;
+a finished run is not run again.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,24 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
     *("--first.train.epochs", "1", "--first.data.limit", "128", "--first.calibration-images", "32"),
-    *("--second.train.epochs", "1", "--second.data.limit", "64", "--second.calibration-images", "32"),
-    *("--first.validation-limit", "64", "--second.validation-limit", "32", "--search.evaluations", "8", "--search.population", "4"),
+    *(
+        "--second.train.epochs",
+        "1",
+        "--second.data.limit",
+        "64",
+        "--second.calibration-images",
+        "32",
+    ),
+    *(
+        "--first.validation-limit",
+        "64",
+        "--second.validation-limit",
+        "32",
+        "--search.evaluations",
+        "8",
+        "--search.population",
+        "4",
+    ),
     *("--search.compare", "nas then asic"),
 ]
 
@@ -37,19 +55,30 @@ SMALL = [
 def environment() -> Iterator[dict[str, str]]:
     """Its own folder for Ray, outside tmp_path because socket paths are limited to 107 bytes."""
     folder = tempfile.mkdtemp(prefix="evoray-chip-")
-    yield {**os.environ, "RAY_TMPDIR": folder, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}
+    yield {
+        **os.environ,
+        "RAY_TMPDIR": folder,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+    }
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def evoray(words: list[str], environment: dict[str, str], code: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "jobs.cli", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_networks_and_chip_are_found_together_and_compared(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     run = tmp_path / "run"
     output = evoray(["run", "nasaic", "--run-dir", str(run), *SMALL], environment)
     assert "Methods at equal numbers of measured networks" in output
@@ -72,19 +101,27 @@ def test_networks_and_chip_are_found_together_and_compared(tmp_path: Path, envir
     after = read_ledger(folder.ledger)
     assert after is not None
     assert after.equals(table)
-    assert json.loads((run / "phases.json").read_text(encoding="utf-8"))["comparison"] == before["comparison"]
+    assert (
+        json.loads((run / "phases.json").read_text(encoding="utf-8"))["comparison"]
+        == before["comparison"]
+    )
     evoray(["export", str(run), "--pick", "best:accuracy", "--to", "safetensors"], environment)
     check_exported(folder)
     assert "over 3 networks" in evoray(["trust", str(run), "--probes", "3"], environment)
     trust = folder.trust()
     assert trust is not None
-    inherited = {key: round(value, 9) for key, value in zip(table["key"].to_pylist(), table["accuracy"].to_pylist(), strict=True)}
+    inherited = {
+        key: round(value, 9)
+        for key, value in zip(table["key"].to_pylist(), table["accuracy"].to_pylist(), strict=True)
+    }
     assert all(inherited[probe["key"]] == round(probe["inherited"], 9) for probe in trust["probes"])
     assert "<h2>Trust in the supernet</h2>" in folder.report.read_text(encoding="utf-8")
 
 
 def check_exported(folder: RunFolder) -> None:
-    """Both networks of the design stand below one key, compute what the search measured, and know where they run."""
+    """Both networks of the design stand below one key, compute what the search measured, and know
+    where they run.
+    """
     (design,) = (folder.path / "export").iterdir()
     for task in build_setup(config_of(folder)).tasks:
         place = design / task.label
@@ -92,7 +129,9 @@ def check_exported(folder: RunFolder) -> None:
         architecture = Architecture(about["space"], tuple(about["choices"]), about["key"])
         task.objective.open(torch.device("cpu"))
         assert (
-            task.objective.measure(BuiltCandidate(task.space, architecture, load_exported(place, task.space)))
+            task.objective.measure(
+                BuiltCandidate(task.space, architecture, load_exported(place, task.space))
+            )
             == about["values"][f"{task.objective.name}@{task.label}"]
         )
         assert about["layers"]

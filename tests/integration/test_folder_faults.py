@@ -1,4 +1,6 @@
-"""Run folders that cannot be written, and two that want the same one: a clear error, nothing lost, nothing changed."""
+"""Run folders that cannot be written, and two that want the same one: a clear error, nothing lost,
+nothing changed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of half a megabyte; it must be allowed to mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"this user may not mount a file system: {mounted.stderr.strip()}")
     yield folder
@@ -39,20 +46,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but locks."""
-    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file() and f.name != ".lock"}
+    return {
+        str(f.relative_to(folder)): f.read_bytes()
+        for f in folder.rglob("*")
+        if f.is_file() and f.name != ".lock"
+    }
 
 
 def facts(folder: Path) -> dict[str, tuple[object, ...]]:
     table = read_ledger(folder / "ledger")
     assert table is not None
-    return {r.key: (r.choices, dict(r.values), r.shard, r.generation, r.parents, r.operator) for r in from_table(table)}
+    return {
+        r.key: (r.choices, dict(r.values), r.shard, r.generation, r.parents, r.operator)
+        for r in from_table(table)
+    }
 
 
 def evoray(*words: str) -> tuple[int, str]:
     """Exit code and standard error of the command line."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}
     done = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "jobs.cli", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stderr
 
@@ -60,7 +79,9 @@ def evoray(*words: str) -> tuple[int, str]:
 def quickstart_folder(path: Path) -> RunFolder:
     """A run that was stopped as soon as it had begun."""
     preset, make = next(iter(PRESETS.items()))
-    return RunFolder.create(path, pipeline.job_of("quickstart", preset, make(), build_setup(make())))
+    return RunFolder.create(
+        path, pipeline.job_of("quickstart", preset, make(), build_setup(make()))
+    )
 
 
 def uninterrupted(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -68,7 +89,9 @@ def uninterrupted(folder: Path) -> dict[str, tuple[object, ...]]:
     return facts(folder)
 
 
-def test_a_full_disk_stops_the_search_and_with_room_it_goes_on(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_stops_the_search_and_with_room_it_goes_on(
+    tmp_path: Path, small_disk: Path
+) -> None:
     run, complaint = small_disk / "run", tmp_path / "complaint.txt"
     filler = small_disk / "filler"
     filler.write_bytes(bytes(400_000))
@@ -76,7 +99,9 @@ def test_a_full_disk_stops_the_search_and_with_room_it_goes_on(tmp_path: Path, s
     process.join(60)
     assert process.exitcode == 1
     assert "No space left on device" in complaint.read_text(encoding="utf-8")
-    assert "what was written before is safe: make room there" in complaint.read_text(encoding="utf-8")
+    assert "what was written before is safe: make room there" in complaint.read_text(
+        encoding="utf-8"
+    )
     before = facts(run)
     assert before
     assert not list(run.rglob(".*.tmp")), "half-written files take up room"
@@ -90,7 +115,9 @@ def test_a_full_disk_stops_the_search_and_with_room_it_goes_on(tmp_path: Path, s
 
 def test_the_kernel_refusing_to_write_stops_the_search_and_nothing_is_lost(tmp_path: Path) -> None:
     run, complaint = tmp_path / "run", tmp_path / "complaint.txt"
-    drivers.start(tmp_path / "warm-up", evaluations=1).join()  # what all drivers are forked from imports everything once
+    drivers.start(
+        tmp_path / "warm-up", evaluations=1
+    ).join()  # what all drivers are forked from imports everything once
     process = drivers.start(run, complaint=complaint, full_after=3, **SLOW)
     process.join(60)
     assert process.exitcode == 1
@@ -102,7 +129,9 @@ def test_the_kernel_refusing_to_write_stops_the_search_and_nothing_is_lost(tmp_p
     assert facts(run) == uninterrupted(tmp_path / "whole")
 
 
-def test_a_read_only_folder_is_refused_by_resume_and_can_be_read(tmp_path: Path, small_disk: Path) -> None:
+def test_a_read_only_folder_is_refused_by_resume_and_can_be_read(
+    tmp_path: Path, small_disk: Path
+) -> None:
     folder = quickstart_folder(small_disk / "run")
     before = contents(folder.path)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -122,7 +151,10 @@ def test_a_search_in_a_read_only_folder_says_what_to_do(tmp_path: Path, small_di
     process = drivers.start(small_disk / "run", complaint=complaint, evaluations=48)
     process.join(60)
     assert process.exitcode == 1
-    assert "cannot be opened for writing; nothing was changed: make room there or make it writable" in complaint.read_text(encoding="utf-8")
+    assert (
+        "cannot be opened for writing; nothing was changed: make room there or make it writable"
+        in complaint.read_text(encoding="utf-8")
+    )
     assert contents(small_disk / "run") == before
 
 
@@ -136,7 +168,9 @@ def test_a_second_resume_is_refused_with_exit_code_2_and_changes_nothing(tmp_pat
     assert contents(folder.path) == before
 
 
-def test_a_second_search_in_the_same_folder_is_refused_and_the_first_ends_as_if_alone(tmp_path: Path) -> None:
+def test_a_second_search_in_the_same_folder_is_refused_and_the_first_ends_as_if_alone(
+    tmp_path: Path,
+) -> None:
     run, complaint = tmp_path / "run", tmp_path / "complaint.txt"
     first = drivers.start(run, **SLOW)
     assert eventually(lambda: len(list(run.glob("ledger/part-*.parquet"))) >= 2)

@@ -1,4 +1,6 @@
-"""A whole node is killed in a running search: its actors start elsewhere, and the records are those of a search in one process."""
+"""A whole node is killed in a running search: its actors start elsewhere, and the records are those
+of a search in one process.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,12 @@ ON_EXTRA_NODE = Needs(cpus=1.0, label="extra")
 
 @pytest.fixture
 def nodes(cluster_environment: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head without cores for actors; tests add nodes with the label "extra". It notices within two seconds that a node is gone."""
-    monkeypatch.setenv("RAY_TMPDIR", cluster_environment)  # nobody else's program shall find this cluster
+    """A head without cores for actors; tests add nodes with the label "extra". It notices within
+    two seconds that a node is gone.
+    """
+    monkeypatch.setenv(
+        "RAY_TMPDIR", cluster_environment
+    )  # nobody else's program shall find this cluster
     os.makedirs(f"{cluster_environment}/ray", exist_ok=True)
     quick = {
         "health_check_initial_delay_ms": 500,
@@ -67,10 +73,15 @@ def kill(node: Any) -> None:
 
 
 def facts(ledger: MemoryLedger) -> dict[str, tuple[object, ...]]:
-    return {r.key: (r.choices, dict(r.values), r.status, r.shard, r.generation, r.parents, r.operator) for r in ledger.records}
+    return {
+        r.key: (r.choices, dict(r.values), r.status, r.shard, r.generation, r.parents, r.operator)
+        for r in ledger.records
+    }
 
 
-def searched(problem: Problem, shards: Any, evaluator: Any, ledger: MemoryLedger) -> dict[str, tuple[object, ...]]:
+def searched(
+    problem: Problem, shards: Any, evaluator: Any, ledger: MemoryLedger
+) -> dict[str, tuple[object, ...]]:
     try:
         Search(problem, shards, evaluator, ledger, SCHEDULE).run()
     finally:
@@ -79,7 +90,9 @@ def searched(problem: Problem, shards: Any, evaluator: Any, ledger: MemoryLedger
     return facts(ledger)
 
 
-def test_a_node_killed_while_it_opens_and_one_killed_while_it_measures_change_nothing(nodes: Cluster) -> None:
+def test_a_node_killed_while_it_opens_and_one_killed_while_it_measures_change_nothing(
+    nodes: Cluster,
+) -> None:
     plain = table_problem()
     searchers = searchers_for(plain, "nsga2", num_shards=2, seed=3, population=10)
     expected = searched(plain, LocalShards(plain, searchers), LocalEvaluator(plain), MemoryLedger())
@@ -88,8 +101,12 @@ def test_a_node_killed_while_it_opens_and_one_killed_while_it_measures_change_no
     ledger, found = MemoryLedger(), []
     node = add(nodes)  # Ray starts nodes in the main thread only, so the search is in another
     evaluator = RayEvaluator(problem, options=PoolOptions(workers=3, max_attempts=1))
-    shards = RayShards(problem, searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10))
-    thread = threading.Thread(target=lambda: found.append(searched(problem, shards, evaluator, ledger)), daemon=True)
+    shards = RayShards(
+        problem, searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
+    )
+    thread = threading.Thread(
+        target=lambda: found.append(searched(problem, shards, evaluator, ledger)), daemon=True
+    )
     thread.start()
     assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 3, patience_seconds=60)
     kill(node)

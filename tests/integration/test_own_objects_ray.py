@@ -1,4 +1,6 @@
-"""Searches of the user's own objects on a real cluster, started by `evoray.search` itself: the same records as in one process."""
+"""Searches of the user's own objects on a real cluster, started by `evoray.search` itself: the same
+records as in one process.
+"""
 
 from __future__ import annotations
 
@@ -55,15 +57,27 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_the_walk_through_and_objects_of_main_on_a_cluster_give_the_local_records(tmp_path: Path) -> None:
+def test_the_walk_through_and_objects_of_main_on_a_cluster_give_the_local_records(
+    tmp_path: Path,
+) -> None:
     for name, text in (*BLOCKS.items(), ("both.py", SEARCH)):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    installed = os.pathsep.join([str(ROOT), str(ROOT / "platform")])  # evoray itself; the user's folder is the current one alone
+    installed = os.pathsep.join(
+        [str(ROOT), str(ROOT / "platform")]
+    )  # evoray itself; the user's folder is the current one alone
     environment = {**os.environ, "PYTHONPATH": installed}
 
     def told(where: str) -> str:
         command = [sys.executable, "both.py", where, f"runs/{where}"]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=240).stdout
+        return subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=240,
+        ).stdout
 
     here = told("here")
     assert len(here.splitlines()) == 24
@@ -75,7 +89,13 @@ def test_an_address_where_nothing_is_ends_in_time_and_writes_nothing(tmp_path: P
     from tests.synthetic import Macs, Score, TableSpace
 
     with pytest.raises(ConnectionError, match=r"no Ray cluster answers at .*:9 "):
-        evoray.search(TableSpace(), [Score(), Macs()], evaluations=8, cluster="127.0.0.1:9", run_dir=tmp_path / "run")
+        evoray.search(
+            TableSpace(),
+            [Score(), Macs()],
+            evaluations=8,
+            cluster="127.0.0.1:9",
+            run_dir=tmp_path / "run",
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -87,6 +107,10 @@ def test_what_cannot_be_sent_is_named_before_a_cluster_starts(tmp_path: Path) ->
 
     score = Score()
     object.__setattr__(score, "lock", threading.Lock())
-    with pytest.raises(ValueError, match=r"Score 'score' cannot be sent to a worker.*get files, locks"):
-        evoray.search(TableSpace(), [score, Macs()], evaluations=8, cluster="local", run_dir=tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"Score 'score' cannot be sent to a worker.*get files, locks"
+    ):
+        evoray.search(
+            TableSpace(), [score, Macs()], evaluations=8, cluster="local", run_dir=tmp_path / "run"
+        )
     assert not (tmp_path / "run").exists()

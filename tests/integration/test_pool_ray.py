@@ -1,4 +1,6 @@
-"""A pool of objective actors on a real local cluster: batches, back-pressure, stealing, release, and actors that have to go."""
+"""A pool of objective actors on a real local cluster: batches, back-pressure, stealing, release,
+and actors that have to go.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def evaluator_of(problem: Problem, **options: object) -> Iterator[RayEvaluator]:
         evaluator.close()
 
 
-def collected(evaluator: RayEvaluator, count: int, *, patience_seconds: float = 60.0) -> list[Record]:
+def collected(
+    evaluator: RayEvaluator, count: int, *, patience_seconds: float = 60.0
+) -> list[Record]:
     """So many records, in the order in which they came."""
     records: list[Record] = []
     until = time.monotonic() + patience_seconds
@@ -94,17 +98,23 @@ def test_a_second_attempt_is_not_put_off_by_new_candidates(local_ray: None) -> N
     assert order.index(bad.key) < 20
 
 
-def test_an_objective_that_leaks_gets_a_new_actor_and_every_candidate_its_value(local_ray: None) -> None:
+def test_an_objective_that_leaks_gets_a_new_actor_and_every_candidate_its_value(
+    local_ray: None,
+) -> None:
     with evaluator_of(table_problem(score=Leaky()), max_attempts=2) as evaluator:
         some = candidates(14)
         evaluator.submit(some)
         records = collected(evaluator, 14)
-    assert {r.key: r.values.get("score") for r in records} == {a.key: score_of(a) for a in some}, [r.error for r in records if r.error]
+    assert {r.key: r.values.get("score") for r in records} == {a.key: score_of(a) for a in some}, [
+        r.error for r in records if r.error
+    ]
     assert len({worker for r in records for worker in r.worker.split()}) > 1, "nothing leaked"
 
 
 def test_a_time_out_ends_the_process_that_measures(local_ray: None, tmp_path: Path) -> None:
-    with evaluator_of(table_problem(score=Hanging(log=str(tmp_path / "pid"))), timeout_seconds=0.5, max_attempts=1) as evaluator:
+    with evaluator_of(
+        table_problem(score=Hanging(log=str(tmp_path / "pid"))), timeout_seconds=0.5, max_attempts=1
+    ) as evaluator:
         evaluator.submit(candidates(1))
         (record,) = collected(evaluator, 1)
         pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
@@ -132,7 +142,9 @@ def test_calls_in_flight_are_few_and_batches_grow_when_measuring_is_quick(local_
 def test_what_waits_behind_a_long_measurement_is_given_to_another_actor(local_ray: None) -> None:
     some = candidates(60)
     long = some[20]
-    with evaluator_of(table_problem(score=Long(key=long.key, seconds=0.01)), workers=2, batch_size=4) as evaluator:
+    with evaluator_of(
+        table_problem(score=Long(key=long.key, seconds=0.01)), workers=2, batch_size=4
+    ) as evaluator:
         evaluator.submit(some)
         order = [r.key for r in collected(evaluator, 60)]
     mates = order[order.index(long.key) :]
@@ -151,7 +163,9 @@ def test_idle_actors_are_released_and_come_back(local_ray: None) -> None:
         time.sleep(1.0)
         evaluator.submit([a for a in some if a is not best][:30])
         records = collected(evaluator, 30)
-        assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 1, patience_seconds=5), "the dear objective's actor is still there"
+        assert eventually(lambda: len(workers("ray::EvaluationWorker")) == 1, patience_seconds=5), (
+            "the dear objective's actor is still there"
+        )
         evaluator.submit([best])
         (record,) = collected(evaluator, 1)
     assert {r.status for r in records} == {Status.CANCELLED}
@@ -166,7 +180,11 @@ def test_actors_beyond_the_cluster_are_a_demand_that_an_autoscaler_sees(local_ra
 
     def demand() -> int:
         state = get_cluster_resource_state(client)
-        return sum(request.count for request in state.pending_resource_requests if request.request.resources_bundle.get("CPU") == 1.0)
+        return sum(
+            request.count
+            for request in state.pending_resource_requests
+            if request.request.resources_bundle.get("CPU") == 1.0
+        )
 
     with evaluator_of(table_problem(), workers=5) as evaluator:
         assert eventually(lambda: demand() == 3, patience_seconds=60), f"a demand of {demand()}"
@@ -176,7 +194,9 @@ def test_actors_beyond_the_cluster_are_a_demand_that_an_autoscaler_sees(local_ra
 
 
 def test_more_objectives_than_a_fixed_machine_has_cores_share_it(local_ray: None) -> None:
-    scores = tuple(Score(name=name) for name in ("score", "second", "third"))  # each wants a core, and there are two
+    scores = tuple(
+        Score(name=name) for name in ("score", "second", "third")
+    )  # each wants a core, and there are two
     table = table_problem()
     problem = Problem(table.space, scores, table.costs, ("score", "macs"))
     with evaluator_of(problem, is_fixed=True) as evaluator:
@@ -188,7 +208,11 @@ def test_more_objectives_than_a_fixed_machine_has_cores_share_it(local_ray: None
 def test_actors_that_no_node_can_hold_are_an_error_and_no_endless_wait(local_ray: None) -> None:
     def start() -> object:
         nowhere = NodeAffinitySchedulingStrategy("ab" * 28, soft=False)
-        return ray.remote(EvaluationWorker).options(scheduling_strategy=nowhere).remote(table_problem().space, Score(), None)
+        return (
+            ray.remote(EvaluationWorker)
+            .options(scheduling_strategy=nowhere)
+            .remote(table_problem().space, Score(), None)
+        )
 
     pool = Pool("score", 1, Needs(), start, PoolOptions())
 

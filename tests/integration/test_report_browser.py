@@ -1,4 +1,6 @@
-"""report.html in a real browser, at desktop and phone width: drawn, without errors, without a request, within the screen."""
+"""report.html in a real browser, at desktop and phone width: drawn, without errors, without a
+request, within the screen.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Page:
             self.events.append(message)
 
     def evaluate(self, expression: str) -> Any:
-        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self.send("Runtime.evaluate", expression=expression, returnByValue=True)[
+            "result"
+        ].get("value")
 
     def wait_for(self, expression: str) -> None:
         until = time.monotonic() + 30
@@ -71,7 +75,10 @@ class Page:
         for event in self.events:
             method, parameters = event.get("method"), event.get("params", {})
             is_error = method == "Runtime.exceptionThrown"
-            is_error |= method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "assert")
+            is_error |= method == "Runtime.consoleAPICalled" and parameters["type"] in (
+                "error",
+                "assert",
+            )
             is_error |= method == "Log.entryAdded" and parameters["entry"]["level"] == "error"
             if method == "Network.requestWillBeSent":
                 is_error = not parameters["request"]["url"].startswith(("file:", "data:", "blob:"))
@@ -82,12 +89,16 @@ class Page:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Page]:
-    program = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+    program = next(
+        (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
+    )
     if program is None:
         pytest.skip("no chromium or google-chrome is installed")
     profile = tmp_path / "profile"
     process = subprocess.Popen(
-        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         port_file = profile / "DevToolsActivePort"
@@ -106,23 +117,42 @@ def browser(tmp_path: Path) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_report_is_drawn_without_errors_and_fits(browser: Page, tmp_path: Path, width: int) -> None:
+def test_the_report_is_drawn_without_errors_and_fits(
+    browser: Page, tmp_path: Path, width: int
+) -> None:
     folder = make_run(tmp_path / "run")
     hostile(folder)
     write_report([folder], folder.report)
     for domain in ("Page", "Runtime", "Log", "Network"):
         browser.send(f"{domain}.enable")
-    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
+    browser.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=width < 500,
+    )
     browser.send("Page.navigate", url=folder.report.as_uri())
     browser.wait_for("document.readyState === 'complete' && !!window.Plotly")
     count = "document.querySelectorAll('[id^=figure-]').length"
-    browser.wait_for(f"{count} > 0 && [...document.querySelectorAll('[id^=figure-]')].every(d => d.querySelector('.main-svg'))")
+    browser.wait_for(
+        f"{count} > 0 && [...document.querySelectorAll('[id^=figure-]')].every(d => "
+        "d.querySelector('.main-svg'))"
+    )
     assert browser.evaluate(count) == 7
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate("window.broken") is None
     assert browser.evaluate("document.querySelectorAll('.modebar-btn').length") > 0 or width < 500
-    assert browser.evaluate("document.querySelectorAll('[data-title^=RoundPart], [data-val*=loud]').length") == 0, "plotly offers an upload"
-    column = "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => parseFloat(r.cells[2].dataset.v))"
+    assert (
+        browser.evaluate(
+            "document.querySelectorAll('[data-title^=RoundPart], [data-val*=loud]').length"
+        )
+        == 0
+    ), "plotly offers an upload"
+    column = (
+        "[...document.querySelector('table.sortable').tBodies[0].rows].map(r => "
+        "parseFloat(r.cells[2].dataset.v))"
+    )
     browser.evaluate("document.querySelectorAll('table.sortable th')[2].click()")
     ascending = browser.evaluate(column)
     browser.evaluate("document.querySelectorAll('table.sortable th')[2].click()")

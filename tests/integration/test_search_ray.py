@@ -1,4 +1,6 @@
-"""Searches on a real local cluster: equal to local ones, and not to be stopped by dying, hanging or lying workers."""
+"""Searches on a real local cluster: equal to local ones, and not to be stopped by dying, hanging or
+lying workers.
+"""
 
 from __future__ import annotations
 
@@ -33,21 +35,49 @@ def local(problem: Problem) -> Records:
     """What a search in this process records."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
-    Search(problem, LocalShards(problem, searchers), LocalEvaluator(problem, max_attempts=2), ledger, SCHEDULE).run()
+    Search(
+        problem,
+        LocalShards(problem, searchers),
+        LocalEvaluator(problem, max_attempts=2),
+        ledger,
+        SCHEDULE,
+    ).run()
     return ledger.records
 
 
 def facts(records: Records) -> dict[str, tuple[object, ...]]:
     """All that must not depend on who measured what when."""
-    return {r.key: (r.choices, dict(r.values), r.violation, r.status, r.shard, r.generation, r.parents, r.operator) for r in records}
+    return {
+        r.key: (
+            r.choices,
+            dict(r.values),
+            r.violation,
+            r.status,
+            r.shard,
+            r.generation,
+            r.parents,
+            r.operator,
+        )
+        for r in records
+    }
 
 
-def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb: Callable[[MemoryLedger], None] | None = None) -> Records:
-    """What the same search on actors records; `disturb` runs beside it and can look at the ledger."""
+def on_ray(
+    problem: Problem,
+    *,
+    workers: int = 1,
+    timeout: float = 60.0,
+    disturb: Callable[[MemoryLedger], None] | None = None,
+) -> Records:
+    """What the same search on actors records; `disturb` runs beside it and can look at the
+    ledger.
+    """
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
     shards = RayShards(problem, searchers)
-    evaluator = RayEvaluator(problem, options=PoolOptions(workers=workers, timeout_seconds=timeout, max_attempts=2))
+    evaluator = RayEvaluator(
+        problem, options=PoolOptions(workers=workers, timeout_seconds=timeout, max_attempts=2)
+    )
     try:
         if disturb is not None:
             threading.Thread(target=disturb, args=(ledger,), daemon=True).start()
@@ -59,7 +89,9 @@ def on_ray(problem: Problem, *, workers: int = 1, timeout: float = 60.0, disturb
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_records_locally_and_with_one_or_two_workers(local_ray: None) -> None:
+def test_the_same_seed_gives_the_same_records_locally_and_with_one_or_two_workers(
+    local_ray: None,
+) -> None:
     problem = table_problem(Constraint("macs", at_most=4000))
     expected = facts(local(problem))
     assert len(expected) == 60
@@ -73,7 +105,12 @@ def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> N
     killed: list[int] = []
 
     def kill_some(ledger: MemoryLedger) -> None:
-        for num_records, title in ((5, "ray::EvaluationWorker"), (12, "ray::Shard"), (25, "ray::Shard"), (35, "ray::EvaluationWorker")):
+        for num_records, title in (
+            (5, "ray::EvaluationWorker"),
+            (12, "ray::Shard"),
+            (25, "ray::Shard"),
+            (35, "ray::EvaluationWorker"),
+        ):
             assert eventually(lambda least=num_records: len(ledger) >= least)  # type: ignore[misc]
             killed.append(kill_worker(title))
 
@@ -94,15 +131,27 @@ def test_killed_objective_actors_and_shards_change_nothing(local_ray: None) -> N
         ("raise", "ZeroDivisionError"),
     ],
 )
-def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how: str, reason: str) -> None:
+def test_a_candidate_that_fails_is_a_record_with_its_reason(
+    local_ray: None, how: str, reason: str
+) -> None:
     problem = table_problem(score=Faulty(inner=Score(), share=0.1, how=how))
     ledger = MemoryLedger()
-    limit = 1.0 if how == "hang" else 60.0  # a machine that is busy with other things is not a fault
-    evaluator = RayEvaluator(problem, options=PoolOptions(workers=2, timeout_seconds=limit, max_attempts=2))
+    limit = (
+        1.0 if how == "hang" else 60.0
+    )  # a machine that is busy with other things is not a fault
+    evaluator = RayEvaluator(
+        problem, options=PoolOptions(workers=2, timeout_seconds=limit, max_attempts=2)
+    )
     schedule = Schedule(evaluations=24, population=12)
     try:
         Search(
-            problem, LocalShards(problem, searchers_for(problem, "nsga2", num_shards=1, seed=3, population=12)), evaluator, ledger, schedule
+            problem,
+            LocalShards(
+                problem, searchers_for(problem, "nsga2", num_shards=1, seed=3, population=12)
+            ),
+            evaluator,
+            ledger,
+            schedule,
         ).run()
     finally:
         evaluator.close()
@@ -111,24 +160,40 @@ def test_a_candidate_that_fails_is_a_record_with_its_reason(local_ray: None, how
     assert len(ledger.records) == 24
     failed = [r for r in ledger.records if r.status is Status.FAILED]
     assert failed
-    assert all(faulty.fails(r.key) and reason in r.error and "(2 attempts)" in r.error for r in failed)
+    assert all(
+        faulty.fails(r.key) and reason in r.error and "(2 attempts)" in r.error for r in failed
+    )
     assert all(not faulty.fails(r.key) for r in ledger.records if r.status is Status.OK)
 
 
 @pytest.mark.slow
-def test_a_broken_measured_constraint_cancels_the_dear_objective(local_ray: None, tmp_path: Path) -> None:
+def test_a_broken_measured_constraint_cancels_the_dear_objective(
+    local_ray: None, tmp_path: Path
+) -> None:
     log = tmp_path / "measured.txt"
     cheap, dear = Score(name="cheap"), Score(name="dear", log=str(log))
     base = table_problem()
-    problem = Problem(base.space, (dear, cheap), base.costs, ("dear", "macs"), (Constraint("cheap", at_least=75.0),))  # type: ignore[arg-type]
+    problem = Problem(
+        base.space,
+        (dear, cheap),
+        base.costs,
+        ("dear", "macs"),
+        (Constraint("cheap", at_least=75.0),),
+    )  # type: ignore[arg-type]
     evaluator = RayEvaluator(problem)
-    with FolderLedger(tmp_path / "ledger", schema(problem.value_names, problem.measured_names)) as ledger:
-        shards = LocalShards(problem, searchers_for(problem, "nsga2", num_shards=1, seed=0, population=16))
+    with FolderLedger(
+        tmp_path / "ledger", schema(problem.value_names, problem.measured_names)
+    ) as ledger:
+        shards = LocalShards(
+            problem, searchers_for(problem, "nsga2", num_shards=1, seed=0, population=16)
+        )
         Search(problem, shards, evaluator, ledger, Schedule(evaluations=32, population=16)).run()
         evaluator.close()
         cancelled = {r.key for r in ledger.records if r.status is Status.CANCELLED}
         assert cancelled
-        assert all("dear" not in r.values and r.violation > 0 for r in ledger.records if r.key in cancelled)
+        assert all(
+            "dear" not in r.values and r.violation > 0 for r in ledger.records if r.key in cancelled
+        )
     assert not cancelled & set(log.read_text(encoding="utf-8").split())
 
 
@@ -140,7 +205,9 @@ def test_an_objective_that_cannot_be_opened_stops_the_run_with_its_reason(local_
         with pytest.raises(RuntimeError, match="no such camera"):
             Search(
                 problem,
-                LocalShards(problem, searchers_for(problem, "random", num_shards=1, seed=0, population=4)),
+                LocalShards(
+                    problem, searchers_for(problem, "random", num_shards=1, seed=0, population=4)
+                ),
                 evaluator,
                 MemoryLedger(),
                 Schedule(evaluations=4, population=4),

@@ -1,4 +1,6 @@
-"""Supernet training on real Ray workers, one and several: resumable after kill -9, equal to an uninterrupted one."""
+"""Supernet training on real Ray workers, one and several: resumable after kill -9, equal to an
+uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
 SOURCE = data.load("digits", limit=240, image_size=16)
-CONFIG = TrainConfig(epochs=8.0, batch_size=24, learning_rate=0.05, checkpoint_every_seconds=0.0, log_every_steps=1)
+CONFIG = TrainConfig(
+    epochs=8.0, batch_size=24, learning_rate=0.05, checkpoint_every_seconds=0.0, log_every_steps=1
+)
 
 
 def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
@@ -39,7 +43,9 @@ def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
 
 
 def kill_when_saved(folder: Path, title: str, killed: list[int]) -> None:
-    """Kills the newest worker of that title once the training has a checkpoint; in the background."""
+    """Kills the newest worker of that title once the training has a checkpoint; in the
+    background.
+    """
 
     def kill_one() -> None:
         for _ in range(5000):
@@ -52,7 +58,9 @@ def kill_when_saved(folder: Path, title: str, killed: list[int]) -> None:
     threading.Thread(target=kill_one, daemon=True).start()
 
 
-def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(local_ray: None, tmp_path: Path) -> None:
+def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once(
+    local_ray: None, tmp_path: Path
+) -> None:
     expected = trained(tmp_path / "whole")
     killed: list[int] = []
     kill_when_saved(tmp_path / "cut", "RayTrainWorker", killed)
@@ -66,7 +74,9 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
     assert time.monotonic() - start < 2
 
 
-def test_one_worker_is_a_task_that_goes_on_after_it_was_killed(local_ray: None, tmp_path: Path) -> None:
+def test_one_worker_is_a_task_that_goes_on_after_it_was_killed(
+    local_ray: None, tmp_path: Path
+) -> None:
     train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "whole", num_workers=1)
     killed: list[int] = []
     kill_when_saved(tmp_path / "cut", "ray::_train_alone", killed)
@@ -76,12 +86,16 @@ def test_one_worker_is_a_task_that_goes_on_after_it_was_killed(local_ray: None, 
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
-def test_one_worker_that_fails_too_often_stops_with_the_reason(local_ray: None, tmp_path: Path) -> None:
+def test_one_worker_that_fails_too_often_stops_with_the_reason(
+    local_ray: None, tmp_path: Path
+) -> None:
     killed: list[int] = []
     kill_when_saved(tmp_path, "ray::_train_alone", killed)
     with pytest.raises(RuntimeError, match="failed more than 0 times"):
         train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path, num_workers=1, max_failures=0)
-    with pytest.raises(RuntimeError, match=r"training failed: .*is of another training \(seed 1, not 2\)"):
+    with pytest.raises(
+        RuntimeError, match=r"training failed: .*is of another training \(seed 1, not 2\)"
+    ):
         train_on_ray(SPACE, SOURCE, CONFIG, seed=2, folder=tmp_path, num_workers=1)
 
 
@@ -117,24 +131,39 @@ def mistaken(arguments: Mapping[str, Any]) -> None:
     group.add_up(torch.zeros(1))
 
 
-def test_a_mistake_inside_workers_is_raised_after_one_attempt(local_ray: None, tmp_path: Path) -> None:
+def test_a_mistake_inside_workers_is_raised_after_one_attempt(
+    local_ray: None, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
-    with pytest.raises(RuntimeError, match="training failed: FileNotFoundError: no pictures of split train"):
+    with pytest.raises(
+        RuntimeError, match="training failed: FileNotFoundError: no pictures of split train"
+    ):
         train_on_ray(SPACE, Lacking(log), CONFIG, seed=1, folder=tmp_path, num_workers=2)
     assert times(log) <= 2, "each of two workers looks once"
 
 
-def test_a_mistake_of_one_worker_is_told_and_not_that_another_lost_it(local_ray: None, tmp_path: Path) -> None:
+def test_a_mistake_of_one_worker_is_told_and_not_that_another_lost_it(
+    local_ray: None, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
-    options: dict[str, Any] = {"num_workers": 2, "use_gpu": False, "threads_per_worker": 1, "max_failures": 3}
+    options: dict[str, Any] = {
+        "num_workers": 2,
+        "use_gpu": False,
+        "threads_per_worker": 1,
+        "max_failures": 3,
+    }
     with pytest.raises(RuntimeError, match="training failed: KeyError: 'no such gene'"):
         fit_on_ray(mistaken, {"log": str(log)}, folder=tmp_path, **options)
     assert times(log) == 1
 
 
-def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(local_ray: None, tmp_path: Path) -> None:
+def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(
+    local_ray: None, tmp_path: Path
+) -> None:
     config = dataclasses.replace(CONFIG, epochs=1.0)
-    train_on_ray(SPACE, SOURCE, config, seed=1, folder=tmp_path, num_workers=1, architecture=smallest(SPACE))
+    train_on_ray(
+        SPACE, SOURCE, config, seed=1, folder=tmp_path, num_workers=1, architecture=smallest(SPACE)
+    )
     network = fresh_network(SPACE, smallest(SPACE), 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -144,8 +173,17 @@ def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(local_r
     assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
 
 
-def test_an_elastic_training_starts_with_the_workers_there_are(local_ray: None, tmp_path: Path) -> None:
-    train_on_ray(SPACE, SOURCE, dataclasses.replace(CONFIG, epochs=1.0), seed=1, folder=tmp_path, num_workers=(1, 4))
+def test_an_elastic_training_starts_with_the_workers_there_are(
+    local_ray: None, tmp_path: Path
+) -> None:
+    train_on_ray(
+        SPACE,
+        SOURCE,
+        dataclasses.replace(CONFIG, epochs=1.0),
+        seed=1,
+        folder=tmp_path,
+        num_workers=(1, 4),
+    )
     assert checkpoints.latest(tmp_path) is not None
 
 

@@ -37,7 +37,9 @@ def inputs(space: Space, count: int = 3) -> Tensor:
 
 
 def assert_same_function(actual: Tensor, expected: Tensor) -> None:
-    """The same sums up to their order: weights that lie elsewhere in memory may be added by another kernel."""
+    """The same sums up to their order: weights that lie elsewhere in memory may be added by another
+    kernel.
+    """
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -68,12 +70,18 @@ def test_an_extracted_network_is_the_supernets_path(space: Space, seed: int) -> 
     supernet, x = supernet_of(space), inputs(space)
     for architecture in architectures(space, drawn(space, 3, seed)):
         with torch.no_grad():
-            assert_same_function(supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x))
+            assert_same_function(
+                supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x)
+            )
 
 
 @pytest.mark.parametrize("mid", [(1, 0), (0, 1)])
-def test_an_identity_into_the_middle_node_leaves_the_copies_as_they_are(mid: tuple[int, int]) -> None:
-    """In-place additions to the middle node would also change the copy that it is, and with it the other edges that read it."""
+def test_an_identity_into_the_middle_node_leaves_the_copies_as_they_are(
+    mid: tuple[int, int],
+) -> None:
+    """In-place additions to the middle node would also change the copy that it is, and with it the
+    other edges that read it.
+    """
     space = SPACES["generator"]
     rows = drawn(space, 12, 0).reshape(-1, 3, 7)
     rows[:, 1:, 2:4] = mid
@@ -113,12 +121,16 @@ def test_repair_yields_valid_rows_that_it_leaves_alone(space: Space, seed: int) 
 @settings(max_examples=8, deadline=None)
 @given(SPACE, SEED)
 def test_what_repair_changes_in_a_valid_genotype_changes_no_output(space: Space, seed: int) -> None:
-    """Canonical rows and the rows they stand for are one function; only what nothing reads may differ."""
+    """Canonical rows and the rows they stand for are one function; only what nothing reads may
+    differ.
+    """
     valid = drawn(space, 400, seed)
     repaired = space.repair(valid)
     supernet, x = supernet_of(space), inputs(space, 2)
     moved = np.flatnonzero((valid != repaired).any(axis=1))[:4]
-    for row, (canonical,) in zip(valid[moved], ([a] for a in architectures(space, repaired[moved])), strict=True):
+    for row, (canonical,) in zip(
+        valid[moved], ([a] for a in architectures(space, repaired[moved])), strict=True
+    ):
         raw = dataclasses.replace(canonical, choices=tuple(row.tolist()))
         with torch.no_grad():
             assert_same_function(supernet(x, raw), supernet(x, canonical))
@@ -144,7 +156,9 @@ def test_a_crossing_takes_one_gene_of_the_second_parent(space: Space, seed: int)
     assert space.rules.is_valid(child).all()
     assert set(changed(space, first, child)) <= {1, 2}
     differs = child != first
-    assert (child[differs] == second[differs])[[not idle for idle in _idle(space, child)[differs]]].all()
+    assert (child[differs] == second[differs])[
+        [not idle for idle in _idle(space, child)[differs]]
+    ].all()
     assert (space.cross(first, first, np.random.default_rng(0)) == first).all()
 
 
@@ -181,7 +195,9 @@ def test_random_genotypes_are_uniform_over_the_valid_values_of_a_node() -> None:
     counts = np.bincount(pairs[:, 0] * 7 + pairs[:, 1], minlength=49)
     assert counts[0] == 0
     expected = 60_000 / 48
-    assert ((counts[1:] - expected) ** 2 / expected).sum() < 95  # 47 degrees of freedom, p below 1e-4
+    assert (
+        (counts[1:] - expected) ** 2 / expected
+    ).sum() < 95  # 47 degrees of freedom, p below 1e-4
     down = drawn(SPACES["discriminator"], 60_000, 0)[:, 5]
     assert abs((down == 0).mean() - 1 / 7) < 0.006
     assert abs((drawn(SPACES["generator"], 60_000, 1)[:, 2] == 0).mean() - 0.125) < 0.006

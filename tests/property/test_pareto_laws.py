@@ -33,7 +33,12 @@ def test_the_front_is_what_nobody_dominates(losses: NDArray[np.float64]) -> None
 @given(LOSSES)
 def test_a_dominating_point_has_a_smaller_rank(losses: NDArray[np.float64]) -> None:
     rank = dominance.ranks(losses)
-    assert all(rank[i] < rank[j] for i, p in enumerate(losses) for j, q in enumerate(losses) if dominates(p, q))
+    assert all(
+        rank[i] < rank[j]
+        for i, p in enumerate(losses)
+        for j, q in enumerate(losses)
+        if dominates(p, q)
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -46,7 +51,9 @@ def test_one_more_point_never_shrinks_the_hypervolume(losses: NDArray[np.float64
 
 @settings(max_examples=40, deadline=None)
 @given(LOSSES, st.randoms(use_true_random=False))
-def test_survivors_are_the_same_points_in_any_order_of_input(losses: NDArray[np.float64], shuffler: object) -> None:
+def test_survivors_are_the_same_points_in_any_order_of_input(
+    losses: NDArray[np.float64], shuffler: object
+) -> None:
     distinct = np.unique(losses, axis=0)
     order = np.arange(len(distinct))
     shuffler.shuffle(order)  # type: ignore[attr-defined]
@@ -56,11 +63,16 @@ def test_survivors_are_the_same_points_in_any_order_of_input(losses: NDArray[np.
 
 @settings(max_examples=60, deadline=None)
 @given(LOSSES, st.integers(0, 26), st.integers(0, 5))
-def test_survivors_are_the_first_by_merit(losses: NDArray[np.float64], count: int, num_infeasible: int) -> None:
+def test_survivors_are_the_first_by_merit(
+    losses: NDArray[np.float64], count: int, num_infeasible: int
+) -> None:
     violations = np.zeros(len(losses))
     violations[:num_infeasible] = np.arange(num_infeasible, 0, -1)[: len(losses)] // 2
     rank, crowd = dominance.order_of_merit(losses, violations)
-    assert dominance.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()
+    assert (
+        dominance.survivors(losses, violations, count).tolist()
+        == np.lexsort((-crowd, rank))[:count].tolist()
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,4 +89,6 @@ def test_constraint_domination_is_a_strict_partial_order(rows: NDArray[np.float6
         assert not beats(a, a)
         assert not (beats(a, b) and beats(b, a))
         assert beats(a, c) or not (beats(a, b) and beats(b, c))
-        assert not (rows[a, 2] > 0 and rows[b, 2] == 0 and beats(a, b)), "an infeasible point beats a feasible one"
+        assert not (rows[a, 2] > 0 and rows[b, 2] == 0 and beats(a, b)), (
+            "an infeasible point beats a feasible one"
+        )

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 
 from evoray.records.run_folder import RunFolder
 
-PIECES = st.sampled_from(["..", ".", "/", "\\", "\0", "a", "~", "", "link", " ", "\n", "%2e", "evil"])
-NAMES = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=8).map("".join), st.text(max_size=5).map(lambda t: t * 100))
+PIECES = st.sampled_from(
+    ["..", ".", "/", "\\", "\0", "a", "~", "", "link", " ", "\n", "%2e", "evil"]
+)
+NAMES = st.one_of(
+    st.text(max_size=300),
+    st.lists(PIECES, max_size=8).map("".join),
+    st.text(max_size=5).map(lambda t: t * 100),
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +43,23 @@ def test_a_name_stays_in_the_run_folder_or_is_refused(folder: RunFolder, names: 
     assert len(os.fsencode(place.name)) < 255
 
 
-@pytest.mark.parametrize("names", [("link",), ("link", "x"), ("real", "link"), ("..",), ("a/b",), ("a\\b",), ("\0",), ("x" * 256,), ("",)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("link",),
+        ("link", "x"),
+        ("real", "link"),
+        ("..",),
+        ("a/b",),
+        ("a\\b",),
+        ("\0",),
+        ("x" * 256,),
+        ("",),
+    ],
+)
 def test_links_and_paths_are_refused_by_name(folder: RunFolder, names: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match=r"is a link that leads out|is no name that a file in run folder"):
+    with pytest.raises(
+        ValueError, match=r"is a link that leads out|is no name that a file in run folder"
+    ):
         folder.inside(*names)
     assert folder.inside("real", "new").parent.name == "real"

@@ -14,8 +14,12 @@ from searchspaces.bignas import BigNAS, Stage, build
 from searchspaces.bignas.subnet import BigNASSubnet
 
 DIGITS = build("digits")
-ROWS = arrays(np.int16, st.tuples(st.integers(1, 12), st.just(len(DIGITS.genes))), elements=st.integers(-9, 9))
-WIDTHS = st.lists(st.integers(1, 5).map(lambda w: 4 * w), min_size=1, max_size=2, unique=True).map(lambda w: tuple(sorted(w)))
+ROWS = arrays(
+    np.int16, st.tuples(st.integers(1, 12), st.just(len(DIGITS.genes))), elements=st.integers(-9, 9)
+)
+WIDTHS = st.lists(st.integers(1, 5).map(lambda w: 4 * w), min_size=1, max_size=2, unique=True).map(
+    lambda w: tuple(sorted(w))
+)
 STAGES = st.builds(
     Stage,
     widths=WIDTHS,
@@ -44,7 +48,9 @@ TABLES = st.builds(
 def test_repair_makes_any_rows_valid_once_and_for_all(rows: Choices) -> None:
     repaired = DIGITS.repair(rows)
     assert np.array_equal(DIGITS.repair(repaired), repaired)
-    assert all(0 <= c < len(g.options) for row in repaired for c, g in zip(row, DIGITS.genes, strict=True))
+    assert all(
+        0 <= c < len(g.options) for row in repaired for c, g in zip(row, DIGITS.genes, strict=True)
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -61,7 +67,10 @@ def test_rows_have_one_key_exactly_where_they_are_equal(rows: Choices) -> None:
 @given(ROWS, st.integers(0, 12))
 def test_costs_do_not_depend_on_the_company(rows: Choices, cut: int) -> None:
     repaired = DIGITS.repair(rows)
-    whole, parts = DIGITS.costs(repaired), (DIGITS.costs(repaired[:cut]), DIGITS.costs(repaired[cut:]))
+    whole, parts = (
+        DIGITS.costs(repaired),
+        (DIGITS.costs(repaired[:cut]), DIGITS.costs(repaired[cut:])),
+    )
     for cost, values in whole.items():
         assert values.tolist() == [*parts[0][cost].tolist(), *parts[1][cost].tolist()]
 
@@ -70,7 +79,9 @@ def test_costs_do_not_depend_on_the_company(rows: Choices, cut: int) -> None:
 @given(TABLES, st.integers(0, 2**16))
 def test_costs_are_what_is_counted_whatever_the_table(space: BigNAS, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    rows = np.array([[rng.integers(len(gene.options)) for gene in space.genes]], dtype=np.int16).reshape(1, -1)
+    rows = np.array(
+        [[rng.integers(len(gene.options)) for gene in space.genes]], dtype=np.int16
+    ).reshape(1, -1)
     architecture = architectures(space, rows)[0]
     costs = space.costs(np.array([architecture.choices], dtype=np.int16).reshape(1, -1))
     with torch.device("meta"):
@@ -86,7 +97,9 @@ def test_costs_are_what_is_counted_whatever_the_table(space: BigNAS, seed: int) 
 def test_slices_compute_what_copies_compute_whatever_the_table(space: BigNAS, seed: int) -> None:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    rows = np.array([[rng.integers(len(gene.options)) for gene in space.genes]], dtype=np.int16).reshape(1, -1)
+    rows = np.array(
+        [[rng.integers(len(gene.options)) for gene in space.genes]], dtype=np.int16
+    ).reshape(1, -1)
     architecture = architectures(space, rows)[0]
     supernet = space.build_supernet()
     for parameter in supernet.parameters():
@@ -94,5 +107,8 @@ def test_slices_compute_what_copies_compute_whatever_the_table(space: BigNAS, se
             torch.nn.init.normal_(parameter, 1.0, 0.3)
     x = torch.randn(16, space.in_channels, 13, 10)
     with torch.no_grad():
-        inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x)
+        inherited, alone = (
+            supernet(x, architecture),
+            space.build_subnet(supernet, architecture).train()(x),
+        )
     assert (inherited - alone).abs().max().item() < 1e-5 * max(1.0, inherited.abs().max().item())

@@ -28,7 +28,9 @@ def by_merit(losses: NDArray[np.float64], count: int) -> list[int]:
     share=st.floats(0, 1.1),
     seed=st.integers(0, 2**32),
 )
-def test_compiled_survival_keeps_what_the_definition_keeps(num: int, num_losses: int, levels: int, share: float, seed: int) -> None:
+def test_compiled_survival_keeps_what_the_definition_keeps(
+    num: int, num_losses: int, levels: int, share: float, seed: int
+) -> None:
     from evoray.pareto import compiled
 
     losses = np.random.default_rng(seed).integers(0, levels, (num, num_losses)).astype(np.float64)
@@ -43,4 +45,7 @@ def test_many_survivors_keep_what_the_definition_keeps(num_losses: int, decimals
     violations = np.where(np.arange(6000) % 5 == 0, losses[:, 0].round(1), 0.0)
     rank, crowd = dominance.order_of_merit(losses, violations)
     for count in (100, 3000, 5500, 7000):
-        assert dominance.survivors(losses, violations, count).tolist() == np.lexsort((-crowd, rank))[:count].tolist()
+        assert (
+            dominance.survivors(losses, violations, count).tolist()
+            == np.lexsort((-crowd, rank))[:count].tolist()
+        )

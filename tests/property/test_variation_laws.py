@@ -10,13 +10,18 @@ from evoray import variation
 from searchspaces.base import Gene
 
 GENES = st.lists(st.integers(1, 6), min_size=1, max_size=8).map(
-    lambda sizes: [Gene(f"g{i}", tuple(range(50 * n if n > 4 else n)) if i % 2 else tuple("abcdef"[:n])) for i, n in enumerate(sizes)]
+    lambda sizes: [
+        Gene(f"g{i}", tuple(range(50 * n if n > 4 else n)) if i % 2 else tuple("abcdef"[:n]))
+        for i, n in enumerate(sizes)
+    ]
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(GENES, st.integers(0, 2**32), st.integers(0, 20), st.floats(0, 1))
-def test_offspring_are_valid_and_a_mutant_differs_where_it_can(genes: list[Gene], seed: int, num: int, probability: float) -> None:
+def test_offspring_are_valid_and_a_mutant_differs_where_it_can(
+    genes: list[Gene], seed: int, num: int, probability: float
+) -> None:
     rng = np.random.default_rng(seed)
     kinds = variation.GeneKinds.of(genes)
     first, second = variation.sample(kinds, num, rng), variation.sample(kinds, num, rng)

@@ -28,14 +28,20 @@ def joint(chip: Hardware = SMALL) -> Product:
 
 def drawn(space: Any, count: int, seed: int = 0) -> Choices:
     rng = np.random.default_rng(seed)
-    return space.repair(np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16))
+    return space.repair(
+        np.stack(
+            [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+        ).astype(np.int16)
+    )
 
 
 def every_chip(space: Product, row: Choices) -> Choices:
     """The row's networks with every chip there is."""
     chip: Any = space.parts[-1]
     slots = [(0, 0, 0), *map(tuple, chip.singles().tolist())]
-    rows = np.array([sum(pair, ()) for pair in itertools.product(slots, repeat=chip.num_slots)], dtype=np.int16)
+    rows = np.array(
+        [sum(pair, ()) for pair in itertools.product(slots, repeat=chip.num_slots)], dtype=np.int16
+    )
     legal = np.unique(chip.repair(rows), axis=0)
     networks = row[: len(row) - legal.shape[1]]
     return np.concatenate([np.tile(networks, (len(legal), 1)), legal], axis=1)
@@ -53,7 +59,14 @@ def model_of(space: Product, specs: Specs) -> Any:
 SPECS = Specs(latency=2e4, energy=9e6, area=1e7)
 
 
-@pytest.mark.parametrize("chip", [SMALL, dataclasses.replace(SMALL, same_dataflow=True), dataclasses.replace(SMALL, num_slots=1)])
+@pytest.mark.parametrize(
+    "chip",
+    [
+        SMALL,
+        dataclasses.replace(SMALL, same_dataflow=True),
+        dataclasses.replace(SMALL, num_slots=1),
+    ],
+)
 def test_the_best_chips_are_those_of_trying_all(chip: Hardware) -> None:
     space = joint(chip)
     model = model_of(space, SPECS)
@@ -74,7 +87,9 @@ def test_the_best_chips_are_those_of_trying_all(chip: Hardware) -> None:
         assert np.array_equal(space.repair(found), found)
         assert (found[:, : -len(chip.genes)] == row[: -len(chip.genes)]).all()
         for direction in DIRECTIONS:
-            assert (own @ direction).min() == pytest.approx((values[met] @ direction).min(), rel=1e-12)
+            assert (own @ direction).min() == pytest.approx(
+                (values[met] @ direction).min(), rel=1e-12
+            )
     assert 0 < num_feasible < 12
     assert inner.num_networks == 12
     assert inner.num_infeasible == 12 - num_feasible
@@ -100,7 +115,9 @@ def test_specs_that_nothing_meets_leave_nothing() -> None:
 
 
 def test_spaces_without_a_chip_of_two_slots_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"one chip of 1 or 2 slots, got 'bignas:digits' with none"):
+    with pytest.raises(
+        ValueError, match=r"one chip of 1 or 2 slots, got 'bignas:digits' with none"
+    ):
         ChipSearch(asic.build(bignas.build("digits")).model, SPECS)
     with pytest.raises(ValueError, match=r"with \[3\]"):
         ChipSearch(model_of(joint(Hardware(num_slots=3)), SPECS), SPECS)
@@ -110,6 +127,8 @@ def test_spaces_without_a_chip_of_two_slots_are_refused() -> None:
 
 def test_homogeneous_chips_have_one_dataflow() -> None:
     chip = Hardware(same_dataflow=True)
-    rows = chip.repair(np.random.default_rng(0).integers(0, [4, 129, 9] * 2, (500, 6)).astype(np.int16))
+    rows = chip.repair(
+        np.random.default_rng(0).integers(0, [4, 129, 9] * 2, (500, 6)).astype(np.int16)
+    )
     assert np.array_equal(chip.repair(rows), rows)
     assert all(len({dataflow for dataflow, _, _ in slots}) == 1 for slots in chip.slots_of(rows))

@@ -101,7 +101,9 @@ def test_what_cannot_be_lowered_is_named_and_the_network_stays_as_it_was() -> No
 def test_a_spaces_networks_lower_to_the_macs_that_it_counts() -> None:
     space = searchspaces.load("bignas:digits")
     for architecture in (smallest(space), largest(space)):
-        side = dict(zip([g.name for g in space.genes], architecture.choices, strict=True)).get("resolution")
+        side = dict(zip([g.name for g in space.genes], architecture.choices, strict=True)).get(
+            "resolution"
+        )
         shape = (1, space.in_channels, 8, 8)  # type: ignore[attr-defined]
         assert side is None or space.genes[0].name == "resolution"
         expected = space.costs(np.array([architecture.choices], dtype=np.int16))["macs"][0]
@@ -113,13 +115,23 @@ def test_metrics_of_a_space_share_one_model_and_areas_do_not_depend_on_the_netwo
     latency = asic.build(space, "latency")
     energy, area = (asic.build(space, metric, model=latency.model) for metric in ("energy", "area"))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
-    drawn = np.stack([rng.integers(0, len(gene.options), 4) for gene in space.genes], axis=1).astype(np.int16)
-    choices = np.array([a.choices for a in [smallest(space), largest(space), *architectures(space, drawn)]], dtype=np.int16)
+    drawn = np.stack(
+        [rng.integers(0, len(gene.options), 4) for gene in space.genes], axis=1
+    ).astype(np.int16)
+    choices = np.array(
+        [a.choices for a in [smallest(space), largest(space), *architectures(space, drawn)]],
+        dtype=np.int16,
+    )
     cycles, joules = latency.evaluate(choices), energy.evaluate(choices)
     assert cycles[0] < cycles[1]
     assert joules[0] < joules[1]
     assert len(set(area.evaluate(choices).tolist())) == 1
-    assert (latency.name, latency.unit, energy.unit, area.unit) == ("asic_latency", "cycles", "nJ (model)", "um2")
+    assert (latency.name, latency.unit, energy.unit, area.unit) == (
+        "asic_latency",
+        "cycles",
+        "nJ (model)",
+        "um2",
+    )
     mapped = latency.model.costs(choices).mapping
     assert (mapped.makespan == cycles).all()
 

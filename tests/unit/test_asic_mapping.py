@@ -1,4 +1,6 @@
-"""Mapping layers onto heterogeneous sub-accelerators: valid schedules, and the ratio heuristic beside exact enumeration."""
+"""Mapping layers onto heterogeneous sub-accelerators: valid schedules, and the ratio heuristic
+beside exact enumeration.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def instances(count: int, units: int, tasks: list[int], seed: int) -> tuple[Floa
     """Random latencies, energies, and limits between what is impossible and what costs nothing."""
     rng = np.random.default_rng(seed)
     shape = (count, units, sum(tasks))
-    latency, energy = rng.integers(1, 100, shape).astype(float), rng.integers(1, 100, shape).astype(float)
+    latency, energy = (
+        rng.integers(1, 100, shape).astype(float),
+        rng.integers(1, 100, shape).astype(float),
+    )
     limits = map_layers(latency, energy, tasks).makespan * rng.uniform(0.4, 1.1, count)
     return latency, energy, np.round(limits)
 
@@ -40,7 +45,11 @@ def check_schedule(mapping: Mapping, latency: Floats, energy: Floats, tasks: lis
             own = sorted((start[i], end[i]) for i in layers[units == unit])
             assert all(b[0] >= a[1] for a, b in itertools.pairwise(own))
         assert mapping.makespan[chip] == end.max()
-        assert mapping.energy[chip] == energy[chip, units, layers].sum() >= energy[chip].min(axis=0).sum()
+        assert (
+            mapping.energy[chip]
+            == energy[chip, units, layers].sum()
+            >= energy[chip].min(axis=0).sum()
+        )
         least = latency[chip].min(axis=0)
         assert mapping.makespan[chip] >= max(least[list(chain)].sum() for chain in chains(tasks))
         assert mapping.makespan[chip] >= least.sum() / latency.shape[1]
@@ -50,7 +59,12 @@ def check_schedule(mapping: Mapping, latency: Floats, energy: Floats, tasks: lis
 def test_schedules_are_valid(units: int, tasks: list[int]) -> None:
     latency, energy, limits = instances(60, units, tasks, 0)
     check_schedule(map_layers(latency, energy, tasks, limit=limits), latency, energy, tasks)
-    check_schedule(map_exactly(latency[:10], energy[:10], tasks, limit=limits[:10]), latency[:10], energy[:10], tasks)
+    check_schedule(
+        map_exactly(latency[:10], energy[:10], tasks, limit=limits[:10]),
+        latency[:10],
+        energy[:10],
+        tasks,
+    )
 
 
 def test_one_sub_accelerator_runs_everything_in_any_order() -> None:
@@ -65,7 +79,10 @@ def test_the_order_of_equal_sub_accelerators_does_not_matter() -> None:
     latency, energy, _ = instances(40, 1, [4, 4], 2)
     latency, energy = np.repeat(latency, 2, axis=1), np.repeat(energy, 2, axis=1)
     limits = latency[:, 0].sum(axis=1) * 0.7
-    there, back = (map_layers(latency[:, order], energy[:, order], [4, 4], limit=limits) for order in ([0, 1], [1, 0]))
+    there, back = (
+        map_layers(latency[:, order], energy[:, order], [4, 4], limit=limits)
+        for order in ([0, 1], [1, 0])
+    )
     assert there.makespan.tolist() == back.makespan.tolist()
     assert there.energy.tolist() == back.energy.tolist()
 
@@ -73,7 +90,10 @@ def test_the_order_of_equal_sub_accelerators_does_not_matter() -> None:
 def test_the_heuristic_is_never_better_than_trying_everything_and_seldom_much_worse() -> None:
     tasks = [5, 5]
     latency, energy, limits = instances(200, 2, tasks, 3)
-    quick, exact = map_layers(latency, energy, tasks, limit=limits), map_exactly(latency, energy, tasks, limit=limits)
+    quick, exact = (
+        map_layers(latency, energy, tasks, limit=limits),
+        map_exactly(latency, energy, tasks, limit=limits),
+    )
     assert (exact.feasible | ~quick.feasible).all()
     both = quick.feasible & exact.feasible
     assert both.sum() > 100
@@ -96,7 +116,10 @@ def test_least_energy_is_kept_where_it_meets_the_limit() -> None:
 def test_a_larger_limit_never_costs_energy_in_the_exact_reference() -> None:
     tasks = [4, 4]
     latency, energy, limits = instances(60, 2, tasks, 5)
-    found = [map_exactly(latency, energy, tasks, limit=limits * factor) for factor in (1.0, 1.2, 1.5, 2.5)]
+    found = [
+        map_exactly(latency, energy, tasks, limit=limits * factor)
+        for factor in (1.0, 1.2, 1.5, 2.5)
+    ]
     for tight, loose in itertools.pairwise(found):
         assert (loose.feasible | ~tight.feasible).all()
         both = tight.feasible
@@ -104,7 +127,9 @@ def test_a_larger_limit_never_costs_energy_in_the_exact_reference() -> None:
 
 
 def test_another_sub_accelerator_never_worsens_the_exact_reference() -> None:
-    """One more unit leaves the old assignments in place; the heuristic is exempt, and says how often it is worse."""
+    """One more unit leaves the old assignments in place; the heuristic is exempt, and says how
+    often it is worse.
+    """
     tasks = [4, 3]
     latency, energy, limits = instances(60, 3, tasks, 6)
     two, three = (map_exactly(latency[:, :k], energy[:, :k], tasks, limit=limits) for k in (2, 3))
@@ -113,7 +138,10 @@ def test_another_sub_accelerator_never_worsens_the_exact_reference() -> None:
     quick = [map_layers(latency[:, :k], energy[:, :k], tasks, limit=limits) for k in (2, 3)]
     both = quick[0].feasible & quick[1].feasible
     worse = float((quick[1].energy[both] > quick[0].energy[both]).mean())
-    print(f"heuristic with a third sub-accelerator spends more energy in {worse:.1%} of {both.sum()} instances")
+    print(
+        f"heuristic with a third sub-accelerator spends more energy in {worse:.1%} of {both.sum()} "
+        "instances"
+    )
     assert worse < 0.2
 
 
@@ -125,7 +153,8 @@ def test_the_longer_chain_goes_first_and_nobody_waits_for_what_is_not_ready() ->
     assert found.assignment.tolist() == [[0, 0, 1]]
     assert found.start.tolist() == [[3.0, 0.0, 3.0]]
     assert (found.makespan[0], found.energy[0]) == (9.0, 3.0)
-    # Within 8 cycles the last layer must come to unit 0: 3 + 3, still before task 0, which then ends at 8.
+    # Within 8 cycles the last layer must come to unit 0: 3 + 3, still before task 0, which then
+    # ends at 8.
     tight = map_layers(latency, energy, [1, 2], limit=8.0)
     assert tight.assignment.tolist() == [[0, 0, 0]]
     assert tight.start.tolist() == [[6.0, 0.0, 3.0]]
@@ -178,7 +207,9 @@ def test_penalties_are_zero_at_the_specs_and_one_a_metric_at_its_bound() -> None
     assert SPECS.penalty(values(area=5e9), {**BOUNDS, "area": 3e9})[0] == 0.0
 
 
-def test_penalty_and_violation_are_zero_exactly_where_specs_hold_and_grow_with_each_metric() -> None:
+def test_penalty_and_violation_are_zero_exactly_where_specs_hold_and_grow_with_each_metric() -> (
+    None
+):
     rng = np.random.default_rng(0)
     drawn = {name: bound * rng.uniform(0, 1, 2000) for name, bound in BOUNDS.items()}
     met = SPECS.met(drawn)
@@ -199,7 +230,11 @@ def test_the_reward_is_the_accuracy_less_ten_penalties() -> None:
 
 
 def test_specs_that_nothing_meets_name_the_nearest_that_something_does() -> None:
-    drawn = {"latency": np.array([9e5, 7e5]), "energy": np.array([2.1e9, 5e9]), "area": np.array([3e9, 3e9])}
+    drawn = {
+        "latency": np.array([9e5, 7e5]),
+        "energy": np.array([2.1e9, 5e9]),
+        "area": np.array([3e9, 3e9]),
+    }
     nearest = SPECS.nearest_met(drawn)
     assert nearest == Specs(latency=9e5, energy=2.1e9, area=4e9)
     assert nearest.met(drawn).tolist() == [True, False]
@@ -210,7 +245,9 @@ def test_specs_that_nothing_meets_name_the_nearest_that_something_does() -> None
 
 
 def test_the_published_rows_of_the_first_workload_keep_their_factors() -> None:
-    """Table I of arXiv:2002.04116 against its abstract: 17.77 %, 2.49x, 2.32x, and its own specs."""
+    """Table I of arXiv:2002.04116 against its abstract: 17.77 %, 2.49x, 2.32x, and its own
+    specs.
+    """
     first, joint = values(9.45e5, 3.56e9, 4.71e9), values(7.77e5, 1.43e9, 2.03e9)
     assert 1 - joint["latency"][0] / first["latency"][0] == pytest.approx(0.1777, abs=2e-4)
     assert first["energy"][0] / joint["energy"][0] == pytest.approx(2.49, abs=5e-3)
@@ -223,7 +260,10 @@ def test_layers_that_a_padded_table_lacks_hold_nobody_up() -> None:
     """Zero cycles everywhere: schedules are those of the layers that are there."""
     rng = np.random.default_rng(4)
     for _ in range(40):
-        latency, energy = rng.integers(1, 20, (1, 2, 6)).astype(float), rng.integers(1, 20, (1, 2, 6)).astype(float)
+        latency, energy = (
+            rng.integers(1, 20, (1, 2, 6)).astype(float),
+            rng.integers(1, 20, (1, 2, 6)).astype(float),
+        )
         limit = float(latency.min(axis=1).sum()) * rng.uniform(0.5, 1.2)
         bare = map_layers(latency, energy, [3, 3], limit=limit)
         places = [0, 2, 3, 5, 6, 9]

@@ -15,7 +15,8 @@ from objectives.asic import constants as sets
 
 DIMENSIONS = ("K", "C", "R", "S", "OY", "OX", "stride")
 MODES = ["maestro2019", "maestro2021", "eyeriss", "physical", "cacti45"]
-# <template, units, bandwidth> pairs of NASAIC's Table I, and the area that the formulas give them, um2
+# <template, units, bandwidth> pairs of NASAIC's Table I, and the area that the formulas give them,
+# um2
 TABLE_I = [
     ([("dla", 2112, 48), ("shi", 1984, 16)], 4.524e9),
     ([("dla", 1088, 24), ("shi", 2368, 40)], 3.680e9),
@@ -27,18 +28,36 @@ TABLE_I = [
 
 
 def layer(**changed: Any) -> dict[str, list[Any]]:
-    row: dict[str, Any] = {"type": "CONV", "K": 64, "C": 32, "R": 3, "S": 3, "OY": 14, "OX": 14, "stride": 1}
+    row: dict[str, Any] = {
+        "type": "CONV",
+        "K": 64,
+        "C": 32,
+        "R": 3,
+        "S": 3,
+        "OY": 14,
+        "OX": 14,
+        "stride": 1,
+    }
     return {name: [value] for name, value in {**row, **changed}.items()}
 
 
 def chip(**changed: Any) -> dict[str, list[Any]]:
-    row: dict[str, Any] = {"template": "dla", "pes": 256, "noc_bw_elem_per_cycle": 32, "noc_scope": "top"}
+    row: dict[str, Any] = {
+        "template": "dla",
+        "pes": 256,
+        "noc_bw_elem_per_cycle": 32,
+        "noc_scope": "top",
+    }
     return {name: [value] for name, value in {**row, **changed}.items()}
 
 
-def one(layers: dict[str, list[Any]], chips: dict[str, list[Any]], constants: str = "maestro2019") -> dict[str, float]:
+def one(
+    layers: dict[str, list[Any]], chips: dict[str, list[Any]], constants: str = "maestro2019"
+) -> dict[str, float]:
     prices = asic.price(layers, chips, constants=constants)
-    return {name: float(prices[name][0]) for name in ("cycles", "energy", "utilization", "area")} | {  # type: ignore[index]
+    return {
+        name: float(prices[name][0]) for name in ("cycles", "energy", "utilization", "area")
+    } | {  # type: ignore[index]
         path: float(words[0]) for path, words in prices.traffic.items()
     }
 
@@ -49,8 +68,17 @@ def varied(count: int, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.n
     depthwise = rng.random(count) < 0.3
     kernel = rng.choice([1, 3, 5, 7], count)
     layers: dict[str, np.ndarray] = {"type": np.where(depthwise, "DWCONV", "CONV")}
-    layers |= {"K": np.where(depthwise, 1, rng.integers(1, 600, count)), "C": rng.integers(1, 600, count), "R": kernel, "S": kernel}
-    layers |= {"OY": rng.integers(1, 120, count), "OX": rng.integers(1, 120, count), "stride": rng.integers(1, 3, count)}
+    layers |= {
+        "K": np.where(depthwise, 1, rng.integers(1, 600, count)),
+        "C": rng.integers(1, 600, count),
+        "R": kernel,
+        "S": kernel,
+    }
+    layers |= {
+        "OY": rng.integers(1, 120, count),
+        "OX": rng.integers(1, 120, count),
+        "stride": rng.integers(1, 3, count),
+    }
     chips = {
         "template": rng.choice(["dla", "shi", "rs"], count),
         "pes": rng.integers(16, 4097, count),
@@ -64,7 +92,9 @@ def varied(count: int, seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.n
 def test_areas_of_the_published_chips(slots: list[tuple[str, int, int]], expected: float) -> None:
     columns = [list(column) for column in zip(*slots, strict=True)]
     layers = {name: values * 2 for name, values in layer().items()}
-    prices = asic.price(layers, dict(zip(("template", "pes", "noc_bw_elem_per_cycle"), columns, strict=True)))
+    prices = asic.price(
+        layers, dict(zip(("template", "pes", "noc_bw_elem_per_cycle"), columns, strict=True))
+    )
     assert prices.area.sum() == pytest.approx(expected, rel=1e-3)
 
 
@@ -72,7 +102,9 @@ def test_areas_of_the_published_chips(slots: list[tuple[str, int, int]], expecte
 def test_prices_are_finite_and_units_do_no_more_than_one_mac_a_cycle(constants: str) -> None:
     layers, chips = varied(4000, 1)
     prices = asic.price(layers, chips, constants=constants)
-    macs = np.prod([layers[name].astype(float) for name in ("K", "C", "R", "S", "OY", "OX")], axis=0)
+    macs = np.prod(
+        [layers[name].astype(float) for name in ("K", "C", "R", "S", "OY", "OX")], axis=0
+    )
     assert np.isfinite(prices.energy).all()
     assert (prices.cycles * chips["pes"] >= macs).all()
     assert (prices.cycles == np.floor(prices.cycles)).all()
@@ -87,12 +119,24 @@ def test_prices_are_finite_and_units_do_no_more_than_one_mac_a_cycle(constants: 
 def test_many_rows_are_priced_as_each_alone_bit_for_bit(constants: str) -> None:
     layers, chips = varied(300, 2)
     together = asic.price(layers, chips, constants=constants)
-    back = asic.price({n: c[::-1] for n, c in layers.items()}, {n: c[::-1] for n, c in chips.items()}, constants=constants)
+    back = asic.price(
+        {n: c[::-1] for n, c in layers.items()},
+        {n: c[::-1] for n, c in chips.items()},
+        constants=constants,
+    )
     assert back.cycles[::-1].tolist() == together.cycles.tolist()
     assert back.energy[::-1].tolist() == together.energy.tolist()
     for i in range(0, 300, 7):
-        alone = asic.price({n: c[i : i + 1] for n, c in layers.items()}, {n: c[i : i + 1] for n, c in chips.items()}, constants=constants)
-        assert (alone.cycles[0], alone.energy[0], alone.area[0]) == (together.cycles[i], together.energy[i], together.area[i])
+        alone = asic.price(
+            {n: c[i : i + 1] for n, c in layers.items()},
+            {n: c[i : i + 1] for n, c in chips.items()},
+            constants=constants,
+        )
+        assert (alone.cycles[0], alone.energy[0], alone.area[0]) == (
+            together.cycles[i],
+            together.energy[i],
+            together.area[i],
+        )
 
 
 @pytest.mark.parametrize("constants", ["maestro2019", "physical"])
@@ -103,7 +147,11 @@ def test_a_grid_prices_every_layer_on_every_chip(constants: str) -> None:
     assert grid.cycles.shape == (5, 12)
     assert grid.area.shape == (5,)
     for row in range(5):
-        alone = asic.price(layers, {name: np.repeat(column[row : row + 1], 12) for name, column in chips.items()}, constants=constants)
+        alone = asic.price(
+            layers,
+            {name: np.repeat(column[row : row + 1], 12) for name, column in chips.items()},
+            constants=constants,
+        )
         assert grid.cycles[row].tolist() == alone.cycles.tolist()
         assert grid.energy[row].tolist() == alone.energy.tolist()
         assert grid.traffic["l1_write"][row].tolist() == alone.traffic["l1_write"].tolist()
@@ -113,9 +161,15 @@ def test_a_grid_prices_every_layer_on_every_chip(constants: str) -> None:
 def test_bandwidth_never_costs_cycles(constants: str) -> None:
     layers, chips = varied(1500, 4)
     chips["noc_scope"][:] = "all"
-    less = asic.price(layers, {**chips, "noc_bw_elem_per_cycle": np.full(1500, 8)}, constants=constants).cycles
-    more = asic.price(layers, {**chips, "noc_bw_elem_per_cycle": np.full(1500, 24)}, constants=constants).cycles
-    unlimited = asic.price(layers, {**chips, "noc_scope": np.full(1500, "none")}, constants=constants).cycles
+    less = asic.price(
+        layers, {**chips, "noc_bw_elem_per_cycle": np.full(1500, 8)}, constants=constants
+    ).cycles
+    more = asic.price(
+        layers, {**chips, "noc_bw_elem_per_cycle": np.full(1500, 24)}, constants=constants
+    ).cycles
+    unlimited = asic.price(
+        layers, {**chips, "noc_scope": np.full(1500, "none")}, constants=constants
+    ).cycles
     assert (less >= more).all()
     assert (more >= unlimited).all()
     assert (less > more).any()
@@ -124,7 +178,9 @@ def test_bandwidth_never_costs_cycles(constants: str) -> None:
 def test_dram_traffic_shrinks_with_the_buffer_down_to_every_word_once() -> None:
     layers, chips = varied(1000, 5)
     words = [
-        asic.price(layers, {**chips, "glb_kb": np.full(1000, kilobytes)}, constants="physical").traffic["dram"]
+        asic.price(
+            layers, {**chips, "glb_kb": np.full(1000, kilobytes)}, constants="physical"
+        ).traffic["dram"]
         for kilobytes in (16, 128, 1024, 1 << 20)
     ]
     assert all((bigger <= smaller).all() for smaller, bigger in itertools.pairwise(words))
@@ -135,13 +191,17 @@ def test_dram_traffic_shrinks_with_the_buffer_down_to_every_word_once() -> None:
 
 
 def test_dram_bounds_the_physical_latency() -> None:
-    slow, quick = (one(layer(), {**chip(), "dram_bw_words": [words]}, "physical") for words in (1, 64))
+    slow, quick = (
+        one(layer(), {**chip(), "dram_bw_words": [words]}, "physical") for words in (1, 64)
+    )
     assert slow["cycles"] >= slow["dram"] > quick["cycles"]
 
 
 def test_doubling_filters_doubles_compute_exactly() -> None:
     for template, pes in (("shi", 196), ("dla", 256)):
-        few, many = (one(layer(K=K), chip(template=template, pes=pes, noc_scope="none")) for K in (64, 128))
+        few, many = (
+            one(layer(K=K), chip(template=template, pes=pes, noc_scope="none")) for K in (64, 128)
+        )
         assert many["cycles"] - 1 == 2 * (few["cycles"] - 1)  # one start-up cycle
 
 
@@ -164,14 +224,20 @@ def test_counted_layers_cost_so_many_times_one(constants: str) -> None:
 def test_layers_of_one_and_huge_layers_have_exact_prices(template: str, constants: str) -> None:
     tiny = layer(K=1, C=1, R=1, S=1, OY=1, OX=1)
     assert one(tiny, chip(template=template, pes=1, noc_scope="none"), constants)["cycles"] <= 4
-    for huge, macs in ((layer(K=4096, C=25088, R=1, S=1, OY=1, OX=1), 102_760_448), (layer(OY=224, OX=224, C=64), 64 * 64 * 9 * 224**2)):
+    for huge, macs in (
+        (layer(K=4096, C=25088, R=1, S=1, OY=1, OX=1), 102_760_448),
+        (layer(OY=224, OX=224, C=64), 64 * 64 * 9 * 224**2),
+    ):
         found = one(huge, chip(template=template), constants)
         assert found["l1_read"] == 3 * macs
 
 
 def test_maestros_two_constant_sets_rank_designs_of_one_size_alike() -> None:
     layers, chips = varied(500, 6)
-    old, new = (asic.price(layers, chips, constants=constants).energy for constants in ("maestro2019", "maestro2021"))
+    old, new = (
+        asic.price(layers, chips, constants=constants).energy
+        for constants in ("maestro2019", "maestro2021")
+    )
     assert old / new == pytest.approx(0.904 / 0.00023)
 
 
@@ -180,7 +246,11 @@ def test_energy_is_linear_in_each_constant() -> None:
     base = sets.load("cacti45")
     for name in ("mac_energy", "l1_energy", "l2_energy", "l2_energy_per_root", "dram_energy"):
         values = [
-            asic.price(layers, chips, constants=dataclasses.replace(base, **{name: factor * getattr(base, name)})).energy
+            asic.price(
+                layers,
+                chips,
+                constants=dataclasses.replace(base, **{name: factor * getattr(base, name)}),
+            ).energy
             for factor in (1, 2, 3)
         ]
         assert values[2] - values[1] == pytest.approx(values[1] - values[0])
@@ -191,15 +261,22 @@ def test_energy_is_linear_in_each_constant() -> None:
 def test_area_grows_with_units_and_bandwidth_and_not_with_layers(constants: str) -> None:
     areas = [one(layer(), chip(pes=pes), constants)["area"] for pes in (1, 2, 32, 64, 2048, 4096)]
     assert all(b > a for a, b in itertools.pairwise(areas))
-    areas = [one(layer(), chip(noc_bw_elem_per_cycle=words), constants)["area"] for words in (1, 8, 64)]
+    areas = [
+        one(layer(), chip(noc_bw_elem_per_cycle=words), constants)["area"] for words in (1, 8, 64)
+    ]
     assert all(b > a for a, b in itertools.pairwise(areas))
-    assert one(layer(K=1), chip(), constants)["area"] == one(layer(), chip(template="rs", noc_scope="all"), constants)["area"]
+    assert (
+        one(layer(K=1), chip(), constants)["area"]
+        == one(layer(), chip(template="rs", noc_scope="all"), constants)["area"]
+    )
 
 
 def test_one_big_arbiter_is_larger_than_two_of_half_its_units() -> None:
     arbiter = dict.fromkeys(("pe_area", "l1_area", "bus_area"), 0.0)
     only = dataclasses.replace(sets.load("maestro2019"), **arbiter)
-    big, half, tiny = (float(asic.price(layer(), chip(pes=pes), constants=only).area[0]) for pes in (2048, 1024, 1))
+    big, half, tiny = (
+        float(asic.price(layer(), chip(pes=pes), constants=only).area[0]) for pes in (2048, 1024, 1)
+    )
     assert big > 2 * half
     assert tiny == pytest.approx(395.473)
 
@@ -226,14 +303,26 @@ def test_every_constant_says_its_unit_and_source() -> None:
         (layer(), chip(pes=2.5), "row 0 has 2.5"),
         (layer(), chip(template="dlaa"), "template 'dlaa'; did you mean 'dla'"),
         (layer(), chip(noc_scope="tops"), "noc_scope 'tops'; did you mean 'top'"),
-        (layer(), chip(noc_bw_elem_per_cycle=0), "noc_bw_elem_per_cycle must be at least 1, row 0 has 0"),
+        (
+            layer(),
+            chip(noc_bw_elem_per_cycle=0),
+            "noc_bw_elem_per_cycle must be at least 1, row 0 has 0",
+        ),
         (layer(), chip(noc_bw_elem_per_cycle=float("nan")), "noc_scope 'top' without a bandwidth"),
         (layer(), {"pes": [1]}, "no column 'template'"),
         (layer(), {**chip(), "array_D1": [4]}, "one of array_D1 and array_D2"),
-        (layer(), {**chip(), "array_D1": [32], "array_D2": [32]}, "array of 32 x 32, more than its 256 pes"),
+        (
+            layer(),
+            {**chip(), "array_D1": [32], "array_D2": [32]},
+            "array of 32 x 32, more than its 256 pes",
+        ),
         (layer(), {**chip(), "glb_kb": [0]}, "glb_kb must be above 0"),
         (layer(), {**chip(), "pes": ["many"]}, "column 'pes' must hold numbers"),
-        (layer(), {name: values * 2 for name, values in chip().items()}, "1 layers and 2 chips.*price_grid"),
+        (
+            layer(),
+            {name: values * 2 for name, values in chip().items()},
+            "1 layers and 2 chips.*price_grid",
+        ),
         (layer(type="POOL"), chip(), "type 'POOL'"),
         (layer(type="DWCONV"), chip(), "DWCONV with K 64, expected 1"),
         (layer(OX=0), chip(), "OX must be a whole number"),
@@ -242,7 +331,9 @@ def test_every_constant_says_its_unit_and_source() -> None:
         ({}, chip(), "no column 'type'"),
     ],
 )
-def test_bad_tables_are_refused_by_name_and_row(layers: dict[str, list[Any]], chips: dict[str, list[Any]], message: str) -> None:
+def test_bad_tables_are_refused_by_name_and_row(
+    layers: dict[str, list[Any]], chips: dict[str, list[Any]], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         asic.price(layers, chips, constants="physical" if "array_D1" in chips else "maestro2019")
 
@@ -251,7 +342,9 @@ def test_long_tables_are_priced_as_short_ones_and_errors_name_the_row_of_the_who
     layers, chips = varied(20_000, 8)
     prices = asic.price(layers, chips)
     late = slice(17_000, 17_100)
-    part = asic.price({n: c[late] for n, c in layers.items()}, {n: c[late] for n, c in chips.items()})
+    part = asic.price(
+        {n: c[late] for n, c in layers.items()}, {n: c[late] for n, c in chips.items()}
+    )
     assert prices.cycles[late].tolist() == part.cycles.tolist()
     assert prices.area[late].tolist() == part.area.tolist()
     chips["pes"][17_003] = 0
@@ -262,7 +355,9 @@ def test_long_tables_are_priced_as_short_ones_and_errors_name_the_row_of_the_who
 def test_bad_constants_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean 'maestro2019'"):
         asic.price(layer(), chip(), constants="maestro20199")
-    with pytest.raises(ValueError, match="mac_energy of set 'eyeriss' must be finite and not negative"):
+    with pytest.raises(
+        ValueError, match="mac_energy of set 'eyeriss' must be finite and not negative"
+    ):
         dataclasses.replace(sets.load("eyeriss"), mac_energy=-1.0)
     with pytest.raises(ValueError, match="only MAESTRO's rule knows"):
         asic.price(layer(), chip(template="shi8"), constants="physical")

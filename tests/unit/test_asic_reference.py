@@ -57,14 +57,20 @@ def test_traffic_and_energy_are_maestros(name: str) -> None:
     if "l1_read_total" in table:
         assert prices.traffic["l1_read"].tolist() == table["l1_read_total"].tolist()
         assert prices.traffic["l1_write"].tolist() == table["l1_write_total"].tolist()
-    assert prices.energy / 0.904 == pytest.approx(table["energy_mac_units"], rel=1e-6, abs=0.06)  # the file has one decimal
+    assert prices.energy / 0.904 == pytest.approx(
+        table["energy_mac_units"], rel=1e-6, abs=0.06
+    )  # the file has one decimal
     assert prices.utilization == pytest.approx(table["utilization"], abs=1e-6)
 
 
 def test_the_tools_areas_come_out_with_its_buffer_requirements() -> None:
-    table = read("maestro_layers.csv", {"l1_req_bytes_per_pe": "l1_bytes", "l2_req_bytes": "l2_bytes"})
+    table = read(
+        "maestro_layers.csv", {"l1_req_bytes_per_pe": "l1_bytes", "l2_req_bytes": "l2_bytes"}
+    )
     table = where(table, ~np.isnan(table["area_um2"]))
-    assert asic.price(table, table, constants="maestro2021").area == pytest.approx(table["area_um2"], rel=1e-5)
+    assert asic.price(table, table, constants="maestro2021").area == pytest.approx(
+        table["area_um2"], rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("dataflow", ["dla", "shi", "rs"])
@@ -89,7 +95,9 @@ def test_nvdla_cycles_and_traffic_are_the_vendors() -> None:
     table = read("nvdla_resnet50_2048mac.csv")
     table["elementwise"] = np.array(["elwise" in kind for kind in table["kind"]])
     table["winograd"] = table["winograd"] == "True"
-    alone, second = (nvdla.estimate(table, nvdla.NVDLA(filter_rounding=rounding)) for rounding in (128, 16))
+    alone, second = (
+        nvdla.estimate(table, nvdla.NVDLA(filter_rounding=rounding)) for rounding in (128, 16)
+    )
     assert alone.mac_cycles.tolist() == table["mac_cycles_no_sram"].tolist()
     assert second.mac_cycles.tolist() == table["mac_cycles"].tolist()
     assert alone.dram_kilobytes == pytest.approx(table["dram_kB_no_sram"], rel=1e-12)
@@ -102,7 +110,11 @@ def test_nvdla_frames_a_second_are_the_vendors_for_every_configuration() -> None
     table["elementwise"] = np.array(["elwise" in kind for kind in table["kind"]])
     table["winograd"] = table["winograd"] == "True"
     for macs, buffer, bandwidth, frames in zip(
-        chips["macs_int8"], chips["conv_buffer_kB"], chips["sdram_GBps"], chips["fps_recomputed_k128"], strict=True
+        chips["macs_int8"],
+        chips["conv_buffer_kB"],
+        chips["sdram_GBps"],
+        chips["fps_recomputed_k128"],
+        strict=True,
     ):
         chip = nvdla.NVDLA(macs=int(macs), buffer_kilobytes=buffer, dram_bandwidth=bandwidth)
         assert 1e9 / nvdla.estimate(table, chip).cycles.sum() == pytest.approx(frames, abs=0.051)

@@ -1,4 +1,6 @@
-"""BigNAS: sizes and costs against the numbers that are known of the paper's table, and against a counter."""
+"""BigNAS: sizes and costs against the numbers that are known of the paper's table, and against a
+counter.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def paper(**changes: object) -> BigNAS:
 
 def sampled(space: BigNAS, count: int, seed: int = 0) -> Choices:
     rng = np.random.default_rng(seed)
-    return np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16)
+    return np.stack(
+        [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+    ).astype(np.int16)
 
 
 def costs_of(space: BigNAS, architecture: Architecture) -> tuple[float, float]:
@@ -38,43 +42,83 @@ def test_the_paper_s_table_holds_236_million_networks() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "low", "high"),
-    [(EXPANDED, "219.4", "1899.8"), ({**EXPANDED, **PLAIN}, "208.5", "1851.3"), ({}, "217.6", "1891.5"), (PLAIN, "206.7", "1843.0")],
+    [
+        (EXPANDED, "219.4", "1899.8"),
+        ({**EXPANDED, **PLAIN}, "208.5", "1851.3"),
+        ({}, "217.6", "1891.5"),
+        (PLAIN, "206.7", "1843.0"),
+    ],
 )
-def test_millions_of_macs_of_the_smallest_at_192_and_the_biggest_at_320(changes: dict[str, object], low: str, high: str) -> None:
+def test_millions_of_macs_of_the_smallest_at_192_and_the_biggest_at_320(
+    changes: dict[str, object], low: str, high: str
+) -> None:
     space = paper(**changes)
-    assert [f"{costs_of(space, a)[0] / 1e6:.1f}" for a in (smallest(space), largest(space))] == [low, high]
+    assert [f"{costs_of(space, a)[0] / 1e6:.1f}" for a in (smallest(space), largest(space))] == [
+        low,
+        high,
+    ]
 
 
-@pytest.mark.parametrize(("resolution", "low", "high"), [(224, 297, 937), (256, 387, 1220), (288, 489, 1541)])
-def test_millions_of_macs_between_the_ends_at_one_resolution(resolution: int, low: int, high: int) -> None:
+@pytest.mark.parametrize(
+    ("resolution", "low", "high"), [(224, 297, 937), (256, 387, 1220), (288, 489, 1541)]
+)
+def test_millions_of_macs_between_the_ends_at_one_resolution(
+    resolution: int, low: int, high: int
+) -> None:
     space = paper(**EXPANDED, resolutions=(resolution,))
-    assert [round(costs_of(space, a)[0] / 1e6) for a in (smallest(space), largest(space))] == [low, high]
+    assert [round(costs_of(space, a)[0] / 1e6) for a in (smallest(space), largest(space))] == [
+        low,
+        high,
+    ]
 
 
-@pytest.mark.parametrize(("changes", "low", "high"), [({}, "3.84", "11.02"), (EXPANDED, "5.60", "19.25")])
-def test_millions_of_parameters_of_the_ends(changes: dict[str, object], low: str, high: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "low", "high"), [({}, "3.84", "11.02"), (EXPANDED, "5.60", "19.25")]
+)
+def test_millions_of_parameters_of_the_ends(
+    changes: dict[str, object], low: str, high: str
+) -> None:
     space = paper(**changes)
-    assert [f"{costs_of(space, a)[1] / 1e6:.2f}" for a in (smallest(space), largest(space))] == [low, high]
+    assert [f"{costs_of(space, a)[1] / 1e6:.2f}" for a in (smallest(space), largest(space))] == [
+        low,
+        high,
+    ]
 
 
 def test_the_child_shaped_like_efficientnet_b0_has_its_parameters_and_389_million_macs() -> None:
     b0 = build("paper").published["shape of EfficientNet-B0"]
-    assert costs_of(paper(**PLAIN), b0)[1] == 5_288_548  # Tan and Le's model, without shortcut convolutions as theirs
+    assert (
+        costs_of(paper(**PLAIN), b0)[1] == 5_288_548
+    )  # Tan and Le's model, without shortcut convolutions as theirs
     assert round(costs_of(paper(**EXPANDED, **PLAIN), b0)[0] / 1e6) == 389
 
 
 def test_macs_of_uniform_samples_are_spread_as_known() -> None:
     macs = paper(**EXPANDED).costs(sampled(build("paper"), 400_000))["macs"] / 1e6
-    known = {0.01: 321, 0.05: 373, 0.25: 497, 0.5: 733, 0.75: 1057, 0.95: 1330, 0.99: 1479}  # of 20,000 samples
+    known = {
+        0.01: 321,
+        0.05: 373,
+        0.25: 497,
+        0.5: 733,
+        0.75: 1057,
+        0.95: 1330,
+        0.99: 1479,
+    }  # of 20,000 samples
     for quantile, value in known.items():
         below, error = (macs < value).mean(), np.sqrt(quantile * (1 - quantile) / 20_000)
-        assert abs(below - quantile) < 3.5 * error, f"{value} M is at {below:.4f}, not at {quantile}"
+        assert abs(below - quantile) < 3.5 * error, (
+            f"{value} M is at {below:.4f}, not at {quantile}"
+        )
     assert abs(macs.mean() - 789) < 3 * macs.std() / np.sqrt(20_000)
 
 
-@pytest.mark.parametrize("changes", [{}, EXPANDED, PLAIN], ids=["default", "squeeze of expanded", "no shortcut convs"])
+@pytest.mark.parametrize(
+    "changes", [{}, EXPANDED, PLAIN], ids=["default", "squeeze of expanded", "no shortcut convs"]
+)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_costs_equal_what_the_extracted_network_counts(preset: str, changes: dict[str, object]) -> None:
+def test_costs_equal_what_the_extracted_network_counts(
+    preset: str, changes: dict[str, object]
+) -> None:
     space = dataclasses.replace(build(preset), **changes)
     chosen = [largest(space), *architectures(space, sampled(space, 1 if changes else 3, seed=3))]
     costs = space.costs(np.array([a.choices for a in chosen], dtype=np.int16))

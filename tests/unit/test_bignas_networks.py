@@ -1,4 +1,6 @@
-"""BigNAS networks: the supernet on views, the network extracted from it, and the one that is trained alone."""
+"""BigNAS networks: the supernet on views, the network extracted from it, and the one that is
+trained alone.
+"""
 
 from __future__ import annotations
 
@@ -44,27 +46,47 @@ def images(space: BigNAS, count: int = 4, side: int = 32) -> Tensor:
 
 def sampled(space: BigNAS, count: int) -> list[Architecture]:
     rng = np.random.default_rng(7)
-    return architectures(space, np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1))
+    return architectures(
+        space, np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1)
+    )
 
 
 def furthest(space: BigNAS, chosen: list[Architecture], x: Tensor) -> float:
     supernet = with_scales(space.build_supernet())
     with torch.no_grad():
-        found = [(supernet(x, a) - space.build_subnet(supernet, a).train()(x)).abs().max().item() for a in chosen]
+        found = [
+            (supernet(x, a) - space.build_subnet(supernet, a).train()(x)).abs().max().item()
+            for a in chosen
+        ]
     return max(found)
 
 
-@pytest.mark.parametrize("changes", [{}, {"shortcut_convs": False}, {"squeeze_base": "expanded"}], ids=["default", "no convs", "squeeze"])
-def test_twenty_extracted_networks_compute_what_the_supernet_computes(digits: BigNAS, changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"shortcut_convs": False}, {"squeeze_base": "expanded"}],
+    ids=["default", "no convs", "squeeze"],
+)
+def test_twenty_extracted_networks_compute_what_the_supernet_computes(
+    digits: BigNAS, changes: dict[str, object]
+) -> None:
     space = dataclasses.replace(digits, **changes)
-    assert furthest(space, [smallest(space), largest(space), *sampled(space, 20)], images(space)) < 1e-5
+    assert (
+        furthest(space, [smallest(space), largest(space), *sampled(space, 20)], images(space))
+        < 1e-5
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "count", "side"), [("cifar", 20, 32), ("imagenet96", 20, 90), ("paper", 20, 64)])
-def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes(preset: str, count: int, side: int) -> None:
+@pytest.mark.parametrize(
+    ("preset", "count", "side"), [("cifar", 20, 32), ("imagenet96", 20, 90), ("paper", 20, 64)]
+)
+def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes(
+    preset: str, count: int, side: int
+) -> None:
     space = build(preset)
-    if preset == "paper":  # sides that stay odd on the way down; the weights are those of the whole table
+    if (
+        preset == "paper"
+    ):  # sides that stay odd on the way down; the weights are those of the whole table
         space = dataclasses.replace(space, resolutions=(50, 64, 70, 96))
     assert furthest(space, sampled(space, count), images(space, 3, side)) < 1e-5
 
@@ -76,7 +98,9 @@ def test_every_parameter_of_the_biggest_network_is_the_whole_of_the_supernet(pre
     supernet = space.build_supernet()
     subnet = space.build_subnet(supernet, largest(space))
     whole = dict(supernet.named_parameters())
-    assert {n: p.shape for n, p in subnet.named_parameters()} == {n: p.shape for n, p in whole.items()}
+    assert {n: p.shape for n, p in subnet.named_parameters()} == {
+        n: p.shape for n, p in whole.items()
+    }
     assert all(torch.equal(p, whole[n]) for n, p in subnet.named_parameters())
 
 
@@ -88,16 +112,24 @@ def test_neighbouring_stages_of_small_presets_share_no_width(preset: str) -> Non
 
 
 def test_a_fresh_supernet_differs_by_resolution_and_width_only(digits: BigNAS) -> None:
-    """Each residual block starts as its shortcut, so depth and kernels beyond a stage's first block change nothing."""
+    """Each residual block starts as its shortcut, so depth and kernels beyond a stage's first block
+    change nothing.
+    """
     supernet = digits.build_supernet().eval()
     x = images(digits)
     start = {"resolution": 24, "stem.width": 16, "stage2.width": 24}
     logits = supernet(x, architecture_of(digits, start))
     assert logits.std() > 0.01
-    for same in ({"stage1.depth": 3}, {"stage2.kernel": 5}, {"stage3.depth": 2, "stage4.kernel": 5}):
+    for same in (
+        {"stage1.depth": 3},
+        {"stage2.kernel": 5},
+        {"stage3.depth": 2, "stage4.kernel": 5},
+    ):
         assert torch.equal(supernet(x, architecture_of(digits, {**start, **same})), logits)
     for other in ({"resolution": 16}, {"stage3.width": 40}, {"stem.width": 8}):
-        assert not torch.allclose(supernet(x, architecture_of(digits, {**start, **other})), logits, atol=1e-3)
+        assert not torch.allclose(
+            supernet(x, architecture_of(digits, {**start, **other})), logits, atol=1e-3
+        )
 
 
 def test_every_block_of_a_fresh_network_is_its_shortcut(digits: BigNAS) -> None:
@@ -107,7 +139,9 @@ def test_every_block_of_a_fresh_network_is_its_shortcut(digits: BigNAS) -> None:
     assert len(blocks) == 12
     seen: list[tuple[Tensor, Tensor, MBConv]] = []
     for block in blocks:
-        block.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output, module)))
+        block.register_forward_hook(
+            lambda module, inputs, output: seen.append((inputs[0], output, module))
+        )
     subnet(x)
     for before, after, block in seen:
         if block.shape.identity:
@@ -116,11 +150,15 @@ def test_every_block_of_a_fresh_network_is_its_shortcut(digits: BigNAS) -> None:
 
 
 @pytest.mark.parametrize("standalone", [False, True])
-def test_scales_start_at_zero_only_where_a_shortcut_remains(digits: BigNAS, standalone: bool) -> None:
+def test_scales_start_at_zero_only_where_a_shortcut_remains(
+    digits: BigNAS, standalone: bool
+) -> None:
     def scales(**changes: object) -> list[bool]:
         space = dataclasses.replace(digits, **changes)
         network = space.build_subnet(None, largest(space)) if standalone else space.build_supernet()
-        found = [p for name, p in network.named_parameters() if name.endswith("project_norm.weight")]
+        found = [
+            p for name, p in network.named_parameters() if name.endswith("project_norm.weight")
+        ]
         return [bool((p == 0).all()) for p in found]
 
     assert scales() == [True] * 12
@@ -128,14 +166,22 @@ def test_scales_start_at_zero_only_where_a_shortcut_remains(digits: BigNAS, stan
     first = [False, True, True]
     assert scales(shortcut_convs=False) == first * 4
     keeps = (dataclasses.replace(digits.stages[0], widths=(8, 16)), *digits.stages[1:])
-    in_all_subnets = [standalone, True, True]  # the largest network's first stage then keeps the stem's width, other subnets' do not
+    in_all_subnets = [
+        standalone,
+        True,
+        True,
+    ]  # the largest network's first stage then keeps the stem's width, other subnets' do not
     assert scales(shortcut_convs=False, stages=keeps) == [*in_all_subnets, *first * 3]
 
 
 @pytest.mark.parametrize("end", BOTH_ENDS)
 def test_a_subnet_s_gradient_reaches_its_own_slice_only(digits: BigNAS, end: object) -> None:
     supernet = with_scales(digits.build_supernet())
-    architecture = architecture_of(digits, {"stage2.depth": 2, "stage3.width": 40}) if end is smallest else largest(digits)
+    architecture = (
+        architecture_of(digits, {"stage2.depth": 2, "stage3.width": 40})
+        if end is smallest
+        else largest(digits)
+    )
     subnet = digits.build_subnet(supernet, architecture)
     supernet(images(digits), architecture).square().sum().backward()
     shapes = {name: p.shape for name, p in subnet.named_parameters()}
@@ -144,7 +190,10 @@ def test_a_subnet_s_gradient_reaches_its_own_slice_only(digits: BigNAS, end: obj
             assert parameter.grad is None, f"{name} is no part of the subnet"
             continue
         own = torch.zeros_like(parameter, dtype=torch.bool)
-        crop = [(w - s) // 2 if i >= 2 else 0 for i, (s, w) in enumerate(zip(shapes[name], parameter.shape, strict=True))]
+        crop = [
+            (w - s) // 2 if i >= 2 else 0
+            for i, (s, w) in enumerate(zip(shapes[name], parameter.shape, strict=True))
+        ]
         own[tuple(slice(c, c + s) for c, s in zip(crop, shapes[name], strict=True))] = True
         assert not parameter.grad[~own].any(), f"{name} beyond the slice"
         assert parameter.grad[own].any(), f"{name} within the slice"
@@ -159,7 +208,9 @@ def test_batch_statistics_are_used_in_evaluation_too_and_nothing_is_random(digit
 
 @pytest.mark.parametrize("standalone", [False, True])
 @pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"drop_connect": 0.6}])
-def test_regularisers_act_only_in_the_forward_that_asks_for_them(digits: BigNAS, standalone: bool, rates: dict[str, float]) -> None:
+def test_regularisers_act_only_in_the_forward_that_asks_for_them(
+    digits: BigNAS, standalone: bool, rates: dict[str, float]
+) -> None:
     supernet = with_scales(digits.build_supernet())
     architecture, x = largest(digits), images(digits)
     subnet = digits.build_subnet(supernet, architecture)
@@ -172,11 +223,20 @@ def test_regularisers_act_only_in_the_forward_that_asks_for_them(digits: BigNAS,
 
 
 def test_drop_connect_grows_with_the_block_over_the_last_two_stages(digits: BigNAS) -> None:
-    plan = digits.plan(architecture_of(digits, {"stage1.depth": 2, "stage3.depth": 2, "stage4.depth": 3}))
-    assert plan.drop_rates(0.8) == ((0.0, 0.0), (0.0,), (0.8 * 3 / 8, 0.8 * 4 / 8), (0.8 * 5 / 8, 0.8 * 6 / 8, 0.8 * 7 / 8))
+    plan = digits.plan(
+        architecture_of(digits, {"stage1.depth": 2, "stage3.depth": 2, "stage4.depth": 3})
+    )
+    assert plan.drop_rates(0.8) == (
+        (0.0, 0.0),
+        (0.0,),
+        (0.8 * 3 / 8, 0.8 * 4 / 8),
+        (0.8 * 5 / 8, 0.8 * 6 / 8, 0.8 * 7 / 8),
+    )
 
 
-def test_drop_connect_leaves_a_network_alone_that_has_no_identity_shortcut_in_its_last_stages(digits: BigNAS) -> None:
+def test_drop_connect_leaves_a_network_alone_that_has_no_identity_shortcut_in_its_last_stages(
+    digits: BigNAS,
+) -> None:
     supernet = with_scales(digits.build_supernet())
     shallow = architecture_of(digits, {"stage1.depth": 3, "stage2.depth": 3, "stage4.width": 48})
     x = images(digits)
@@ -189,17 +249,24 @@ def test_the_network_resizes_its_input_itself(digits: BigNAS) -> None:
     x = images(digits)
     resized = nn.functional.interpolate(x, (24, 24), mode="bicubic", align_corners=False)
     assert torch.equal(supernet(x, architecture), supernet(resized, architecture))
-    assert not torch.allclose(supernet(x, largest(digits)), supernet(x, architecture_of(digits, {"resolution": 32})))
+    assert not torch.allclose(
+        supernet(x, largest(digits)), supernet(x, architecture_of(digits, {"resolution": 32}))
+    )
 
 
-def test_extraction_copies_draws_nothing_and_leaves_statistics_to_recalibration(digits: BigNAS) -> None:
+def test_extraction_copies_draws_nothing_and_leaves_statistics_to_recalibration(
+    digits: BigNAS,
+) -> None:
     supernet = with_scales(digits.build_supernet())
     before, state = copy.deepcopy(supernet.state_dict()), torch.get_rng_state()
     subnet = digits.build_subnet(supernet, largest(digits))
     assert torch.equal(torch.get_rng_state(), state)
     norms = [m for m in subnet.modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms
-    assert all(not m.running_mean.any() and bool((m.running_var == 1).all()) and m.num_batches_tracked == 0 for m in norms)
+    assert all(
+        not m.running_mean.any() and bool((m.running_var == 1).all()) and m.num_batches_tracked == 0
+        for m in norms
+    )
     with torch.no_grad():
         for parameter in subnet.parameters():
             parameter.fill_(9.0)
@@ -209,7 +276,10 @@ def test_extraction_copies_draws_nothing_and_leaves_statistics_to_recalibration(
 def test_a_seed_fixes_supernet_and_stand_alone_networks(digits: BigNAS) -> None:
     def weights(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
-        return [*digits.build_supernet().parameters(), *digits.build_subnet(None, smallest(digits)).parameters()]
+        return [
+            *digits.build_supernet().parameters(),
+            *digits.build_subnet(None, smallest(digits)).parameters(),
+        ]
 
     assert all(torch.equal(a, b) for a, b in zip(weights(1), weights(1), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(1), weights(2), strict=True))
@@ -249,7 +319,11 @@ def test_an_exported_network_computes_the_same(digits: BigNAS) -> None:
 
 def test_published_names_say_what_they_are() -> None:
     space = build("paper")
-    assert set(space.published) == {"smallest of the table", "largest of the table", "shape of EfficientNet-B0"}
+    assert set(space.published) == {
+        "smallest of the table",
+        "largest of the table",
+        "shape of EfficientNet-B0",
+    }
     assert space.published["smallest of the table"] == smallest(space)
     assert space.published["largest of the table"] == largest(space)
     plan = space.plan(space.published["shape of EfficientNet-B0"])
@@ -262,13 +336,22 @@ def test_published_names_say_what_they_are() -> None:
 def test_a_plan_writes_out_every_block() -> None:
     plan = build("paper").plan(largest(build("paper")))
     assert (plan.resolution, plan.stem_width, plan.last_width) == (320, 40, 1408)
-    first = MBConvShape(in_width=40, expanded_width=40, squeeze_width=10, out_width=24, kernel=3, expand=False)
-    assert plan.stages[0] == (first, dataclasses.replace(first, in_width=24, expanded_width=24, squeeze_width=6))
-    assert plan.stages[5][0] == MBConvShape(in_width=128, expanded_width=768, squeeze_width=32, out_width=216, kernel=5, stride=2)
+    first = MBConvShape(
+        in_width=40, expanded_width=40, squeeze_width=10, out_width=24, kernel=3, expand=False
+    )
+    assert plan.stages[0] == (
+        first,
+        dataclasses.replace(first, in_width=24, expanded_width=24, squeeze_width=6),
+    )
+    assert plan.stages[5][0] == MBConvShape(
+        in_width=128, expanded_width=768, squeeze_width=32, out_width=216, kernel=5, stride=2
+    )
     assert isinstance(plan, Plan)
 
 
-@pytest.mark.parametrize(("width", "rounded"), [(1, 8), (11, 8), (12, 16), (36, 40), (35.9, 32), (144, 144)])
+@pytest.mark.parametrize(
+    ("width", "rounded"), [(1, 8), (11, 8), (12, 16), (36, 40), (35.9, 32), (144, 144)]
+)
 def test_widths_are_rounded_to_multiples_of_eight(width: float, rounded: int) -> None:
     assert rounded_width(width) == rounded
 
@@ -295,7 +378,9 @@ def test_a_foreign_architecture_or_supernet_is_refused(digits: BigNAS) -> None:
         ({"squeeze_base": "output"}, "must be 'input' or 'expanded', got 'output'"),
     ],
 )
-def test_an_impossible_space_is_refused(digits: BigNAS, wrong: dict[str, object], message: str) -> None:
+def test_an_impossible_space_is_refused(
+    digits: BigNAS, wrong: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(digits, **wrong)
 

@@ -1,4 +1,6 @@
-"""Checkpoints: what is damaged or not finite is neither written nor read, and reading changes nothing."""
+"""Checkpoints: what is damaged or not finite is neither written nor read, and reading changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def test_what_is_not_finite_is_not_saved_and_a_saved_one_not_loaded(tmp_path: Pa
         with pytest.raises(RuntimeError, match=r"'w.*' is not finite after step 2"):
             checkpoints.save(tmp_path, weights, moments, {"step": 2}, keep=2)
     assert [place.name for place in tmp_path.iterdir()] == ["step-00000001"]
-    checkpoints.save(tmp_path, {"bn.running_var": torch.tensor([math.inf])}, {}, {"step": 2}, keep=2)
+    checkpoints.save(
+        tmp_path, {"bn.running_var": torch.tensor([math.inf])}, {}, {"step": 2}, keep=2
+    )
     found = checkpoints.latest(tmp_path)
     assert found is not None
     assert found.state["step"] == 2, "running statistics are computed anew"
@@ -40,7 +44,11 @@ def test_reading_passes_a_damaged_checkpoint_over_and_changes_nothing(
         weights.unlink()
     if damage == "pipe":
         os.mkfifo(weights)
-    texts = {"another step": state.read_text(encoding="utf-8").replace(": 2,", ": 7,"), "not json": "{", "list": "[]"}
+    texts = {
+        "another step": state.read_text(encoding="utf-8").replace(": 2,", ": 7,"),
+        "not json": "{",
+        "list": "[]",
+    }
     if damage in texts:
         state.write_text(texts[damage], encoding="utf-8")
     before = sorted((p, p.lstat().st_mtime_ns) for p in tmp_path.rglob("*"))

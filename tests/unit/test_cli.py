@@ -1,4 +1,6 @@
-"""The command line: what a user mistypes is one line that helps, exit code 2, and nothing written."""
+"""The command line: what a user mistypes is one line that helps, exit code 2, and nothing
+written.
+"""
 
 from __future__ import annotations
 
@@ -30,41 +32,94 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "message"),
     [
         (["rum"], "no command 'rum'; did you mean 'run'? there is bench, "),
-        (["run", "quickstrat"], "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, "),
-        (["run", "quickstart", "--preset", "digit"], "job 'quickstart' has no preset 'digit'; did you mean 'digits'?"),
-        (["run", "quickstart", "--space", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
-        (["run", "quickstart", "--space", "bignas:digit"], "space 'bignas' has no preset 'digit'; did you mean 'digits'?"),
-        (["run", "quickstart", "--data", "cifar"], "no data source 'cifar'; did you mean 'cifar10'?"),
-        (["run", "quickstart", "--data", "cifar10", "--data.root", "/no/such"], "data folder /no/such does not exist"),
+        (
+            ["run", "quickstrat"],
+            "no job 'quickstrat'; did you mean 'quickstart'? there is bignas, ",
+        ),
+        (
+            ["run", "quickstart", "--preset", "digit"],
+            "job 'quickstart' has no preset 'digit'; did you mean 'digits'?",
+        ),
+        (
+            ["run", "quickstart", "--space", "bignsa"],
+            "no search space 'bignsa'; did you mean 'bignas'?",
+        ),
+        (
+            ["run", "quickstart", "--space", "bignas:digit"],
+            "space 'bignas' has no preset 'digit'; did you mean 'digits'?",
+        ),
+        (
+            ["run", "quickstart", "--data", "cifar"],
+            "no data source 'cifar'; did you mean 'cifar10'?",
+        ),
+        (
+            ["run", "quickstart", "--data", "cifar10", "--data.root", "/no/such"],
+            "data folder /no/such does not exist",
+        ),
         (["run", "quickstart", "--data", "image_folder"], "needs a folder: give --data.root DIR"),
         (
             ["run", "quickstart", "--search.targets", "acuracy"],
-            "target 'acuracy' is neither an objective nor a cost of this search; did you mean 'accuracy'?",
+            "target 'acuracy' is neither an objective nor a cost of this search; did you mean "
+            "'accuracy'?",
         ),
-        (["run", "quickstart", "--search.searcher", "nsga3"], "no searcher 'nsga3'; did you mean 'nsga2'?"),
-        (["run", "quickstart", "--search.constraints", "macs<=1"], "satisfies macs <= 1: samples have macs from"),
+        (
+            ["run", "quickstart", "--search.searcher", "nsga3"],
+            "no searcher 'nsga3'; did you mean 'nsga2'?",
+        ),
+        (
+            ["run", "quickstart", "--search.constraints", "macs<=1"],
+            "satisfies macs <= 1: samples have macs from",
+        ),
         (
             ["run", "quickstart", "--search.constraints", "mac<=1e6"],
-            "constraint 'mac' is neither an objective nor a cost of this search; did you mean 'macs'?",
+            "constraint 'mac' is neither an objective nor a cost of this search; did you mean "
+            "'macs'?",
         ),
-        (["run", "quickstart", "--search.constraints", "macs"], "cannot read the constraint 'macs': write NAME<=NUMBER"),
+        (
+            ["run", "quickstart", "--search.constraints", "macs"],
+            "cannot read the constraint 'macs': write NAME<=NUMBER",
+        ),
         (
             ["run", "quickstart", "--search.fixed", "resolution=17"],
             "gene 'resolution' of space 'bignas:digits' has no option '17'; it has 16, 24, 32",
         ),
-        (["run", "quickstart", "--search.fixed", "resolutoin=16"], "no gene 'resolutoin'; did you mean 'resolution'?"),
-        (["run", "quickstart", "--search.population", "0"], "search.population must be at least 2, got 0"),
-        (["run", "quickstart", "--search.evaluations", "0"], "search.evaluations must be at least 1, got 0"),
+        (
+            ["run", "quickstart", "--search.fixed", "resolutoin=16"],
+            "no gene 'resolutoin'; did you mean 'resolution'?",
+        ),
+        (
+            ["run", "quickstart", "--search.population", "0"],
+            "search.population must be at least 2, got 0",
+        ),
+        (
+            ["run", "quickstart", "--search.evaluations", "0"],
+            "search.evaluations must be at least 1, got 0",
+        ),
         (["run", "quickstart", "--train.epochs", "0"], "train.epochs must be above 0, got 0"),
-        (["run", "quickstart", "--train.sampler", "sandwhich"], "no subnet sampler 'sandwhich'; did you mean 'sandwich'?"),
+        (
+            ["run", "quickstart", "--train.sampler", "sandwhich"],
+            "no subnet sampler 'sandwhich'; did you mean 'sandwich'?",
+        ),
         (["run", "quickstart", "--preset"], "--preset needs a value after it"),
         (["run", "nasaic", "--chip.latency", "1"], "nearest specs that one meets are latency "),
-        (["run", "nasaic", "--chip.units", "0"], "needs units and bandwidth of at least 1, got chip.units 0"),
-        (["run", "nasaic", "--chip.units", "33"], "needs budgets that are multiples of their steps"),
+        (
+            ["run", "nasaic", "--chip.units", "0"],
+            "needs units and bandwidth of at least 1, got chip.units 0",
+        ),
+        (
+            ["run", "nasaic", "--chip.units", "33"],
+            "needs budgets that are multiples of their steps",
+        ),
         (["run", "nasaic", "--chip.constants", "maestro"], "maestro2019"),
-        (["run", "nasaic", "--second.data.name", "digits"], "task 'strokes' of space 'nasaic:digits' is segmentation, and data source"),
+        (
+            ["run", "nasaic", "--second.data.name", "digits"],
+            "task 'strokes' of space 'nasaic:digits' is segmentation, and data source",
+        ),
         (["run", "nasaic", "--preset", "w1"], "needs a folder: give --first.data.root DIR"),
-        (["run", "nasaic", "--space", "nasaic:cifar10"], "is no joint space of two networks and a chip; nasaic:digits, "),
+        (
+            ["run", "nasaic", "--space", "nasaic:cifar10"],
+            "is no joint space of two networks and a chip; nasaic:digits, ",
+        ),
         (["resume", "nowhere"], "nowhere is no run folder (it has no job.json)"),
         (["show", "nowhere"], "nowhere is no run folder"),
         (["report", "nowhere"], "nowhere is no run folder"),
@@ -72,22 +127,41 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["trust", "nowhere"], "nowhere is no run folder"),
         (["retrain", "nowhere"], "nowhere is no run folder"),
         (["retrain"], "needs a run folder"),
-        (["latency", "measure", "bignas:digits", "--output", "no/such/table.parquet"], "its folder does not exist"),
+        (
+            ["latency", "measure", "bignas:digits", "--output", "no/such/table.parquet"],
+            "its folder does not exist",
+        ),
         (["latency", "show", "nowhere.parquet"], "there is no latency table nowhere.parquet"),
         (["describe", "bignsa"], "no search space 'bignsa'; did you mean 'bignas'?"),
         (["bench", "sandwhich"], "no benchmark 'sandwhich'; did you mean 'sandwich'?"),
         (["submit", "quickstart"], "needs --address"),
-        (["submit", "quickstart", "--address", "http://h:1"], "needs --run-dir, a folder that every node of the cluster sees"),
-        (["submit", "quickstart", "--address", "http://h:1", "--run-dir", "runs/x"], "--run-dir of a submitted job must be absolute"),
-        (["submit", "quickstart", "--address", "http://h:1", "--run-dir=/x", "--data.root", "x"], "--data.root of a submitted job must be"),
+        (
+            ["submit", "quickstart", "--address", "http://h:1"],
+            "needs --run-dir, a folder that every node of the cluster sees",
+        ),
+        (
+            ["submit", "quickstart", "--address", "http://h:1", "--run-dir", "runs/x"],
+            "--run-dir of a submitted job must be absolute",
+        ),
+        (
+            ["submit", "quickstart", "--address", "http://h:1", "--run-dir=/x", "--data.root", "x"],
+            "--data.root of a submitted job must be",
+        ),
         (["run", "elasticvit", "--train.teachers", "nobody.pt2"], "nobody.pt2: export one"),
         (["run", "elasticvit", "--search.options", "bins"], "search.options takes NAME=VALUE"),
-        (["run", "elasticvit", "--search.options", "bin=4"], "has no option 'bin'; did you mean 'bins'?"),
+        (
+            ["run", "elasticvit", "--search.options", "bin=4"],
+            "has no option 'bin'; did you mean 'bins'?",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_is_one_helpful_line_and_writes_nothing(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EVORAY_DATA", raising=False)
@@ -95,7 +169,9 @@ def test_a_mistake_is_one_helpful_line_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_folder_that_exists_is_not_touched(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_run_folder_that_exists_is_not_touched(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "precious.txt").write_text("mine", encoding="utf-8")
     message = complaint(["run", "quickstart", "--run-dir", str(tmp_path)], capsys)
     assert "exists already and is not empty: resume it with `evoray resume" in message
@@ -103,13 +179,17 @@ def test_a_run_folder_that_exists_is_not_touched(capsys: pytest.CaptureFixture[s
 
 
 def test_an_unknown_option_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--search.evaluations" in complaint(["run", "quickstart", "--search.evalutions", "3"], capsys)
+    assert "--search.evaluations" in complaint(
+        ["run", "quickstart", "--search.evalutions", "3"], capsys
+    )
 
 
 @pytest.fixture
 def searched(tmp_path: Path) -> Path:
     """A small finished search without a supernet."""
-    evoray.search(TableSpace(), [Score(), Macs()], evaluations=24, population=8, run_dir=tmp_path / "run")
+    evoray.search(
+        TableSpace(), [Score(), Macs()], evaluations=24, population=8, run_dir=tmp_path / "run"
+    )
     return tmp_path / "run"
 
 
@@ -156,7 +236,9 @@ def test_job_json_holds_the_whole_configuration(searched: Path) -> None:
 
 
 @pytest.mark.slow
-def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_conflict_compares_samplers_and_draws_their_curves(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     words = [
         "conflict",
         "bignas:digits",
@@ -173,7 +255,9 @@ def test_conflict_compares_samplers_and_draws_their_curves(capsys: pytest.Captur
     output = capsys.readouterr().out
     assert "uniform" in output
     assert "complexity_aware" in output
-    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text(encoding="utf-8")
+    assert "complexity_aware, between steps" in (tmp_path / "curves.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +265,9 @@ def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert "complexity levels by released_macs" in capsys.readouterr().out
 
 
-def test_submitting_shows_a_token_where_the_user_has_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_submitting_shows_a_token_where_the_user_has_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

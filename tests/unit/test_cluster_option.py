@@ -1,4 +1,6 @@
-"""--cluster.address of the commands that go on with a run: another cluster than the run was started on."""
+"""--cluster.address of the commands that go on with a run: another cluster than the run was started
+on.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def test_a_run_is_asked_for_on_the_cluster_that_is_named_or_else_on_its_own(
 
 
 @pytest.mark.parametrize("command", ["resume", "retrain", "trust"])
-def test_what_is_no_address_is_one_line(command: str, run: RunFolder, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_address_is_one_line(
+    command: str, run: RunFolder, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, str(run.path), "--cluster.address", "http://h:8265"])
     assert stopped.value.code == 2

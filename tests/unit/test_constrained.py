@@ -21,13 +21,24 @@ STAGES = TABLES["stages"](7)
 def told(problem: Problem, rows: Choices) -> Records:
     """Records of the made-up score and the costs."""
     found = []
-    for architecture, macs in zip(architectures(problem.space, rows), problem.cost_values(rows)["macs"], strict=True):
+    for architecture, macs in zip(
+        architectures(problem.space, rows), problem.cost_values(rows)["macs"], strict=True
+    ):
         values = {"score": score_of(architecture), "macs": float(macs)}
-        found.append(Record(key=architecture.key, choices=architecture.choices, values=values, violation=problem.violation(values)))
+        found.append(
+            Record(
+                key=architecture.key,
+                choices=architecture.choices,
+                values=values,
+                violation=problem.violation(values),
+            )
+        )
     return Records.of(found, rows.shape[1])
 
 
-@pytest.mark.parametrize("window", [(0.0, 4000.0), (2000.0, 2600.0), (2441.0, 2443.0), (74.0, 74.0)])
+@pytest.mark.parametrize(
+    "window", [(0.0, 4000.0), (2000.0, 2600.0), (2441.0, 2443.0), (74.0, 74.0)]
+)
 def test_the_window_is_drawn_from_without_end(window: tuple[float, float]) -> None:
     problem = table_problem(Constraint("macs", at_least=window[0], at_most=window[1]))
     rows = FeasibleSampler(problem).draw(500, generator_for(0, "test"))
@@ -40,7 +51,10 @@ def test_the_window_is_drawn_from_without_end(window: tuple[float, float]) -> No
 def test_a_wide_window_is_drawn_from_uniformly() -> None:
     problem = table_problem(Constraint("macs", at_most=1e9))
     plain = table_problem()
-    inside, every = (FeasibleSampler(p).draw(20_000, generator_for(i, "test")) for i, p in enumerate((problem, plain)))
+    inside, every = (
+        FeasibleSampler(p).draw(20_000, generator_for(i, "test"))
+        for i, p in enumerate((problem, plain))
+    )
     for gene in range(inside.shape[1]):
         shares = [np.bincount(rows[:, gene], minlength=6) / len(rows) for rows in (inside, every)]
         assert np.abs(shares[0] - shares[1]).max() < 0.015
@@ -48,7 +62,9 @@ def test_a_wide_window_is_drawn_from_uniformly() -> None:
 
 def test_an_empty_window_says_what_was_reached() -> None:
     problem = table_problem(Constraint("macs", at_most=10.0))
-    with pytest.raises(ValueError, match=r"macs <= 10; what was drawn has macs from 74 to .*: widen the window"):
+    with pytest.raises(
+        ValueError, match=r"macs <= 10; what was drawn has macs from 74 to .*: widen the window"
+    ):
         FeasibleSampler(problem).draw(8, generator_for(0, "test"))
 
 
@@ -75,7 +91,9 @@ def stages_problem(*constraints: Constraint) -> Problem:
     return Problem(plain.space, plain.measured, plain.costs, ("top1_error",), constraints)
 
 
-def evolve(problem: Problem, name: str, *, seed: int, evaluations: int, **options: object) -> NDArray[np.int64]:
+def evolve(
+    problem: Problem, name: str, *, seed: int, evaluations: int, **options: object
+) -> NDArray[np.int64]:
     """Rows of STAGES in the order of evaluation."""
     searcher = searchers.load(name, problem, seed=seed, population=16, **options)
     found = np.zeros(0, dtype=np.int64)
@@ -84,7 +102,10 @@ def evolve(problem: Problem, name: str, *, seed: int, evaluations: int, **option
         rows = np.array([STAGES.index[key] for key in keys])
         values = [{n: float(STAGES.values[n][row]) for n in ("top1_error", "macs")} for row in rows]
         choices = [tuple(STAGES.rows[row].tolist()) for row in rows]
-        records = [Record(key=k.decode(), choices=c, values=v) for k, c, v in zip(keys, choices, values, strict=True)]
+        records = [
+            Record(key=k.decode(), choices=c, values=v)
+            for k, c, v in zip(keys, choices, values, strict=True)
+        ]
         searcher.tell(Records.of(records))
         found = np.concatenate([found, rows])
     return found
@@ -94,8 +115,13 @@ def test_bins_serve_every_budget_in_one_run() -> None:
     small = STAGES.values["macs"] < np.quantile(STAGES.values["macs"], 0.25)
     best = {}
     for bins in (1, 8):
-        runs = [evolve(stages_problem(), "constrained", seed=seed, evaluations=320, bins=bins) for seed in range(3)]
-        best[bins] = np.mean([STAGES.values["top1_error"][rows[small[rows]]].min() for rows in runs])
+        runs = [
+            evolve(stages_problem(), "constrained", seed=seed, evaluations=320, bins=bins)
+            for seed in range(3)
+        ]
+        best[bins] = np.mean(
+            [STAGES.values["top1_error"][rows[small[rows]]].min() for rows in runs]
+        )
     assert best[8] < best[1]
     with pytest.raises(ValueError, match="did you mean 'macs'"):
         searchers.load("constrained", stages_problem(), bins=3, bin_cost="mac")
@@ -107,6 +133,10 @@ def test_it_finds_more_than_random_search_in_the_window() -> None:
     inside = (STAGES.values["macs"] >= low) & (STAGES.values["macs"] <= high)
     best = {}
     for name in ("constrained", "random"):
-        runs = [evolve(stages_problem(window), name, seed=seed, evaluations=160) for seed in range(3)]
-        best[name] = np.mean([STAGES.values["top1_error"][rows[inside[rows]]].min() for rows in runs])
+        runs = [
+            evolve(stages_problem(window), name, seed=seed, evaluations=160) for seed in range(3)
+        ]
+        best[name] = np.mean(
+            [STAGES.values["top1_error"][rows[inside[rows]]].min() for rows in runs]
+        )
     assert best["constrained"] < best["random"]

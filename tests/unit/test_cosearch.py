@@ -1,4 +1,6 @@
-"""Searching networks with their chip: shared measurements, refined proposals, the controller's rules, methods beside each other."""
+"""Searching networks with their chip: shared measurements, refined proposals, the controller's
+rules, methods beside each other.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,11 @@ def test_designs_that_differ_in_the_chip_alone_are_measured_once(study: Any) -> 
     assert len(watched.asked) == 2
     assert {r.key for r in records} == {a.key for a in asked}
     assert len({r.values["accuracy"] for r in records}) == 2
-    assert all(r.values["accuracy"] == pytest.approx(np.mean([r.values["stub@digit"], r.values["stub@strokes"]])) for r in records)
+    assert all(
+        r.values["accuracy"]
+        == pytest.approx(np.mean([r.values["stub@digit"], r.values["stub@strokes"]]))
+        for r in records
+    )
     assert evaluator.num_subjects(Records.of(records)) == 2
     again = SharedEvaluator(problem, watched, memory)
     again.submit(asked[:1])
@@ -107,9 +113,13 @@ def test_networks_that_cannot_be_measured_fail_for_every_chip(study: Any) -> Non
 
     space = study.space
     tasks = [TaskObjective(space, label, Failing(part)) for label, part in space.networks.items()]
-    problem = dataclasses.replace(study.problem(), measured=(*tasks, WeightedMean({t.name: 1.0 for t in tasks})))
+    problem = dataclasses.replace(
+        study.problem(), measured=(*tasks, WeightedMean({t.name: 1.0 for t in tasks}))
+    )
     evaluator = SharedEvaluator(problem, LocalEvaluator(direct(problem)))
-    rows = study.designs(np.zeros((1, 11), dtype=np.int16), methods.drawn_chips(study, 3, np.random.default_rng(0)))
+    rows = study.designs(
+        np.zeros((1, 11), dtype=np.int16), methods.drawn_chips(study, 3, np.random.default_rng(0))
+    )
     evaluator.submit(architectures(space, rows))
     records = collected(evaluator, 3)
     assert all(r.status is Status.FAILED and "digit" in r.error for r in records)
@@ -133,10 +143,14 @@ def test_a_refined_search_asks_new_rows_and_goes_on_where_it_was(study: Any) -> 
     assert other.num_infeasible == one.num_infeasible
     second = one.ask(10)
     assert np.array_equal(second, other.ask(10))
-    assert not set(key_array(problem.space, first).tolist()) & set(key_array(problem.space, second).tolist())
+    assert not set(key_array(problem.space, first).tolist()) & set(
+        key_array(problem.space, second).tolist()
+    )
 
 
-def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes_accuracy(study: Any) -> None:
+def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes_accuracy(
+    study: Any,
+) -> None:
     problem = study.problem()
     searcher: Any = searchers.load("reinforce", problem, seed=0)
     rows = searcher.ask(20)
@@ -154,9 +168,14 @@ def test_the_controller_earns_penalties_without_measuring_and_shares_an_episodes
     assert not torch.equal(weights, searcher._controller.start)
     assert np.allclose(searcher._penalties(rows), 0.0)
     broken = searcher._penalties(
-        study.designs(np.full((1, 11), 9, dtype=np.int16), methods.drawn_chips(study, 200, np.random.default_rng(0)))
+        study.designs(
+            np.full((1, 11), 9, dtype=np.int16),
+            methods.drawn_chips(study, 200, np.random.default_rng(0)),
+        )
     )
-    assert broken.max() <= 3.0 + 1e-9, "each term is at most 1 within the bounds, which were drawn the same way"
+    assert broken.max() <= 3.0 + 1e-9, (
+        "each term is at most 1 within the bounds, which were drawn the same way"
+    )
     assert broken.max() > 0.5
 
 
@@ -168,13 +187,17 @@ def test_every_method_hands_over_a_design_after_as_many_networks(method: str, st
     assert np.array_equal(study.space.repair(outcome.best[None])[0], outcome.best)
     costs = study.costs(outcome.best[None])
     assert outcome.violation == pytest.approx(float(study.violations(costs)[0]))
-    assert all(outcome.values[name] == pytest.approx(float(column[0])) for name, column in costs.items())
+    assert all(
+        outcome.values[name] == pytest.approx(float(column[0])) for name, column in costs.items()
+    )
     if method == "nas then asic":
         assert outcome.violation > 0
         assert outcome.values["accuracy"] == outcome.records.values["accuracy"].max()
     else:
         assert outcome.violation == 0
-        assert (outcome.records.violations <= 0).all(), "networks of a chip that breaks the specs were measured"
+        assert (outcome.records.violations <= 0).all(), (
+            "networks of a chip that breaks the specs were measured"
+        )
     again = methods.METHODS[method](study, BUDGET)
     assert np.array_equal(again.best, outcome.best)
     assert sorted(again.records.keys) == sorted(outcome.records.keys)
@@ -198,7 +221,13 @@ def test_the_order_in_which_workers_finish_changes_nothing(study: Any) -> None:
         evaluator = SharedEvaluator(problem, kind(direct(problem)))
         ledger = MemoryLedger(len(problem.space.genes))
         searcher = methods.exact_searcher(study, problem, methods.SEARCHER, 5, 8)
-        Search(problem, LocalShards(problem, [searcher]), evaluator, ledger, Schedule(evaluations=30, population=8)).run()
+        Search(
+            problem,
+            LocalShards(problem, [searcher]),
+            evaluator,
+            ledger,
+            Schedule(evaluations=30, population=8),
+        ).run()
         return sorted((record.key, record.values["accuracy"]) for record in ledger.records)
 
     assert archive(LocalEvaluator) == archive(Shuffled)
@@ -212,17 +241,22 @@ def test_a_design_is_described_with_every_layer_once_and_all_its_energy(study: A
         layers = design["layers"]
         assert max(layer["end"] for layer in layers) == pytest.approx(costs["asic_latency"])
         assert sum(layer["energy"] for layer in layers) == pytest.approx(costs["asic_energy"])
-        assert all(sum(layer["split"].values()) == pytest.approx(layer["energy"]) for layer in layers)
+        assert all(
+            sum(layer["split"].values()) == pytest.approx(layer["energy"]) for layer in layers
+        )
         assert sum(layer["macs"] for layer in layers) == study.space.costs(row[None])["macs"][0]
         for slot in range(2):
-            own = sorted((layer["start"], layer["end"]) for layer in layers if layer["slot"] == slot)
+            own = sorted(
+                (layer["start"], layer["end"]) for layer in layers if layer["slot"] == slot
+            )
             assert all(before[1] <= after[0] + 1e-9 for before, after in itertools.pairwise(own))
 
 
 def test_specs_out_of_reach_are_refused_with_the_nearest(study: Any) -> None:
     hard = dataclasses.replace(study, specs=Specs(latency=100.0, energy=1e9))
     with pytest.raises(
-        ValueError, match=r"meets the specs latency 100, energy 1e\+09.* nearest specs that one meets are latency [0-9.e+]+"
+        ValueError,
+        match=r"meets the specs latency 100, energy 1e\+09.* nearest specs that one meets are latency [0-9.e+]+",
     ):
         check_specs(hard, hard.space, 0)
 
@@ -240,9 +274,14 @@ def test_the_digits_preset_fits_together_and_mistakes_are_told() -> None:
         "asic_area",
     )
     swapped = dataclasses.replace(config, first=config.second)
-    with pytest.raises(ValueError, match="task 'digit' of space 'nasaic:digits' is classification, and data source 'strokes'"):
+    with pytest.raises(
+        ValueError,
+        match="task 'digit' of space 'nasaic:digits' is classification, and data source 'strokes'",
+    ):
         build_setup(swapped)
-    moved = dataclasses.replace(config.second, train=dataclasses.replace(config.second.train, crop_padding=2))
+    moved = dataclasses.replace(
+        config.second, train=dataclasses.replace(config.second.train, crop_padding=2)
+    )
     with pytest.raises(ValueError, match="set crop-padding 0"):
         build_setup(dataclasses.replace(config, second=moved))
     with pytest.raises(ValueError, match="no joint space of two networks and a chip"):
@@ -266,10 +305,14 @@ def test_networks_may_be_trained_alone_repeatably() -> None:
     config = PRESETS["digits"]()
     few = dataclasses.replace(config.first.data, limit=128)
     short = dataclasses.replace(config.first.train, epochs=6.0, batch_size=32, label_smoothing=0.0)
-    small = dataclasses.replace(config.first, data=few, train=short, calibration_images=64, validation_limit=64)
+    small = dataclasses.replace(
+        config.first, data=few, train=short, calibration_images=64, validation_limit=64
+    )
     task = build_setup(dataclasses.replace(config, first=small, accuracy="scratch")).tasks[0]
     task.objective.open(torch.device("cpu"))
-    one, again = (task.objective.measure(Candidate(task.space, largest(task.space))) for _ in range(2))
+    one, again = (
+        task.objective.measure(Candidate(task.space, largest(task.space))) for _ in range(2)
+    )
     assert one == again
     fresh: Any = task.objective
     assert one > 10 + fresh._inner.measure(Candidate(task.space, largest(task.space)))
@@ -304,7 +347,9 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
             return self
 
         def images(self, indices: Any) -> torch.Tensor:
-            return torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]], [[[1.0, -1.0], [1.0, -1.0]]]])[torch.as_tensor(indices)]
+            return torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]], [[[1.0, -1.0], [1.0, -1.0]]]])[
+                torch.as_tensor(indices)
+            ]
 
     objective = IntersectionOverUnion(Source(), None)
     objective.open(torch.device("cpu"))
@@ -320,6 +365,8 @@ def test_a_search_that_kept_no_weights_exports_none(tmp_path: Path) -> None:
 
 def test_missing_data_names_the_option_of_its_task() -> None:
     config = PRESETS["digits"]()
-    folder = dataclasses.replace(config.second, data=dataclasses.replace(config.second.data, name="image_folder"))
+    folder = dataclasses.replace(
+        config.second, data=dataclasses.replace(config.second.data, name="image_folder")
+    )
     with pytest.raises(FileNotFoundError, match=r"give --second\.data\.root DIR"):
         build_setup(dataclasses.replace(config, second=folder))

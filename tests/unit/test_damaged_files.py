@@ -1,4 +1,6 @@
-"""Every kind of file of a run folder, damaged in every way, under every command that reads it: no traceback, no value changed in silence."""
+"""Every kind of file of a run folder, damaged in every way, under every command that reads it: no
+traceback, no value changed in silence.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ _OPTIONAL = (
     "collapses.json",
     "pictures.json",
 )
-_PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+_PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def truncated(content: bytes) -> bytes:
@@ -67,7 +71,9 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
     "truncated": lambda content, rng: truncated(content),
     "one bit flipped": lambda content, rng: flipped(content, rng.randrange(8 * len(content))),
     "empty": lambda content, rng: b"",
-    "other text": lambda content, rng: rng.choice([b"{}", b"[]", b"5", b'{"job": 5, "probes": [{}], "search": []}\n', b"\0\xff\xfe"]),
+    "other text": lambda content, rng: rng.choice(
+        [b"{}", b"[]", b"5", b'{"job": 5, "probes": [{}], "search": []}\n', b"\0\xff\xfe"]
+    ),
     "removed": lambda content, rng: None,
 }
 
@@ -79,10 +85,16 @@ def searched(path: Path) -> RunFolder:
     folder = RunFolder.create(path, pipeline.job_of("quickstart", "digits", config, setup))
     rng = np.random.default_rng(0)
     space = setup.space
-    rows = np.unique(space.repair(rng.integers(0, 2, (9, len(space.genes)), dtype=np.int16)), axis=0)
+    rows = np.unique(
+        space.repair(rng.integers(0, 2, (9, len(space.genes)), dtype=np.int16)), axis=0
+    )
     columns = schema(setup.problem.value_names, setup.problem.measured_names)
     records = [
-        Record(key=one.key, choices=one.choices, values=dict.fromkeys(setup.problem.value_names, 50.0 + i))
+        Record(
+            key=one.key,
+            choices=one.choices,
+            values=dict.fromkeys(setup.problem.value_names, 50.0 + i),
+        )
         for i, one in enumerate(architectures(space, rows))
     ]
     for place in (folder.ledger, folder.baseline):
@@ -92,20 +104,47 @@ def searched(path: Path) -> RunFolder:
             table = pipeline.to_table(ledger.records, columns)
     folder.write_front(front(table, folder.job()["values"]))
     torch.manual_seed(0)
-    checkpoints.save(folder.supernet, dict(space.build_supernet().state_dict()), {}, {"step": 1, "steps": 1, "seed": 0}, keep=2)
+    checkpoints.save(
+        folder.supernet,
+        dict(space.build_supernet().state_dict()),
+        {},
+        {"step": 1, "steps": 1, "seed": 0},
+        keep=2,
+    )
     finished(folder)
     return folder
 
 
 def finished(folder: RunFolder) -> None:
     """Adds the small files that a run of any kind may have."""
-    line = {"steps": 9, "epoch": 1.0, "images": 9, "learning_rate": 0.1, "loss": {"largest": 2.0}, "images_per_second": 5.0, "seconds": 1.5}
+    line = {
+        "steps": 9,
+        "epoch": 1.0,
+        "images": 9,
+        "learning_rate": 0.1,
+        "loss": {"largest": 2.0},
+        "images_per_second": 5.0,
+        "seconds": 1.5,
+    }
     folder.supernet.mkdir(exist_ok=True)
-    (folder.supernet / "metrics.jsonl").write_text(written_lines([{"step": i, **line} for i in (1, 2, 3)]), encoding="utf-8")
+    (folder.supernet / "metrics.jsonl").write_text(
+        written_lines([{"step": i, **line} for i in (1, 2, 3)]), encoding="utf-8"
+    )
     write_json(folder.path / "phases.json", {"train": 61.5, "search": 20.5})
-    probes = [{"key": f"p{i}", "inherited": 90.0 + i, "inherited_without_recalibration": 10.0, "stand_alone": 91.0 - i} for i in range(4)]
+    probes = [
+        {
+            "key": f"p{i}",
+            "inherited": 90.0 + i,
+            "inherited_without_recalibration": 10.0,
+            "stand_alone": 91.0 - i,
+        }
+        for i in range(4)
+    ]
     folder.write_trust({"probes": probes, "kendall": SIDES, "spearman": SIDES, "seconds": 100.0})
-    state = {"statistics": {"proposed": 9, "known": 1, "duplicates": 2, "rejected": {"macs": 3}}, "shards": []}
+    state = {
+        "statistics": {"proposed": 9, "known": 1, "duplicates": 2, "rejected": {"macs": 3}},
+        "shards": [],
+    }
     folder.shards.mkdir(exist_ok=True)
     for number in (7, 8):
         write_json(folder.shards / f"generation-{number:06d}.json", state)
@@ -128,13 +167,26 @@ def codesigned(path: Path) -> RunFolder:
     for method in ("evolution", "random"):
         place = folder.path / "comparison" / method
         place.mkdir(parents=True)
-        write_json(place / "outcome.json", {"method": method, "violation": 0.25, "num_networks": 12, **design})
+        write_json(
+            place / "outcome.json",
+            {"method": method, "violation": 0.25, "num_networks": 12, **design},
+        )
     write_json(folder.path / "collapses.json", {"collapses": [{"step": 3}]})
     folder.pictures.mkdir()
     (folder.pictures / "a.png").write_bytes(_PICTURE)
     write_json(
         folder.pictures / "pictures.json",
-        {"pictures": [{"file": "a.png", "digest": hashlib.sha256(_PICTURE).hexdigest(), "title": "a", "kind": "samples", "caption": "c"}]},
+        {
+            "pictures": [
+                {
+                    "file": "a.png",
+                    "digest": hashlib.sha256(_PICTURE).hexdigest(),
+                    "title": "a",
+                    "kind": "samples",
+                    "caption": "c",
+                }
+            ]
+        },
     )
     shutil.copytree(folder.ledger, folder.round(0))
     return folder
@@ -142,7 +194,9 @@ def codesigned(path: Path) -> RunFolder:
 
 @contextmanager
 def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
-    """Nothing is trained or measured, no figure drawn: what a page would be made of is kept instead."""
+    """Nothing is trained or measured, no figure drawn: what a page would be made of is kept
+    instead.
+    """
 
     def write(folders: list[RunFolder], output: Path) -> None:
         runs = [read_run(folder) for folder in folders]
@@ -157,15 +211,23 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
         patch.setattr(trust, "connected", lambda address: nullcontext())
         patch.setattr(trust, "run_tasks", probed)
         patch.setattr(trust.ray, "cluster_resources", dict)
-        patch.setattr(pipeline, "carry_out", lambda folder, config, console: pipeline.finish(folder, console))
+        patch.setattr(
+            pipeline, "carry_out", lambda folder, config, console: pipeline.finish(folder, console)
+        )
         patch.setattr(jobs, "pipeline", lambda name: pipeline)
         yield
 
 
 def told(run: RunView) -> dict[str, Any]:
     """Everything that a page is drawn from."""
-    parts = vars(run) | {"table": _rows(run.table), "baseline": _rows(run.baseline), "rounds": [_rows(table) for table in run.rounds]}
-    parts["trust"] = None if run.trust is None else {**run.trust, "seconds": 0}  # of `evoray trust` itself, never twice the same
+    parts = vars(run) | {
+        "table": _rows(run.table),
+        "baseline": _rows(run.baseline),
+        "rounds": [_rows(table) for table in run.rounds],
+    }
+    parts["trust"] = (
+        None if run.trust is None else {**run.trust, "seconds": 0}
+    )  # of `evoray trust` itself, never twice the same
     return json.loads(json.dumps(parts, default=str))  # type: ignore[no-any-return]
 
 
@@ -203,8 +265,13 @@ def outcome(
         except SystemExit as stopped:
             code = int(stopped.code or 0)
     printed = capsys.readouterr()
-    exported = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.path.glob("export/*/architecture.json"))]
-    weights = [file.read_bytes() for file in sorted(folder.path.glob("export/*/weights.safetensors"))]
+    exported = [
+        json.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(folder.path.glob("export/*/architecture.json"))
+    ]
+    weights = [
+        file.read_bytes() for file in sorted(folder.path.glob("export/*/weights.safetensors"))
+    ]
     return code, printed.err + caplog.text, [printed.out, seen, exported, weights]
 
 
@@ -229,8 +296,17 @@ def judged(file: str, damage: str, whole: Any, found: tuple[int, str, Any]) -> s
 
 def files_of(folder: RunFolder) -> list[str]:
     """One file of each kind."""
-    every = sorted(file for file in folder.path.rglob("*") if file.is_file() and file.name != ".lock" and file.stat().st_size)
-    kinds = {re.sub(r"[0-9]+", "0", str(file.relative_to(folder.path))): str(file.relative_to(folder.path)) for file in every}
+    every = sorted(
+        file
+        for file in folder.path.rglob("*")
+        if file.is_file() and file.name != ".lock" and file.stat().st_size
+    )
+    kinds = {
+        re.sub(r"[0-9]+", "0", str(file.relative_to(folder.path))): str(
+            file.relative_to(folder.path)
+        )
+        for file in every
+    }
     return sorted(kinds.values())
 
 
@@ -263,10 +339,18 @@ def test_no_damaged_file_ends_in_a_traceback_or_changes_a_value_in_silence(
         for name in files_of(source):
             for damage in DAMAGES:
                 for seed in range(SEEDS):
-                    result = judged(name, damage, whole, tried(name, damage, random.Random(f"{command} {name} {damage} {seed}")))
+                    result = judged(
+                        name,
+                        damage,
+                        whole,
+                        tried(name, damage, random.Random(f"{command} {name} {damage} {seed}")),
+                    )
                     counts[result.partition(":")[0]] += 1
                     if result.startswith("WRONG"):
                         wrong.append(f"{command} with {name} {damage}: {result}")
     with capsys.disabled():
-        print(f"\n{make.__name__}: {len(files_of(source))} files, {len(commands)} commands: {dict(counts)}")
+        print(
+            f"\n{make.__name__}: {len(files_of(source))} files, {len(commands)} commands: "
+            f"{dict(counts)}"
+        )
     assert not wrong, "\n".join(wrong)

@@ -20,7 +20,9 @@ from evoray.data import cifar10
 from tests.shared_data import real_data
 
 
-def picture(file: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 30), mode: str = "RGB") -> None:
+def picture(
+    file: Path, colour: tuple[int, int, int], size: tuple[int, int] = (40, 30), mode: str = "RGB"
+) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).convert(mode).save(file)
 
@@ -67,9 +69,21 @@ def test_a_limit_keeps_the_share_of_every_class() -> None:
         ({"name": "digits", "image_size": 4}, ValueError, "between 8 and 1024 pixels, got 4"),
         ({"name": "digits", "limit": 0}, ValueError, "at least 1 image, got 0"),
         ({"name": "cifar10"}, FileNotFoundError, "give --data.root DIR or set EVORAY_DATA"),
-        ({"name": "cifar10", "root": Path("/no/such")}, FileNotFoundError, "/no/such does not exist"),
-        ({"name": "cifar100", "root": Path("/no/such")}, FileNotFoundError, "add --data.download to fetch"),
-        ({"name": "fashion_mnist", "root": Path("/no/such")}, FileNotFoundError, "add --data.download to fetch"),
+        (
+            {"name": "cifar10", "root": Path("/no/such")},
+            FileNotFoundError,
+            "/no/such does not exist",
+        ),
+        (
+            {"name": "cifar100", "root": Path("/no/such")},
+            FileNotFoundError,
+            "add --data.download to fetch",
+        ),
+        (
+            {"name": "fashion_mnist", "root": Path("/no/such")},
+            FileNotFoundError,
+            "add --data.download to fetch",
+        ),
         ({"name": "image_folder"}, FileNotFoundError, "give --data.root DIR with DIR/train/CLASS"),
     ],
     ids=str,
@@ -99,7 +113,9 @@ def test_cifar10_sheets_hold_the_pixels_of_the_original() -> None:
     pixels, labels = cifar10._read_sheets(folder, test=True)
     digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     assert digest == "177777c33ba79825320efa646ad04a94bdc3c80e4ebe3bd21724f8cdfd4b9d56"
-    small, small_labels = cifar10._read_pickles(real_data("cifar10_small") / "cifar-10-batches-py", test=True)
+    small, small_labels = cifar10._read_pickles(
+        real_data("cifar10_small") / "cifar-10-batches-py", test=True
+    )
     assert (pixels[:500] == small).all()
     assert (labels[:500] == small_labels).all()
     source = data.load("cifar10", root=folder, limit=1000)
@@ -114,7 +130,9 @@ class Evil:
         return (print, ("the pickle ran code",))
 
 
-def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pickle_that_would_run_code_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     (folder / "test_batch").write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
@@ -124,13 +142,17 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.
     assert "ran code" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("body", [b"", b"no pickle", pickle.dumps({"data": [1], "labels": []}), pickle.dumps({}), None])
+@pytest.mark.parametrize(
+    "body", [b"", b"no pickle", pickle.dumps({"data": [1], "labels": []}), pickle.dumps({}), None]
+)
 def test_a_damaged_batch_is_one_clear_error(body: bytes | None, tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     if body is not None:
         (folder / "test_batch").write_bytes(body)
-    with pytest.raises(ValueError, match=f"test part of data source 'cifar10' in {folder} cannot be read"):
+    with pytest.raises(
+        ValueError, match=f"test part of data source 'cifar10' in {folder} cannot be read"
+    ):
         data.load("cifar10", root=tmp_path).open("test")
 
 
@@ -142,7 +164,11 @@ def test_fashion_mnist_is_read_in_torchvisions_layout(tmp_path: Path) -> None:
         images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
         for name, header, body in (
-            (f"{part}-images-idx3-ubyte", struct.pack(">IIII", 2051, count, 28, 28), images.tobytes()),
+            (
+                f"{part}-images-idx3-ubyte",
+                struct.pack(">IIII", 2051, count, 28, 28),
+                images.tobytes(),
+            ),
             (f"{part}-labels-idx1-ubyte", struct.pack(">II", 2049, count), labels.tobytes()),
         ):
             (raw / name).write_bytes(header + body)
@@ -172,7 +198,9 @@ def test_a_flat_folder_is_split(tmp_path: Path) -> None:
     assert min(sizes) >= 2
 
 
-def test_grey_pictures_become_rgb_and_damaged_ones_are_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_grey_pictures_become_rgb_and_damaged_ones_are_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder_of(tmp_path)
     picture(tmp_path / "train" / "red" / "grey.png", (90, 90, 90), mode="L")
     (tmp_path / "train" / "red" / "broken.png").write_bytes(b"no picture")

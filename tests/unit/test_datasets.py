@@ -1,4 +1,6 @@
-"""The data of a run: told apart by a digest, found again where it has moved, refused where it is other data."""
+"""The data of a run: told apart by a digest, found again where it has moved, refused where it is
+other data.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,22 @@ def pictures(root: Path, count: int = 6) -> Path:
     for name, grey in (("cat", 10), ("dog", 90)):
         (root / name).mkdir(parents=True)
         for index in range(count):
-            Image.fromarray(np.full((16, 16, 3), grey + index, dtype=np.uint8)).save(root / name / f"{index}.png")
+            Image.fromarray(np.full((16, 16, 3), grey + index, dtype=np.uint8)).save(
+                root / name / f"{index}.png"
+            )
     return root
 
 
 def begun(tmp_path: Path, root: Path) -> tuple[RunFolder, SupernetSearch]:
-    config, contents = settled(SupernetSearch(data=DataOptions(name="image_folder", root=root, image_size=16)))
-    job = {"job": "quickstart", "stages": ["one"], "config": {"data": {"name": "image_folder", "root": str(root)}}, "data": contents}
+    config, contents = settled(
+        SupernetSearch(data=DataOptions(name="image_folder", root=root, image_size=16))
+    )
+    job = {
+        "job": "quickstart",
+        "stages": ["one"],
+        "config": {"data": {"name": "image_folder", "root": str(root)}},
+        "data": contents,
+    }
     return RunFolder.create(tmp_path / "run", job), config
 
 
@@ -52,14 +63,22 @@ def _label(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [_pixel, _label, lambda root: (root / "dog/1.png").unlink(), lambda root: (root / "dog").rename(root / "dogs")]
+    "change",
+    [
+        _pixel,
+        _label,
+        lambda root: (root / "dog/1.png").unlink(),
+        lambda root: (root / "dog").rename(root / "dogs"),
+    ],
 )
 def test_other_data_under_the_same_name_is_refused(change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     root = pictures(tmp_path / "pics")
     folder, config = begun(tmp_path, root)
     located(folder, config, {})
     change(root)
-    with pytest.raises(ValueError, match=r"is not what run .* was started with: .*digest .*, expected 12 files"):
+    with pytest.raises(
+        ValueError, match=r"is not what run .* was started with: .*digest .*, expected 12 files"
+    ):
         located(folder, config, {})
 
 
@@ -85,7 +104,9 @@ def test_embedded_data_has_a_digest_and_no_folder(name: str) -> None:
     assert source.contents() == data.load(name, image_size=8).contents()
 
 
-def test_a_folder_from_the_environment_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_from_the_environment_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "stl10_binary").mkdir()
     (tmp_path / "stl10_binary/train_X.bin").write_bytes(b"x")
     monkeypatch.setenv("EVORAY_DATA", str(tmp_path))
@@ -97,9 +118,16 @@ def test_each_task_of_a_co_search_can_be_pointed_elsewhere(tmp_path: Path) -> No
     first = TaskOptions(data=TaskData(name="image_folder", root=pictures(tmp_path / "one")))
     config, contents = settled(dataclasses.replace(CoSearch(), first=first))
     assert sorted(contents) == ["first.data", "second.data"]
-    folder = RunFolder.create(tmp_path / "run", {"job": "nasaic", "stages": ["one"], "data": contents})
+    folder = RunFolder.create(
+        tmp_path / "run", {"job": "nasaic", "stages": ["one"], "data": contents}
+    )
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    moved = parse(Moved, Moved(), ["--first.data.root", str(tmp_path / "two")], prog="x", description="")
+    moved = parse(
+        Moved, Moved(), ["--first.data.root", str(tmp_path / "two")], prog="x", description=""
+    )
     assert located(folder, config, moved.roots).first.data.root == tmp_path / "two"
-    with pytest.raises(ValueError, match=r"--data\.root: run .* has no such data; it has --first\.data\.root, --second"):
+    with pytest.raises(
+        ValueError,
+        match=r"--data\.root: run .* has no such data; it has --first\.data\.root, --second",
+    ):
         located(folder, config, {"data": tmp_path})

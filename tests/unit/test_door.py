@@ -1,4 +1,6 @@
-"""`evoray.search` at its door: values as Python or numpy write them, objects that fit their contract, a run that is the same run."""
+"""`evoray.search` at its door: values as Python or numpy write them, objects that fit their
+contract, a run that is the same run.
+"""
 
 from __future__ import annotations
 
@@ -105,14 +107,22 @@ class Kernel(Enum):
         (Toy(), {"constraints": [Constraint("macs", at_most=np.int64(9))]}),
         (Toy(), {"constraints": [Constraint("macs", at_most=np.float32(9))]}),
         (Toy(), {"seed": np.int64(3)}),
-        (Toy(), {"evaluations": np.int32(16), "population": np.array(8), "num_shards": np.uint8(2)}),
+        (
+            Toy(),
+            {"evaluations": np.int32(16), "population": np.array(8), "num_shards": np.uint8(2)},
+        ),
         (Toy(), {"evaluations": 16.0, "population": 1e1}),
-        (Toy(), {"searcher": "optuna_study", "searcher_options": {"sampler": np.str_("TPESampler")}}),
+        (
+            Toy(),
+            {"searcher": "optuna_study", "searcher_options": {"sampler": np.str_("TPESampler")}},
+        ),
         (Toy(), {"migration": Migration(every=np.int64(2))}),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
-def test_numbers_of_numpy_and_tuples_are_written_and_known_again(space: Toy, options: dict[str, Any], tmp_path: Path) -> None:
+def test_numbers_of_numpy_and_tuples_are_written_and_known_again(
+    space: Toy, options: dict[str, Any], tmp_path: Path
+) -> None:
     first = search(space, run_dir=tmp_path / "run", **options)
     again = search(space, run_dir=tmp_path / "run", **options)
     assert again.records["key"].to_pylist() == first.records["key"].to_pylist()
@@ -120,16 +130,26 @@ def test_numbers_of_numpy_and_tuples_are_written_and_known_again(space: Toy, opt
 
 def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
     others = [Gene(f"g{i}", (1, 2, 3)) for i in range(3)]
-    search(Toy(Gene("w", tuple(np.array([4, 8]))), *others), run_dir=tmp_path / "run", seed=np.int64(3))
-    result = search(Toy(Gene("w", (4, 8)), *others), run_dir=tmp_path / "run", seed=3, evaluations=20)
+    search(
+        Toy(Gene("w", tuple(np.array([4, 8]))), *others), run_dir=tmp_path / "run", seed=np.int64(3)
+    )
+    result = search(
+        Toy(Gene("w", (4, 8)), *others), run_dir=tmp_path / "run", seed=3, evaluations=20
+    )
     assert len(result.records) == 20
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"evaluations": float("inf")}, "evaluations must be a whole number of at least 1, got inf"),
-        ({"evaluations": float("nan")}, "evaluations must be a whole number of at least 1, got nan"),
+        (
+            {"evaluations": float("inf")},
+            "evaluations must be a whole number of at least 1, got inf",
+        ),
+        (
+            {"evaluations": float("nan")},
+            "evaluations must be a whole number of at least 1, got nan",
+        ),
         ({"evaluations": "many"}, "evaluations must be a whole number of at least 1, got 'many'"),
         ({"evaluations": True}, "evaluations must be a whole number of at least 1, got True"),
         ({"population": 2.5}, "population must be a whole number of at least 1, got 2.5"),
@@ -140,8 +160,14 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ({"targets": ("macs", "macs")}, "target 'macs' is given twice"),
         ({"targets": "macs"}, "targets must be a list of names, got 'macs'"),
         ({"targets": [1]}, "targets must be a list of names"),
-        ({"constraints": Constraint("macs", at_most=3)}, "constraints must be a list of evoray.Constraint"),
-        ({"constraints": ["macs<=3"]}, r'constraints must be evoray.Constraint, such as Constraint\("macs"'),
+        (
+            {"constraints": Constraint("macs", at_most=3)},
+            "constraints must be a list of evoray.Constraint",
+        ),
+        (
+            {"constraints": ["macs<=3"]},
+            r'constraints must be evoray.Constraint, such as Constraint\("macs"',
+        ),
         (
             {"constraints": [Constraint("macs", at_most=3), Constraint("macs", at_least=5)]},
             "the constraints on 'macs' contradict each other: nothing is at least 5 and at most 3",
@@ -189,21 +215,38 @@ def total_with(**attributes: Any) -> Total:
         ([object()], r"object is neither an objective, which has a method measure\(candidate\)"),
         ([Total], r"the objective must be an object, got the class Total: write Total\(...\)"),
         ([WithoutOpen()], r"WithoutOpen 'x' is no objective: it lacks the method open\(\)"),
-        ([total_with(goal="largest")], "objective 'total' needs a goal of minimize or maximize, got 'largest'"),
-        ([total_with(goal=None)], "objective 'total' needs a goal of minimize or maximize, got None"),
-        ([total_with(needs=2)], r"objective 'total' needs objectives.base.Needs\(...\) as needs, got 2"),
+        (
+            [total_with(goal="largest")],
+            "objective 'total' needs a goal of minimize or maximize, got 'largest'",
+        ),
+        (
+            [total_with(goal=None)],
+            "objective 'total' needs a goal of minimize or maximize, got None",
+        ),
+        (
+            [total_with(needs=2)],
+            r"objective 'total' needs objectives.base.Needs\(...\) as needs, got 2",
+        ),
         ([total_with(unit=None)], "objective 'total' needs a text as unit"),
         ([Total(name="")], "must be a printable text, got ''"),
         ([Total(name="a\nb")], "must be a printable text"),
         ([Total(name="caf\udce9")], "must be a printable text"),
         ([Total(name="a<=b")], "must be without <, > and ="),
-        ([Total(name="total"), Total(name="total_seconds")], "called 'total_seconds', the column of how long 'total' took"),
-        *(([Total(name=name)], f"called '{name}', which is a column of the ledger") for name in ("error", "key", "status", "violation")),
+        (
+            [Total(name="total"), Total(name="total_seconds")],
+            "called 'total_seconds', the column of how long 'total' took",
+        ),
+        *(
+            ([Total(name=name)], f"called '{name}', which is a column of the ledger")
+            for name in ("error", "key", "status", "violation")
+        ),
         ([], "at least one target"),
     ],
     ids=lambda value: value[:50] if isinstance(value, str) else "",
 )
-def test_an_objective_that_fits_no_contract_is_refused(objectives: Any, message: str, tmp_path: Path) -> None:
+def test_an_objective_that_fits_no_contract_is_refused(
+    objectives: Any, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=message):
         evoray.search(Toy(), objectives, searcher="nsga2", evaluations=8, run_dir=tmp_path / "run")
     assert not list(tmp_path.iterdir())
@@ -211,14 +254,20 @@ def test_an_objective_that_fits_no_contract_is_refused(objectives: Any, message:
 
 def test_an_objective_may_be_named_like_seconds_of_nothing_else(tmp_path: Path) -> None:
     result = search(objectives=[Total(name="train_seconds"), ToyCost()], run_dir=tmp_path / "run")
-    again = search(objectives=[Total(name="train_seconds"), ToyCost()], run_dir=tmp_path / "run", evaluations=20)
+    again = search(
+        objectives=[Total(name="train_seconds"), ToyCost()],
+        run_dir=tmp_path / "run",
+        evaluations=20,
+    )
     assert set(from_table(result.records).values) == {"train_seconds", "macs"}
     assert len(again.records) == 20
 
 
 def test_a_goal_may_be_a_word() -> None:
     by_word = search(objectives=[total_with(goal="maximize"), ToyCost()])
-    assert by_word.front().to_pylist() == search().front().to_pylist() or by_word.pick("best:total") == search().pick("best:total")
+    assert by_word.front().to_pylist() == search().front().to_pylist() or by_word.pick(
+        "best:total"
+    ) == search().pick("best:total")
 
 
 class Shifted(Toy):
@@ -250,13 +299,29 @@ class Shifted(Toy):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("range", "must return indices of options: gene 'g0' of space 'toy' has 4, so 0 to 3, got 4|gene 'g. of space 'toy' has 4"),
-        ("negative", "must return indices of options: gene 'g0' of space 'toy' has 4, so 0 to 3, got -1"),
-        ("float", r"must return whole numbers \(int16\), indices into each gene's options, got float64"),
-        ("shape", r"must return an \(n, 4\) array, a column for each gene of space 'toy', got \(258, 2\)"),
+        (
+            "range",
+            "must return indices of options: gene 'g0' of space 'toy' has 4, so 0 to 3, got 4|gene "
+            "'g. of space 'toy' has 4",
+        ),
+        (
+            "negative",
+            "must return indices of options: gene 'g0' of space 'toy' has 4, so 0 to 3, got -1",
+        ),
+        (
+            "float",
+            r"must return whole numbers \(int16\), indices into each gene's options, got float64",
+        ),
+        (
+            "shape",
+            r"must return an \(n, 4\) array, a column for each gene of space 'toy', got \(258, 2\)",
+        ),
         ("rows", "must return as many rows as it gets, got 1 for 258"),
         ("list", r"must return an \(n, 4\) array"),
-        ("none", r"must return an \(n, 4\) array, a column for each gene of space 'toy', got NoneType"),
+        (
+            "none",
+            r"must return an \(n, 4\) array, a column for each gene of space 'toy', got NoneType",
+        ),
         ("cycle", "must be idempotent, so that one network has one key"),
     ],
 )
@@ -287,7 +352,10 @@ def test_a_space_without_a_method_is_named() -> None:
         def repair(self, choices: Choices) -> Choices:
             return choices
 
-    with pytest.raises(ValueError, match=r"Half 'half' is no space: it lacks the method costs\(\) and the method build_supernet\(\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"Half 'half' is no space: it lacks the method costs\(\) and the method build_supernet\(\)",
+    ):
         search(Half())
     with pytest.raises(ValueError, match="the space must be an object, got the class Toy"):
         check_space(Toy)
@@ -295,24 +363,46 @@ def test_a_space_without_a_method_is_named() -> None:
         check_space(Toy(Gene("a", (1, 2)), Gene("a", (1, 2))))
 
 
-@pytest.mark.parametrize("options", [(float("nan"), 1.0), (object(),), "abc", 3, (1, np.int64(1)), {"a", "b"}, {"a": 1}, b"ab", range(40_000)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (float("nan"), 1.0),
+        (object(),),
+        "abc",
+        3,
+        (1, np.int64(1)),
+        {"a", "b"},
+        {"a": 1},
+        b"ab",
+        range(40_000),
+    ],
+)
 def test_options_that_are_no_plain_values_are_refused(options: Any) -> None:
     with pytest.raises(ValueError, match=r"gene 'w' (needs|must have)"):
         Gene("w", options)
 
 
-@pytest.mark.parametrize("bound", [float("inf"), float("nan"), "3", True, np.True_, [1, 2], object()])
+@pytest.mark.parametrize(
+    "bound", [float("inf"), float("nan"), "3", True, np.True_, [1, 2], object()]
+)
 def test_a_bound_that_is_no_number_is_refused(bound: Any) -> None:
     with pytest.raises(ValueError, match="constraint on 'macs' needs a finite number as at_most"):
         Constraint("macs", at_most=bound)
 
 
-def test_the_same_objective_again_goes_on_and_a_changed_one_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_same_objective_again_goes_on_and_a_changed_one_is_refused_by_name(
+    tmp_path: Path,
+) -> None:
     objective = Total(epochs=1)
     search(objectives=[objective, ToyCost()], run_dir=tmp_path / "run")
-    search(objectives=[objective, ToyCost()], run_dir=tmp_path / "run", evaluations=20)  # it has counted and opened since
+    search(
+        objectives=[objective, ToyCost()], run_dir=tmp_path / "run", evaluations=20
+    )  # it has counted and opened since
     search(objectives=[Total(epochs=1), ToyCost()], run_dir=tmp_path / "run", evaluations=24)
-    with pytest.raises(ValueError, match=r"values of other objects \(total.epochs is 12, was 1\), which must not be mixed"):
+    with pytest.raises(
+        ValueError,
+        match=r"values of other objects \(total.epochs is 12, was 1\), which must not be mixed",
+    ):
         search(objectives=[Total(epochs=12), ToyCost()], run_dir=tmp_path / "run")
     objective.epochs = 12
     with pytest.raises(ValueError, match=r"total\.epochs is 12, was 1"):
@@ -321,7 +411,10 @@ def test_the_same_objective_again_goes_on_and_a_changed_one_is_refused_by_name(t
 
 def test_a_changed_class_is_another_objective(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    source = "class Mine:\n    name, unit, goal = 'x', '', 'minimize'\n    def evaluate(self, choices):\n        return choices.sum(axis=1) * {}\n"
+    source = (
+        "class Mine:\n    name, unit, goal = 'x', '', 'minimize'\n    def evaluate(self, "
+        "choices):\n        return choices.sum(axis=1) * {}\n"
+    )
 
     def load(factor: str) -> Any:
         import importlib
@@ -337,7 +430,9 @@ def test_a_changed_class_is_another_objective(tmp_path: Path) -> None:
         return namespace["Mine"]()
 
     try:
-        before, same, other = (identity(load(factor)) for factor in ("1.0", "1.0  # a remark", "2.0"))
+        before, same, other = (
+            identity(load(factor)) for factor in ("1.0", "1.0  # a remark", "2.0")
+        )
     finally:
         sys.modules.pop("mine", None)
     assert not differences(before, same, "x")
@@ -346,7 +441,9 @@ def test_a_changed_class_is_another_objective(tmp_path: Path) -> None:
 
 def test_dataclasses_functions_and_arrays_are_known_by_what_they_hold() -> None:
     assert identity(Score()) == identity(Score())
-    assert differences(identity(Score()), identity(dataclasses.replace(Score(), seconds=1.0)), "score") == ["score.seconds is 1.0, was 0.0"]
+    assert differences(
+        identity(Score()), identity(dataclasses.replace(Score(), seconds=1.0)), "score"
+    ) == ["score.seconds is 1.0, was 0.0"]
 
     def scaled(factor: float) -> Any:
         return lambda candidate: factor
@@ -357,7 +454,9 @@ def test_dataclasses_functions_and_arrays_are_known_by_what_they_hold() -> None:
     assert identity(Total(measure=[float("nan")])) == identity(Total(measure=[float("nan")]))
 
 
-def test_an_objective_that_raises_keeps_where_it_did_and_shows_it_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_objective_that_raises_keeps_where_it_did_and_shows_it_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def broken(candidate: Candidate) -> float:
         return 1.0 / (candidate.architecture.choices[0] % 2)
 
@@ -369,7 +468,11 @@ def test_an_objective_that_raises_keeps_where_it_did_and_shows_it_once(caplog: p
     assert error.startswith("total: ZeroDivisionError: ")
     assert "test_door.py:" in error
     assert "in broken" in error
-    told = [record.getMessage() for record in caplog.records if "Traceback (most recent call last)" in record.getMessage()]
+    told = [
+        record.getMessage()
+        for record in caplog.records
+        if "Traceback (most recent call last)" in record.getMessage()
+    ]
     assert len(told) == 1
     assert "total failed on" in told[0]
 
@@ -382,7 +485,9 @@ def test_an_exit_in_an_objective_is_a_failed_candidate_and_an_interrupt_is_not()
 
     result = search(objectives=[Total(measure=leaving), ToyCost()], evaluations=32)
     assert len(result.records) == 32
-    assert any(error.startswith("total: SystemExit: 3") for error in result.records["error"].to_pylist())
+    assert any(
+        error.startswith("total: SystemExit: 3") for error in result.records["error"].to_pylist()
+    )
 
     def interrupted(candidate: Candidate) -> float:
         raise KeyboardInterrupt
@@ -417,11 +522,17 @@ def test_any_error_text_can_be_recorded(failure: BaseException, tmp_path: Path) 
             raise failure
         return 1.0
 
-    result = search(objectives=[Total(measure=failing), ToyCost()], run_dir=tmp_path / "run", evaluations=32)
-    again = search(objectives=[Total(measure=failing), ToyCost()], run_dir=tmp_path / "run", evaluations=32)
+    result = search(
+        objectives=[Total(measure=failing), ToyCost()], run_dir=tmp_path / "run", evaluations=32
+    )
+    again = search(
+        objectives=[Total(measure=failing), ToyCost()], run_dir=tmp_path / "run", evaluations=32
+    )
     errors = [error for error in result.records["error"].to_pylist() if error]
     assert errors
-    assert all(error.encode("utf-8") and "\0" not in error and len(error) < 5000 for error in errors)
+    assert all(
+        error.encode("utf-8") and "\0" not in error and len(error) < 5000 for error in errors
+    )
     assert again.records["error"].to_pylist() == result.records["error"].to_pylist()
 
 
@@ -483,7 +594,9 @@ def test_what_is_not_plain_is_named_with_its_place() -> None:
 def test_genes_fixed_to_different_options_are_refused() -> None:
     with pytest.raises(ValueError, match="gene 'depth' is fixed twice, to different options"):
         with_fixed_genes(TableSpace(), ["depth=1", "depth=2"])
-    assert with_fixed_genes(TableSpace(), ["depth=1", "depth=1"]).repair(np.zeros((1, 5), dtype=np.int16)).shape == (1, 5)
+    assert with_fixed_genes(TableSpace(), ["depth=1", "depth=1"]).repair(
+        np.zeros((1, 5), dtype=np.int16)
+    ).shape == (1, 5)
     assert Macs().name
 
 

@@ -35,7 +35,9 @@ def params(network: nn.Module) -> int:
         ("discriminator", "AutoGAN D", 1_053_824, 0.272),
     ],
 )
-def test_published_networks_have_the_papers_sizes(preset: str, published: str, expected: int, giga_macs: float) -> None:
+def test_published_networks_have_the_papers_sizes(
+    preset: str, published: str, expected: int, giga_macs: float
+) -> None:
     architecture = space(preset).published[published]
     costs = space(preset).costs(np.array([architecture.choices], dtype=np.int16))
     assert costs["params"].tolist() == [expected]
@@ -46,7 +48,11 @@ def test_published_networks_have_the_papers_sizes(preset: str, published: str, e
 
 def test_parts_of_the_found_generator_have_the_papers_sizes() -> None:
     g = space("generator").build_subnet(None, space("generator").published["EAGAN G"])
-    assert [params(g.stems), *(params(cell) for cell in g.cells), params(g.norm) + params(g.head)] == [
+    assert [
+        params(g.stems),
+        *(params(cell) for cell in g.cells),
+        params(g.norm) + params(g.head),
+    ] == [
         3_526_656,
         787_456,
         1_377_536,
@@ -55,7 +61,9 @@ def test_parts_of_the_found_generator_have_the_papers_sizes() -> None:
     ]
 
 
-@pytest.mark.parametrize(("preset", "expected"), [("generator", 72_776_963), ("discriminator", 23_806_592)])
+@pytest.mark.parametrize(
+    ("preset", "expected"), [("generator", 72_776_963), ("discriminator", 23_806_592)]
+)
 def test_supernets_have_the_derived_sizes(preset: str, expected: int) -> None:
     s = space(preset)
     with torch.device("meta"):
@@ -70,16 +78,26 @@ def test_the_plain_discriminator_has_the_derived_size_and_scores_one_value() -> 
         plain(torch.randn(2, 3, 16, 16))
 
 
-@pytest.mark.parametrize("option", ["skip_connect", "conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"])
+@pytest.mark.parametrize(
+    "option", ["skip_connect", "conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+)
 def test_normal_operations_keep_the_shape_and_count_as_tabulated(option: str) -> None:
-    sizes = {"conv_1x1": 65_792, "conv_3x3": 590_080, "conv_5x5": 1_638_656, "dil_conv_3x3": 590_080, "dil_conv_5x5": 1_638_656}
+    sizes = {
+        "conv_1x1": 65_792,
+        "conv_3x3": 590_080,
+        "conv_5x5": 1_638_656,
+        "dil_conv_3x3": 590_080,
+        "dil_conv_5x5": 1_638_656,
+    }
     assert normal_costs(option, 256)[1] == sizes.get(option, 0)
     operation = normal(option, 4, nn.Conv2d)
     assert params(operation) == normal_costs(option, 4)[1]
     assert operation(torch.randn(2, 4, 6, 6)).shape == (2, 4, 6, 6)
 
 
-@pytest.mark.parametrize(("option", "expected"), [("nearest", 65_792), ("bilinear", 65_792), ("conv_transpose", 67_840)])
+@pytest.mark.parametrize(
+    ("option", "expected"), [("nearest", 65_792), ("bilinear", 65_792), ("conv_transpose", 67_840)]
+)
 def test_up_operations_double_the_side_and_count_as_tabulated(option: str, expected: int) -> None:
     assert up_costs(option, 256)[1] == params(up(option, 256)) == expected
     assert up(option, 4)(torch.randn(2, 4, 3, 3)).shape == (2, 4, 6, 6)
@@ -94,11 +112,20 @@ def test_the_bare_edge_has_no_activation_and_the_others_do() -> None:
 
 
 @pytest.mark.parametrize("image_size", [32, 48])
-def test_images_have_the_size_of_the_space_and_lie_between_minus_one_and_one(image_size: int) -> None:
-    g, d = Generator(name="g", image_size=image_size, channels=8), Discriminator(name="d", image_size=image_size, channels=8)
+def test_images_have_the_size_of_the_space_and_lie_between_minus_one_and_one(
+    image_size: int,
+) -> None:
+    g, d = (
+        Generator(name="g", image_size=image_size, channels=8),
+        Discriminator(name="d", image_size=image_size, channels=8),
+    )
     with torch.no_grad():
-        images = g.build_subnet(None, architectures(g, g.sample(1, np.random.default_rng(0)))[0])(torch.randn(2, 120))
-        scores = d.build_subnet(None, architectures(d, d.sample(1, np.random.default_rng(0)))[0])(images)
+        images = g.build_subnet(None, architectures(g, g.sample(1, np.random.default_rng(0)))[0])(
+            torch.randn(2, 120)
+        )
+        scores = d.build_subnet(None, architectures(d, d.sample(1, np.random.default_rng(0)))[0])(
+            images
+        )
     assert images.shape == (2, 3, image_size, image_size)
     assert images.abs().max() <= 1
     assert scores.shape == (2, 1)
@@ -114,7 +141,9 @@ def test_only_the_selected_operations_get_gradients(preset: str) -> None:
     selected = {name for name, _ in s.build_subnet(None, architecture).named_parameters()}
     assert {name for name, p in supernet.named_parameters() if p.grad is not None} <= selected
     assert all(
-        p.grad is not None for n, p in supernet.named_parameters() if n in selected and "edges" in n and not _unread(s, n, architecture)
+        p.grad is not None
+        for n, p in supernet.named_parameters()
+        if n in selected and "edges" in n and not _unread(s, n, architecture)
     )
 
 
@@ -149,7 +178,9 @@ def test_a_normalised_weight_has_a_largest_singular_value_near_one() -> None:
     initialise(layer)
     for _ in range(400):
         layer(torch.randn(1, 8, 5, 5))
-    assert torch.linalg.matrix_norm(layer.normalised().flatten(1), 2).item() == pytest.approx(1.0, abs=1e-3)
+    assert torch.linalg.matrix_norm(layer.normalised().flatten(1), 2).item() == pytest.approx(
+        1.0, abs=1e-3
+    )
 
 
 def test_a_genotype_is_printed_as_it_was_read() -> None:
@@ -178,7 +209,9 @@ def test_wrong_sizes_are_refused_with_what_was_expected() -> None:
         Generator(name="g", latent=100)
     d = space("discriminator-digits")
     with pytest.raises(ValueError, match=r"images of shape \(1, 16, 16\), got \(1, 32, 32\)"):
-        d.build_supernet()(torch.randn(1, 1, 32, 32), architectures(d, d.sample(1, np.random.default_rng(0)))[0])
+        d.build_supernet()(
+            torch.randn(1, 1, 32, 32), architectures(d, d.sample(1, np.random.default_rng(0)))[0]
+        )
     g = space("generator-digits")
     first = architectures(g, g.sample(1, np.random.default_rng(0)))[0]
     with pytest.raises(ValueError, match="60"):

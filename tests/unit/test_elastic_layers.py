@@ -45,7 +45,13 @@ def test_conv_computes_with_the_first_channels_on_both_sides_and_trains_only_the
     layer = ElasticConv2d(6, 8, 3, stride=2, bias=True)
     nn.init.normal_(layer.bias)
     x = torch.randn(2, 4, 7, 7)
-    expected = F.conv2d(x, layer.weight[[0, 1, 2, 3, 4]][:, [0, 1, 2, 3]], layer.bias[[0, 1, 2, 3, 4]], stride=2, padding=1)
+    expected = F.conv2d(
+        x,
+        layer.weight[[0, 1, 2, 3, 4]][:, [0, 1, 2, 3]],
+        layer.bias[[0, 1, 2, 3, 4]],
+        stride=2,
+        padding=1,
+    )
     actual = layer(x, 5)
     assert actual.shape == (2, 5, 4, 4)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
@@ -62,7 +68,12 @@ def test_depthwise_conv_computes_with_the_centre_of_the_kernel_and_trains_only_i
     x = torch.randn(2, 4, 9, 9)
     actual = layer(x, 3)
     for channel in range(4):
-        expected = F.conv2d(x[:, channel : channel + 1], layer.weight[channel : channel + 1, :, 1:4, 1:4], stride=2, padding=1)
+        expected = F.conv2d(
+            x[:, channel : channel + 1],
+            layer.weight[channel : channel + 1, :, 1:4, 1:4],
+            stride=2,
+            padding=1,
+        )
         torch.testing.assert_close(actual[:, channel : channel + 1], expected, rtol=1e-5, atol=1e-5)
     actual.square().sum().backward()
     touched = layer.weight.grad[:, 0] != 0
@@ -108,9 +119,12 @@ def test_copying_names_the_parameter_that_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "groups", "fan_out"), [((96, 64, 3, 3), 1, 96 * 9), ((2048, 1, 5, 5), 2048, 25), ((64, 3, 5, 5), 1, 64 * 25)]
+    ("shape", "groups", "fan_out"),
+    [((96, 64, 3, 3), 1, 96 * 9), ((2048, 1, 5, 5), 2048, 25), ((64, 3, 5, 5), 1, 64 * 25)],
 )
-def test_convolutions_start_he_normal_by_their_fan_out(shape: tuple[int, ...], groups: int, fan_out: int) -> None:
+def test_convolutions_start_he_normal_by_their_fan_out(
+    shape: tuple[int, ...], groups: int, fan_out: int
+) -> None:
     weight = torch.empty(shape)
     he_normal_(weight, groups)
     assert weight.std().item() == pytest.approx(math.sqrt(2 / fan_out), rel=0.03)
@@ -118,9 +132,18 @@ def test_convolutions_start_he_normal_by_their_fan_out(shape: tuple[int, ...], g
 
 
 def test_elastic_and_plain_layers_start_by_the_same_rules() -> None:
-    plain = nn.Sequential(nn.Conv2d(32, 64, 3), nn.Conv2d(2048, 2048, 3, groups=2048), nn.Linear(100, 400), nn.BatchNorm2d(4))
+    plain = nn.Sequential(
+        nn.Conv2d(32, 64, 3),
+        nn.Conv2d(2048, 2048, 3, groups=2048),
+        nn.Linear(100, 400),
+        nn.BatchNorm2d(4),
+    )
     initialise(plain)
-    elastic = (ElasticConv2d(32, 64, 3).weight, ElasticDepthwiseConv2d(2048, 3).weight, ElasticLinear(100, 400).weight)
+    elastic = (
+        ElasticConv2d(32, 64, 3).weight,
+        ElasticDepthwiseConv2d(2048, 3).weight,
+        ElasticLinear(100, 400).weight,
+    )
     for layer, weight in zip(plain, elastic, strict=False):
         assert layer.weight.std().item() == pytest.approx(weight.std().item(), rel=0.05)
         assert not layer.bias.any()
@@ -149,4 +172,6 @@ def test_an_input_of_the_right_side_is_not_resized() -> None:
     assert resized(x, 8) is x
     constant = resized(torch.full((1, 1, 9, 5), 3.0), 6)
     torch.testing.assert_close(constant, torch.full((1, 1, 6, 6), 3.0))
-    torch.testing.assert_close(resized(x, 5), F.interpolate(x, (5, 5), mode="bicubic", align_corners=False))
+    torch.testing.assert_close(
+        resized(x, 5), F.interpolate(x, (5, 5), mode="bicubic", align_corners=False)
+    )

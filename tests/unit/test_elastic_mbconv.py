@@ -1,4 +1,6 @@
-"""MBConv: the elastic block is the plain one on slices, its costs are exact, its shortcut is always there."""
+"""MBConv: the elastic block is the plain one on slices, its costs are exact, its shortcut is always
+there.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,26 @@ from torch.utils.flop_counter import FlopCounterMode
 from searchspaces.elastic.mbconv import ElasticMBConv, MBConv, MBConvShape, pooled
 from searchspaces.elastic.slicing import copy_sliced
 
-LARGEST = MBConvShape(in_width=16, expanded_width=48, squeeze_width=4, out_width=24, kernel=5, stride=2)
+LARGEST = MBConvShape(
+    in_width=16, expanded_width=48, squeeze_width=4, out_width=24, kernel=5, stride=2
+)
 SHAPES = {
     "largest": LARGEST,
-    "smaller": MBConvShape(in_width=8, expanded_width=24, squeeze_width=2, out_width=16, kernel=3, stride=2),
-    "same width": MBConvShape(in_width=16, expanded_width=48, squeeze_width=4, out_width=16, kernel=3, stride=2),
-    "no shortcut": MBConvShape(in_width=8, expanded_width=24, squeeze_width=2, out_width=16, kernel=5, stride=2, shortcut=False),
+    "smaller": MBConvShape(
+        in_width=8, expanded_width=24, squeeze_width=2, out_width=16, kernel=3, stride=2
+    ),
+    "same width": MBConvShape(
+        in_width=16, expanded_width=48, squeeze_width=4, out_width=16, kernel=3, stride=2
+    ),
+    "no shortcut": MBConvShape(
+        in_width=8,
+        expanded_width=24,
+        squeeze_width=2,
+        out_width=16,
+        kernel=5,
+        stride=2,
+        shortcut=False,
+    ),
 }
 
 
@@ -34,7 +50,9 @@ def with_scales(module: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("side", [6, 7])
-def test_the_elastic_block_computes_what_the_plain_block_with_copied_slices_computes(name: str, side: int) -> None:
+def test_the_elastic_block_computes_what_the_plain_block_with_copied_slices_computes(
+    name: str, side: int
+) -> None:
     shape = SHAPES[name]
     elastic, plain = with_scales(ElasticMBConv(LARGEST, shortcut_conv=True)), MBConv(shape)
     copy_sliced(elastic, plain)
@@ -48,7 +66,9 @@ def test_the_elastic_block_computes_what_the_plain_block_with_copied_slices_comp
 @pytest.mark.parametrize("expand", [False, True])
 @pytest.mark.parametrize("squeeze", [0, 3])
 @pytest.mark.parametrize(("out", "shortcut"), [(8, True), (12, True), (12, False)])
-def test_costs_equal_what_the_built_block_counts(stride: int, expand: bool, squeeze: int, out: int, shortcut: bool) -> None:
+def test_costs_equal_what_the_built_block_counts(
+    stride: int, expand: bool, squeeze: int, out: int, shortcut: bool
+) -> None:
     shape = MBConvShape(
         in_width=8,
         expanded_width=32 if expand else 8,
@@ -67,7 +87,9 @@ def test_costs_equal_what_the_built_block_counts(stride: int, expand: bool, sque
 
 
 def test_costs_of_a_block_worked_by_hand() -> None:
-    shape = MBConvShape(in_width=2, expanded_width=4, squeeze_width=1, out_width=3, kernel=3, stride=2)
+    shape = MBConvShape(
+        in_width=2, expanded_width=4, squeeze_width=1, out_width=3, kernel=3, stride=2
+    )
     assert shape.macs(4) == (2 * 4) * 16 + (4 * 9 + 4 * 3 + 2 * 3) * 4 + 2 * 4 * 1
     assert shape.params == 8 + 36 + 12 + 6 + 2 * (4 + 4 + 3) + (4 + 1) + (4 + 4)
 
@@ -93,7 +115,10 @@ def test_drop_connect_acts_on_identity_shortcuts_only(kind: type) -> None:
     identity = MBConvShape(**widths, out_width=8)
     dropped = (run(identity, 0.5) - x).abs().amax((1, 2, 3)) == 0
     assert 0 < dropped.sum() < 16
-    for other in (MBConvShape(**widths, out_width=8, stride=2), MBConvShape(**widths, out_width=12)):
+    for other in (
+        MBConvShape(**widths, out_width=8, stride=2),
+        MBConvShape(**widths, out_width=12),
+    ):
         assert torch.equal(run(other, 0.5), run(other, 0.0))
 
 

@@ -1,4 +1,6 @@
-"""ElasticViT: sizes and costs against the released code's numbers and a counter; networks on slices."""
+"""ElasticViT: sizes and costs against the released code's numbers and a counter; networks on
+slices.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,24 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchspaces.base import Architecture, Choices, architecture_of, architectures, largest, options_of, smallest, space_size
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    architecture_of,
+    architectures,
+    largest,
+    options_of,
+    smallest,
+    space_size,
+)
 from searchspaces.elastic.mbconv import ElasticMBConv
 from searchspaces.elastic.norm import ElasticTokenNorm, JointTokenNorm
-from searchspaces.elastic.transformer import ElasticTransformerLayer, TransformerLayer, TransformerShape, offset_index
+from searchspaces.elastic.transformer import (
+    ElasticTransformerLayer,
+    TransformerLayer,
+    TransformerShape,
+    offset_index,
+)
 from searchspaces.elasticvit import PRESETS, ElasticViT, build
 from searchspaces.elasticvit.costs import released_storage
 from searchspaces.elasticvit.subnet import ElasticViTSubnet
@@ -42,15 +58,24 @@ def _seeded() -> None:
 
 def sampled(space: ElasticViT, count: int, seed: int = 0) -> Choices:
     rng = np.random.default_rng(seed)
-    return space.repair(np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16))
+    return space.repair(
+        np.stack(
+            [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+        ).astype(np.int16)
+    )
 
 
 def costs_of(space: ElasticViT, architecture: Architecture) -> dict[str, float]:
-    return {name: values[0] for name, values in space.costs(np.array([architecture.choices], dtype=np.int16)).items()}
+    return {
+        name: values[0]
+        for name, values in space.costs(np.array([architecture.choices], dtype=np.int16)).items()
+    }
 
 
 def with_scales(network: nn.Module) -> nn.Module:
-    """Random scales, shifts and position tables: with scales of zero, or flat tables, whole parts would be hidden."""
+    """Random scales, shifts and position tables: with scales of zero, or flat tables, whole parts
+    would be hidden.
+    """
     for name, parameter in network.named_parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter, 1.0, 0.3)
@@ -63,27 +88,45 @@ def with_scales(network: nn.Module) -> nn.Module:
 def test_released_models_have_their_multiply_accumulates(name: str) -> None:
     space = build("final")
     digits = 3 if name.startswith("smallest") else 1
-    assert round(costs_of(space, space.published[name])["released_macs"] / 1e6, digits) == RELEASED[name]
+    assert (
+        round(costs_of(space, space.published[name])["released_macs"] / 1e6, digits)
+        == RELEASED[name]
+    )
 
 
 def test_the_ends_of_the_space_have_theirs() -> None:
     space = build("final")
-    assert [round(costs_of(space, a)["released_macs"] / 1e6, 3) for a in (smallest(space), largest(space))] == [37.365, 3191.459]
+    assert [
+        round(costs_of(space, a)["released_macs"] / 1e6, 3)
+        for a in (smallest(space), largest(space))
+    ] == [37.365, 3191.459]
     assert space.published["smallest subnet 1"] == smallest(space)
 
 
 def test_the_space_holds_the_known_numbers_of_networks() -> None:
     space = build("final")
     assert space_size(space) == 54_487_280_517_120_000  # 5.45e16
-    widths = [next(gene.options for gene in space.genes if gene.name == name) for name in map(space._width_name, range(7))]
+    widths = [
+        next(gene.options for gene in space.genes if gene.name == name)
+        for name in map(space._width_name, range(7))
+    ]
     paths = dict.fromkeys(widths[0], 1)
     for options in widths[1:]:
-        paths = {wide: sum(count for before, count in paths.items() if before <= wide) for wide in options}
-    ordered = space_size(space) // int(np.prod([len(options) for options in widths])) * sum(paths.values())
+        paths = {
+            wide: sum(count for before, count in paths.items() if before <= wide)
+            for wide in options
+        }
+    ordered = (
+        space_size(space)
+        // int(np.prod([len(options) for options in widths]))
+        * sum(paths.values())
+    )
     assert f"{ordered:.2e}" == "2.17e+16"
 
 
-def test_the_released_supernet_stores_40_million_parameters_and_ours_only_what_some_subnet_uses() -> None:
+def test_the_released_supernet_stores_40_million_parameters_and_ours_only_what_some_subnet_uses() -> (
+    None
+):
     space = build("final")
     assert round(released_storage(space.largest) / 1e6, 2) == 40.49
     with torch.device("meta"):
@@ -93,14 +136,20 @@ def test_the_released_supernet_stores_40_million_parameters_and_ours_only_what_s
 
 
 def test_uniform_samples_are_spread_as_known() -> None:
-    """Widths drawn again while they fall below the stage before, as the authors do; 20,000 draws are known."""
+    """Widths drawn again while they fall below the stage before, as the authors do; 20,000 draws
+    are known.
+    """
     space, rng = build("final"), np.random.default_rng(0)
-    rows = np.stack([rng.integers(0, len(gene.options), 60_000) for gene in space.genes], axis=1).astype(np.int16)
+    rows = np.stack(
+        [rng.integers(0, len(gene.options), 60_000) for gene in space.genes], axis=1
+    ).astype(np.int16)
     for _ in range(200):
         wrong = space.repair(rows) != rows
         if not wrong.any():
             break
-        rows[wrong] = rng.integers(0, np.array([len(g.options) for g in space.genes]), size=rows.shape)[wrong]
+        rows[wrong] = rng.integers(
+            0, np.array([len(g.options) for g in space.genes]), size=rows.shape
+        )[wrong]
     macs = space.costs(rows)["released_macs"] / 1e6
     known = {0.01: 137, 0.05: 185, 0.25: 328, 0.5: 491, 0.75: 733, 0.95: 1187, 0.99: 1535}
     for quantile, value in known.items():
@@ -137,7 +186,9 @@ def test_the_levels_are_those_of_the_authors_and_no_floor_is_above_its_level() -
 def test_repair_raises_widths_and_nothing_else() -> None:
     space = build("final")
     rng = np.random.default_rng(1)
-    rows = np.stack([rng.integers(0, len(gene.options), 3000) for gene in space.genes], axis=1).astype(np.int16)
+    rows = np.stack(
+        [rng.integers(0, len(gene.options), 3000) for gene in space.genes], axis=1
+    ).astype(np.int16)
     repaired = space.repair(rows)
     columns = [space._columns[space._width_name(stage)] for stage in range(7)]
     others = [column for column in range(rows.shape[1]) if column not in columns]
@@ -152,14 +203,21 @@ def test_repair_raises_widths_and_nothing_else() -> None:
 
 
 def furthest(space: ElasticViT, chosen: list[Architecture], x: Tensor) -> float:
-    supernet = with_scales(space.build_supernet()).double()  # so that no processor's order of sums shows through deep networks
+    supernet = with_scales(
+        space.build_supernet()
+    ).double()  # so that no processor's order of sums shows through deep networks
     x = x.double()
     found = []
     with torch.no_grad():
         for architecture in chosen:
-            inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).double().train()(x)
+            inherited, alone = (
+                supernet(x, architecture),
+                space.build_subnet(supernet, architecture).double().train()(x),
+            )
             assert inherited.std() > 1e-3
-            found.append((inherited - alone).abs().max().item() / max(1.0, inherited.abs().max().item()))
+            found.append(
+                (inherited - alone).abs().max().item() / max(1.0, inherited.abs().max().item())
+            )
     return max(found)
 
 
@@ -172,11 +230,17 @@ def test_twenty_extracted_networks_compute_what_the_supernet_computes(joint_norm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["cifar", "imagenet64", "final"])
-def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes(preset: str) -> None:
+def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes(
+    preset: str,
+) -> None:
     space = build(preset)
-    if preset == "final":  # sides that stay odd on the way down; the weights are those of the whole table
+    if (
+        preset == "final"
+    ):  # sides that stay odd on the way down; the weights are those of the whole table
         space = dataclasses.replace(space, resolutions=(64, 72, 88, 90))
-    assert furthest(space, architectures(space, sampled(space, 10)), torch.randn(3, 3, 40, 40)) < 1e-9
+    assert (
+        furthest(space, architectures(space, sampled(space, 10)), torch.randn(3, 3, 40, 40)) < 1e-9
+    )
 
 
 def test_another_architecture_in_between_changes_nothing() -> None:
@@ -192,7 +256,9 @@ def test_another_architecture_in_between_changes_nothing() -> None:
 def test_a_subnet_s_gradient_reaches_its_own_slice_only() -> None:
     space = build("digits")
     supernet = with_scales(space.build_supernet())
-    architecture = architecture_of(space, {"resolution": 24, "stage2.width": 48, "stage3.width": 64, "stage2.value": 2})
+    architecture = architecture_of(
+        space, {"resolution": 24, "stage2.width": 48, "stage3.width": 64, "stage2.value": 2}
+    )
     subnet = space.build_subnet(supernet, architecture)
     supernet(torch.randn(3, 1, 32, 32), architecture).square().sum().backward()
     shapes = {name: parameter.shape for name, parameter in subnet.named_parameters()}
@@ -201,7 +267,10 @@ def test_a_subnet_s_gradient_reaches_its_own_slice_only() -> None:
             assert parameter.grad is None, f"{name} is no part of the subnet"
             continue
         own = torch.zeros_like(parameter, dtype=torch.bool)
-        crop = [(w - s) // 2 if i >= 2 else 0 for i, (s, w) in enumerate(zip(shapes[name], parameter.shape, strict=True))]
+        crop = [
+            (w - s) // 2 if i >= 2 else 0
+            for i, (s, w) in enumerate(zip(shapes[name], parameter.shape, strict=True))
+        ]
         own[tuple(slice(c, c + s) for c, s in zip(crop, shapes[name], strict=True))] = True
         assert not parameter.grad[~own].any(), f"{name} beyond the slice"
         assert parameter.grad[own].any(), f"{name} within the slice"
@@ -209,21 +278,36 @@ def test_a_subnet_s_gradient_reaches_its_own_slice_only() -> None:
 
 def test_attention_is_the_textbook_s_with_offsets_that_do_not_depend_on_the_side() -> None:
     shape = TransformerShape(width=8, head_width=4, value_width=8, hidden=16, side=3)
-    elastic = ElasticTransformerLayer(dataclasses.replace(shape, width=12, hidden=30, side=5), joint_norm=False).attention
+    elastic = ElasticTransformerLayer(
+        dataclasses.replace(shape, width=12, hidden=30, side=5), joint_norm=False
+    ).attention
     with_scales(elastic)
     x = torch.randn(2, 9, 8)
     query, key = x @ elastic.query.weight[:8, :8].T, x @ elastic.key.weight[:8, :8].T
     value = (x @ elastic.value.weight[:16, :8].T).transpose(1, 2).reshape(2, 16, 3, 3)
-    value = torch.nn.functional.conv2d(value, elastic.local.weight[:16], padding=1, groups=16).flatten(2).transpose(1, 2)
+    value = (
+        torch.nn.functional.conv2d(value, elastic.local.weight[:16], padding=1, groups=16)
+        .flatten(2)
+        .transpose(1, 2)
+    )
     out = torch.zeros(2, 9, 16)
     for head, i in itertools.product(range(2), range(9)):
         scores = torch.zeros(2, 9)
         for j in range(9):
             down, right = i // 3 - j // 3, i % 3 - j % 3
-            scores[:, j] = (query[:, i, 4 * head : 4 * head + 4] * key[:, j, 4 * head : 4 * head + 4]).sum(1) / 2
-            scores[:, j] += elastic.position_bias[head, 0, down + 4, right + 4]  # the table's centre is the offset 0 for every side
-        out[:, i, 8 * head : 8 * head + 8] = (scores.softmax(1)[:, :, None] * value[:, :, 8 * head : 8 * head + 8]).sum(1)
-    expected = torch.nn.functional.hardswish(out) @ elastic.project.weight[:8, :16].T + elastic.project.bias[:8]
+            scores[:, j] = (
+                query[:, i, 4 * head : 4 * head + 4] * key[:, j, 4 * head : 4 * head + 4]
+            ).sum(1) / 2
+            scores[:, j] += elastic.position_bias[
+                head, 0, down + 4, right + 4
+            ]  # the table's centre is the offset 0 for every side
+        out[:, i, 8 * head : 8 * head + 8] = (
+            scores.softmax(1)[:, :, None] * value[:, :, 8 * head : 8 * head + 8]
+        ).sum(1)
+    expected = (
+        torch.nn.functional.hardswish(out) @ elastic.project.weight[:8, :16].T
+        + elastic.project.bias[:8]
+    )
     assert (elastic(x, shape) - expected).abs().max() < 1e-5
 
 
@@ -240,7 +324,9 @@ def test_the_joint_norm_is_over_all_tokens_of_a_sample() -> None:
 
 def test_the_index_of_offsets_serves_training_after_inference() -> None:
     offset_index.cache_clear()
-    layer = TransformerLayer(TransformerShape(width=8, head_width=4, value_width=4, hidden=8, side=2), joint_norm=True)
+    layer = TransformerLayer(
+        TransformerShape(width=8, head_width=4, value_width=4, hidden=8, side=2), joint_norm=True
+    )
     x = torch.randn(1, 4, 8)
     with torch.inference_mode():
         layer(x)
@@ -252,15 +338,25 @@ def test_blocks_that_keep_their_side_start_as_their_shortcut() -> None:
     space = build("final")
     supernet = dataclasses.replace(space, resolutions=(64,)).build_supernet()
     blocks = [module for module in supernet.modules() if isinstance(module, ElasticMBConv)]
-    assert [bool((b.project_norm.weight == 0).all()) for b in blocks] == [b.stride == 1 for b in blocks]
-    assert sum(b.stride == 1 for b in blocks) == 2 + 4 + 5 + 1  # stem, the rest of two stages, the lead-in without stride
+    assert [bool((b.project_norm.weight == 0).all()) for b in blocks] == [
+        b.stride == 1 for b in blocks
+    ]
+    assert (
+        sum(b.stride == 1 for b in blocks) == 2 + 4 + 5 + 1
+    )  # stem, the rest of two stages, the lead-in without stride
 
 
 @pytest.mark.parametrize("standalone", [False, True])
 @pytest.mark.parametrize("rates", [{"dropout": 0.3}, {"drop_connect": 0.6}])
-def test_regularisers_act_only_in_the_forward_that_asks_for_them(standalone: bool, rates: dict[str, float]) -> None:
+def test_regularisers_act_only_in_the_forward_that_asks_for_them(
+    standalone: bool, rates: dict[str, float]
+) -> None:
     space = build("digits")
-    supernet, architecture, x = with_scales(space.build_supernet()), largest(space), torch.randn(4, 1, 32, 32)
+    supernet, architecture, x = (
+        with_scales(space.build_supernet()),
+        largest(space),
+        torch.randn(4, 1, 32, 32),
+    )
     subnet = space.build_subnet(supernet, architecture)
 
     def forward(**asked: float) -> Tensor:
@@ -272,14 +368,21 @@ def test_regularisers_act_only_in_the_forward_that_asks_for_them(standalone: boo
 
 def test_drop_connect_grows_to_its_rate_over_all_blocks_and_layers() -> None:
     space = build("digits")
-    conv, layers = space.plan(architecture_of(space, {"stage1.depth": 2, "stage3.depth": 2})).drop_rates(0.6)
-    assert np.allclose([rate for stage in (*conv, *layers) for rate in stage], 0.6 * np.arange(1, 7) / 6)
+    conv, layers = space.plan(
+        architecture_of(space, {"stage1.depth": 2, "stage3.depth": 2})
+    ).drop_rates(0.6)
+    assert np.allclose(
+        [rate for stage in (*conv, *layers) for rate in stage], 0.6 * np.arange(1, 7) / 6
+    )
 
 
 def test_tables_that_cannot_be_are_refused() -> None:
     space = build("digits")
     with pytest.raises(ValueError, match="multiples of the head width 16"):
-        dataclasses.replace(space, transformer_stages=(dataclasses.replace(space.transformer_stages[0], widths=(40,)),))
+        dataclasses.replace(
+            space,
+            transformer_stages=(dataclasses.replace(space.transformer_stages[0], widths=(40,)),),
+        )
     with pytest.raises(ValueError, match="largest width must be at least"):
         dataclasses.replace(space, stem_widths=(128,))
     with pytest.raises(ValueError, match="no preset 'digit'; did you mean 'digits'"):

@@ -38,8 +38,14 @@ def architecture() -> Any:
 
 
 def test_safetensors_come_back_as_the_same_network(network: nn.Module, tmp_path: Path) -> None:
-    files = export.export(network, architecture(), SPACE, SHAPE, "safetensors", tmp_path, extra={"source": "digits"})
-    assert sorted(f.name for f in files) == sorted(f.name for f in tmp_path.iterdir()) == ["architecture.json", "weights.safetensors"]
+    files = export.export(
+        network, architecture(), SPACE, SHAPE, "safetensors", tmp_path, extra={"source": "digits"}
+    )
+    assert (
+        sorted(f.name for f in files)
+        == sorted(f.name for f in tmp_path.iterdir())
+        == ["architecture.json", "weights.safetensors"]
+    )
     about = json.loads((tmp_path / "architecture.json").read_text(encoding="utf-8"))
     assert about["key"] == architecture().key
     assert about["input_shape"] == list(SHAPE)
@@ -49,7 +55,10 @@ def test_safetensors_come_back_as_the_same_network(network: nn.Module, tmp_path:
         loaded = export.load_exported(tmp_path, SPACE)
         # Equal weights at other addresses: a kernel may add in another order.
         torch.testing.assert_close(loaded(x), network(x), rtol=1e-5, atol=1e-5)
-    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in loaded.state_dict().items())
+    assert all(
+        torch.equal(tensor, network.state_dict()[name])
+        for name, tensor in loaded.state_dict().items()
+    )
 
 
 @pytest.mark.slow
@@ -60,7 +69,9 @@ def test_onnx_computes_the_same_at_any_batch_size(network: nn.Module, tmp_path: 
     for batch in (1, 5):
         x = torch.randn(batch, *SHAPE)
         with torch.inference_mode():
-            difference = np.abs(session.run(None, {"images": x.numpy()})[0] - network(x).numpy()).max()
+            difference = np.abs(
+                session.run(None, {"images": x.numpy()})[0] - network(x).numpy()
+            ).max()
         assert difference < 1e-4
     assert sorted(f.name for f in tmp_path.iterdir()) == ["architecture.json", "network.onnx"]
 
@@ -87,8 +98,12 @@ def test_an_export_that_computes_something_else_is_refused_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_format_and_a_missing_package_are_named(network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="cannot export to 'tflite'; there is onnx, pt2, safetensors"):
+def test_an_unknown_format_and_a_missing_package_are_named(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ValueError, match="cannot export to 'tflite'; there is onnx, pt2, safetensors"
+    ):
         export.export(network, architecture(), SPACE, SHAPE, "tflite", tmp_path)  # type: ignore[arg-type]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'evoray\[onnx\]'"):

@@ -18,7 +18,9 @@ def test_actors_that_fit_keep_their_needs(caplog: pytest.LogCaptureFixture) -> N
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("workers", "cores"), [((1, 1, 1), 2), ((2, 1, 1), 2), ((1, 1, 1), 1), ((5, 3, 1), 4)])
+@pytest.mark.parametrize(
+    ("workers", "cores"), [((1, 1, 1), 2), ((2, 1, 1), 2), ((1, 1, 1), 1), ((5, 3, 1), 4)]
+)
 def test_actors_that_do_not_fit_share_what_there_is_and_that_is_said(
     workers: tuple[int, ...], cores: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,6 @@
-"""A run folder of somebody else: what it says and links to embeds no other file, and writes nowhere else."""
+"""A run folder of somebody else: what it says and links to embeds no other file, and writes nowhere
+else.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,20 @@ def run_with(tmp_path: Path, **job: Any) -> RunFolder:
 
 
 @pytest.mark.parametrize(
-    "kind", ["link", "link to png", "relative", "dots", "absolute", "pipe", "folder", "text", "huge", "missing", "number"]
+    "kind",
+    [
+        "link",
+        "link to png",
+        "relative",
+        "dots",
+        "absolute",
+        "pipe",
+        "folder",
+        "text",
+        "huge",
+        "missing",
+        "number",
+    ],
 )
 def test_a_picture_that_is_none_of_the_folder_is_left_out(tmp_path: Path, kind: str) -> None:
     folder = run_with(tmp_path)
@@ -51,12 +66,18 @@ def test_a_picture_that_is_none_of_the_folder_is_left_out(tmp_path: Path, kind: 
     name = {"dots": "../../secret.png", "absolute": str(secret), "number": 7}.get(kind, name)
     good = folder.pictures / "good.png"
     good.write_bytes(PNG)
-    write_json(folder.pictures / "pictures.json", {"pictures": [{"file": name}, {"file": "good.png"}]})
+    write_json(
+        folder.pictures / "pictures.json", {"pictures": [{"file": name}, {"file": "good.png"}]}
+    )
     # A name that is no text makes the whole list a damaged one.
-    assert [line["file"] for line in read_run(folder).pictures] == ([] if kind == "number" else ["good.png"])
+    assert [line["file"] for line in read_run(folder).pictures] == (
+        [] if kind == "number" else ["good.png"]
+    )
 
 
-@pytest.mark.parametrize("name", ["pictures", "ledger", "supernet", "export", "retrained", "shards", "job.json", "final"])
+@pytest.mark.parametrize(
+    "name", ["pictures", "ledger", "supernet", "export", "retrained", "shards", "job.json", "final"]
+)
 def test_a_link_out_of_the_folder_is_refused_when_it_is_opened(tmp_path: Path, name: str) -> None:
     folder = run_with(tmp_path)
     outside = tmp_path / "outside"
@@ -86,7 +107,9 @@ def test_a_key_is_that_of_its_choices(key: str) -> None:
     choices = list(smallest(SPACE).choices)
     with pytest.raises(ValueError, match=r"has the choices of network .* made by somebody else"):
         picking.network(SPACE, {"key": key, "choices": choices})
-    assert picking.network(SPACE, {"key": smallest(SPACE).key, "choices": choices}) == smallest(SPACE)
+    assert picking.network(SPACE, {"key": smallest(SPACE).key, "choices": choices}) == smallest(
+        SPACE
+    )
 
 
 @pytest.mark.parametrize("choices", [[], [0], [-1] * 99, [30000]])
@@ -110,7 +133,9 @@ def _value(name: str, target: bool = True) -> dict[str, Any]:
         ([], "names no target"),
     ],
 )
-def test_values_that_job_json_was_given_by_hand_are_told(values: list[dict[str, Any]], told: str) -> None:
+def test_values_that_job_json_was_given_by_hand_are_told(
+    values: list[dict[str, Any]], told: str
+) -> None:
     columns = {"key": ["a"], "choices": [[0, 1]], "error": [""], "loss": [0.5]}
     job = {"values": values, "genes": [{"options": [1, 2]}, {"options": [1, 2]}]}
     with pytest.raises(ValueError, match=told):

@@ -1,4 +1,6 @@
-"""GAN steps: losses, who learns in which step, private copies and their resetting, averages, collapse; on tiny networks."""
+"""GAN steps: losses, who learns in which step, private copies and their resetting, averages,
+collapse; on tiny networks.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from searchspaces.eagan import build
 CPU = torch.device("cpu")
 G = dataclasses.replace(build("generator-digits"), channels=4, latent=6)
 D = dataclasses.replace(build("discriminator-digits"), channels=4)
-TINY = config.GanConfig(generator_batch=6, discriminator_batch=4, generator_rate=1e-2, discriminator_rate=1e-2)
+TINY = config.GanConfig(
+    generator_batch=6, discriminator_batch=4, generator_rate=1e-2, discriminator_rate=1e-2
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,31 +58,49 @@ def moved(network: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
 
 def many_to_one(**changes: Any) -> ManyToOne:
     discriminator = D.build_subnet(None, some(D, 1)[0])
-    return ManyToOne(G.build_supernet(), discriminator, dataclasses.replace(TINY, **changes), latent=G.latent, seed=1, device=CPU)
+    return ManyToOne(
+        G.build_supernet(),
+        discriminator,
+        dataclasses.replace(TINY, **changes),
+        latent=G.latent,
+        seed=1,
+        device=CPU,
+    )
 
 
 def one_to_one(num_pairs: int = 3) -> OneToOne:
     generator = G.build_subnet(None, some(G, 1)[0])
     settings = dataclasses.replace(TINY, critic_steps=2)
-    return OneToOne(D.build_supernet(), generator, num_pairs, settings, latent=G.latent, seed=1, device=CPU)
+    return OneToOne(
+        D.build_supernet(), generator, num_pairs, settings, latent=G.latent, seed=1, device=CPU
+    )
 
 
 def test_hinge_losses_with_known_answers() -> None:
     zero = torch.zeros(3)
     assert discriminator_loss(zero, zero).item() == pytest.approx(2.0)
     assert generator_loss(zero).item() == 0.0
-    assert discriminator_loss(torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])).item() == pytest.approx(0.25 + 1.0)
+    assert discriminator_loss(
+        torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])
+    ).item() == pytest.approx(0.25 + 1.0)
     assert generator_loss(torch.tensor([1.0, 3.0])).item() == pytest.approx(-2.0)
 
 
 def test_the_papers_and_the_released_settings_differ_where_the_sheet_says() -> None:
     paper, released = config.stage_one(), config.stage_one_released()
-    assert (paper.generator_rate, paper.discriminator_rate, released.discriminator_rate) == (2e-4, 2e-4, 4e-5)
+    assert (paper.generator_rate, paper.discriminator_rate, released.discriminator_rate) == (
+        2e-4,
+        2e-4,
+        4e-5,
+    )
     assert (config.stage_two().critic_steps, paper.critic_steps, paper.betas) == (5, 1, (0.0, 0.9))
     assert (config.final_cifar10().average_decay, config.final_stl10().clip_norm) == (0.999, 50.0)
 
 
-@pytest.mark.parametrize("wrong", [{"critic_steps": 0}, {"average_decay": 1.0}, {"generator_rate": -1.0}, {"betas": (0.0, 1.0)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"critic_steps": 0}, {"average_decay": 1.0}, {"generator_rate": -1.0}, {"betas": (0.0, 1.0)}],
+)
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"gan\."):
         config.GanConfig(**wrong)
@@ -104,7 +126,9 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     generator, discriminator = (s.build_subnet(None, some(s, 1)[0]).train() for s in (G, D))
     player, before = Player(discriminator, 1e-2, TINY), weights(discriminator)
     real = torch.full((4, 1, 16, 16), math.nan)
-    assert math.isnan(discriminator_step(player, discriminator, generator, real, torch.randn(4, G.latent)))
+    assert math.isnan(
+        discriminator_step(player, discriminator, generator, real, torch.randn(4, G.latent))
+    )
     assert not moved(discriminator, before)
 
 
@@ -135,7 +159,9 @@ def test_the_same_seed_trains_the_same_weights() -> None:
     for _ in range(2):
         torch.manual_seed(0)
         stage = many_to_one()
-        torch.manual_seed(torch.seed() % 1000)  # what happens to torch's global generator does not matter
+        torch.manual_seed(
+            torch.seed() % 1000
+        )  # what happens to torch's global generator does not matter
         for step in range(3):
             stage.train(step, some(G, 3)[drawn(3, 5, step)], reals(seed=step))
         found.append(weights(stage.generators))
@@ -145,7 +171,9 @@ def test_the_same_seed_trains_the_same_weights() -> None:
 
 def test_candidates_are_drawn_uniformly() -> None:
     counts = np.bincount([drawn(8, 0, step) for step in range(8000)], minlength=8)
-    assert ((counts - 1000) ** 2 / 1000).sum() < 24.3  # chi-squared, 7 degrees of freedom, p = 0.001
+    assert (
+        (counts - 1000) ** 2 / 1000
+    ).sum() < 24.3  # chi-squared, 7 degrees of freedom, p = 0.001
 
 
 def test_stage_two_trains_private_copies_and_resetting_makes_them_equal_again() -> None:
@@ -156,14 +184,23 @@ def test_stage_two_trains_private_copies_and_resetting_makes_them_equal_again() 
         assert stage.train(step, pair, ds[pair], reals(2, seed=step)).are_finite
     copies = [weights(g) for g in stage.generators]
     assert all(torch.equal(copies[2][n], original[n]) for n in original)  # pair 2 was never drawn
-    differ = [(a, b) for a in range(3) for b in range(a) if any(not torch.equal(copies[a][n], copies[b][n]) for n in original)]
+    differ = [
+        (a, b)
+        for a in range(3)
+        for b in range(a)
+        if any(not torch.equal(copies[a][n], copies[b][n]) for n in original)
+    ]
     assert len(differ) == 3
     before_d = weights(stage.discriminators)
     stage.reset(best=1)
     assert not moved(stage.discriminators, before_d)
     for generator in stage.generators:
         assert all(torch.equal(p, copies[1][n]) for n, p in generator.named_parameters())
-    storages = [p.untyped_storage().data_ptr() for g in stage.generators for p in [*g.parameters(), *g.buffers()]]
+    storages = [
+        p.untyped_storage().data_ptr()
+        for g in stage.generators
+        for p in [*g.parameters(), *g.buffers()]
+    ]
     assert len(set(storages)) == len(storages)
     stage.train(3, 0, ds[0], reals(2))
     assert not moved(stage.generators[1], copies[1])
@@ -202,7 +239,11 @@ def test_a_collapse_is_noticed_and_written_down() -> None:
     assert (found.reason, found.spread) == ("images are alike", 0.0)
     assert watch.look(3, "b", torch.full((2, 1, 16, 16), math.nan)) is not None
     watch.lost(4, "b")
-    assert [(r["step"], r["name"], r["spread"]) for r in watch.records()] == [(2, "a", 0.0), (3, "b", None), (4, "b", None)]
+    assert [(r["step"], r["name"], r["spread"]) for r in watch.records()] == [
+        (2, "a", 0.0),
+        (3, "b", None),
+        (4, "b", None),
+    ]
     with pytest.raises(ValueError, match="at least two different ones"):
         CollapseWatch(same)
     assert spread(torch.tensor([[[[0.0]]], [[[2.0]]]])) == 1.0
@@ -214,7 +255,9 @@ def test_generators_are_recalibrated_on_latents() -> None:
     LatentCalibration(latent=G.latent, num_images=256, batch_size=64)(network, CPU)
     z = torch.randn(512, G.latent)
     with torch.no_grad():
-        assert (network(z) - supernet(z, architecture)).abs().mean() < 0.02  # batch statistics of many images are near the running ones
+        assert (
+            network(z) - supernet(z, architecture)
+        ).abs().mean() < 0.02  # batch statistics of many images are near the running ones
     assert not network.training
 
 
@@ -224,7 +267,9 @@ def test_real_images_come_to_a_generators_scale() -> None:
     images = signed(split.images(range(50)), source.mean, source.std)
     assert (float(images.min()), float(images.max())) == (-1.0, 1.0)
     flat = torch.tensor([[[[(0.0 - 0.305) / 0.33, (0.5 - 0.305) / 0.33]]]])
-    assert torch.allclose(signed(flat, source.mean, source.std), torch.tensor([-1.0, 0.0]), atol=1e-6)
+    assert torch.allclose(
+        signed(flat, source.mean, source.std), torch.tensor([-1.0, 0.0]), atol=1e-6
+    )
 
 
 def test_each_network_learns_against_the_other_held_still() -> None:
@@ -236,7 +281,10 @@ def test_each_network_learns_against_the_other_held_still() -> None:
     def z(step: int) -> torch.Tensor:
         return latents(16, G.latent, 0, step)
 
-    found = [discriminator_step(d, discriminator, generator, real[16 * (s % 4) :][:16], z(s)) for s in range(60)]
+    found = [
+        discriminator_step(d, discriminator, generator, real[16 * (s % 4) :][:16], z(s))
+        for s in range(60)
+    ]
     assert found[-1] < 0.5 * found[0]
     raised = [generator_step(g, generator, discriminator, discriminator, z(s)) for s in range(40)]
     assert raised[-1] < raised[0] - 0.5
@@ -292,5 +340,7 @@ def test_pairs_that_are_not_reset_follow_their_own_generator() -> None:
     assert stage.generators[2] is kept[0]
     assert stage.generators[1] is not kept[1]
     assert not moved(stage.generators[1], copies[1])
-    with pytest.raises(ValueError, match=r"3 pairs need as many old pairs to follow, got \[0, 5, 1\]"):
+    with pytest.raises(
+        ValueError, match=r"3 pairs need as many old pairs to follow, got \[0, 5, 1\]"
+    ):
         stage.follow([0, 5, 1])

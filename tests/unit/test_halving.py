@@ -73,7 +73,9 @@ def test_a_halved_search_is_the_same_after_a_resume_and_costs_less(tmp_path: Pat
     def search(name: str, evaluations: int, log: str) -> evoray.Result:
         objectives = [PartScore(log=str(tmp_path / log)), Macs()]
         options = {"searcher": "nsga2", "population": 12, "seed": 3, "halving": Halving(rungs=2)}
-        return evoray.search(TableSpace(), objectives, evaluations=evaluations, run_dir=tmp_path / name, **options)  # type: ignore[arg-type]
+        return evoray.search(
+            TableSpace(), objectives, evaluations=evaluations, run_dir=tmp_path / name, **options
+        )  # type: ignore[arg-type]
 
     whole = search("one", 96, "a.txt")
     search("two", 36, "b.txt")
@@ -93,4 +95,6 @@ def test_what_cannot_be_measured_in_part_is_refused() -> None:
     with pytest.raises(ValueError, match="can be measured on a part of its data"):
         HalvingEvaluator(problem, LocalEvaluator(problem), Halving(rungs=2))
     with pytest.raises(ValueError, match="asynchronous search has none"):
-        evoray.search(TableSpace(), [PartScore(), Macs()], searcher="steady_state", halving=Halving())
+        evoray.search(
+            TableSpace(), [PartScore(), Macs()], searcher="steady_state", halving=Halving()
+        )

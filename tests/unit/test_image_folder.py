@@ -46,11 +46,15 @@ def layout(root: Path, *folders: str) -> Path:
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.dtype} to {value.max():g}",
 )
-def test_deep_pictures_are_scaled_by_the_range_of_their_data(values: NDArray[np.generic], suffix: str, tmp_path: Path) -> None:
+def test_deep_pictures_are_scaled_by_the_range_of_their_data(
+    values: NDArray[np.generic], suffix: str, tmp_path: Path
+) -> None:
     file = tmp_path / f"ramp.{suffix}"
     Image.fromarray(values).save(file)
     shown = decode(file, 32, scale_of([file]))
-    assert np.abs(shown[0, 16].astype(int) - np.rint(_RAMP[0] * 255)).max() <= 1  # rounded once when stored, once when shown
+    assert (
+        np.abs(shown[0, 16].astype(int) - np.rint(_RAMP[0] * 255)).max() <= 1
+    )  # rounded once when stored, once when shown
     assert (shown[0] == shown[2]).all()
 
 
@@ -77,8 +81,13 @@ def test_every_mode_becomes_rgb(mode: str, grey: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
-@pytest.mark.parametrize(("orientation", "bright"), [(1, "top"), (3, "bottom"), (6, "right"), (8, "left"), (2, "top"), (4, "bottom")])
-def test_pictures_are_turned_upright(orientation: int, bright: str, suffix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("orientation", "bright"),
+    [(1, "top"), (3, "bottom"), (6, "right"), (8, "left"), (2, "top"), (4, "bottom")],
+)
+def test_pictures_are_turned_upright(
+    orientation: int, bright: str, suffix: str, tmp_path: Path
+) -> None:
     pixels = np.zeros((24, 24, 3), dtype=np.uint8)
     pixels[:12] = 250
     picture = Image.fromarray(pixels)
@@ -91,7 +100,10 @@ def test_pictures_are_turned_upright(orientation: int, bright: str, suffix: str,
 
 
 @pytest.mark.parametrize("train", ["train", "Train", "TRAINING"])
-@pytest.mark.parametrize(("val", "part"), [("valid", "val"), ("Validation", "val"), ("dev", "val"), ("Val", "val"), ("Testing", "test")])
+@pytest.mark.parametrize(
+    ("val", "part"),
+    [("valid", "val"), ("Validation", "val"), ("dev", "val"), ("Val", "val"), ("Testing", "test")],
+)
 def test_split_names_have_synonyms(train: str, val: str, part: str, tmp_path: Path) -> None:
     layout(tmp_path, f"{train}/cat", f"{train}/dog", f"{val}/Cat", f"{val}/dog")
     source = data.load("image_folder", root=tmp_path, image_size=16)
@@ -112,13 +124,25 @@ def _link(root: Path) -> None:
     [
         (("train/a", "train/b", "Training/a", "Training/b"), None, "which all mean train"),
         (("train/a", "train/b", "trian/a"), None, "trian may be meant as a split or as a class"),
-        (("train_set/a", "train_set/b", "test_set/a", "test_set/b"), None, "may be meant as a split or as a class"),
-        (("fold1/a", "fold1/b", "fold2/a", "fold2/b"), None, "if they are splits, name them train, val and test"),
+        (
+            ("train_set/a", "train_set/b", "test_set/a", "test_set/b"),
+            None,
+            "may be meant as a split or as a class",
+        ),
+        (
+            ("fold1/a", "fold1/b", "fold2/a", "fold2/b"),
+            None,
+            "if they are splits, name them train, val and test",
+        ),
         (("val/a", "val/b"), None, "no folder of training pictures"),
         (("train/a", "train/b", "val/a", "val/c"), None, "a, c, expected a, b"),
         (("train/a", "train/b", "val/a"), None, "other classes than"),
         (("train/a", "train/b"), _flat_val, "none with pictures, expected a, b"),
-        (("train/a", "train/b"), lambda root: (root / "val").mkdir(), "none with pictures, expected a, b"),
+        (
+            ("train/a", "train/b"),
+            lambda root: (root / "val").mkdir(),
+            "none with pictures, expected a, b",
+        ),
         (("train/cat", "train/dog"), _link, "are links to one folder"),
         (("pics/a", "pics/b"), None, "if the classes are inside it, give that folder"),
         ((), None, "holds pictures of 0 classes"),
@@ -135,7 +159,9 @@ def test_what_can_be_read_in_two_ways_is_refused(
     assert str(tmp_path) in str(error.value)
 
 
-def test_what_is_left_out_is_counted_in_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_left_out_is_counted_in_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     layout(tmp_path, "cat", "dog", ".cache/x", "__MACOSX/cat")
     fill(tmp_path / "dog/more", suffix="")  # readable without a suffix
     (tmp_path / "cat/notes.txt").write_text("no picture", encoding="utf-8")
@@ -153,12 +179,17 @@ def test_what_is_left_out_is_counted_in_one_warning(tmp_path: Path, caplog: pyte
     assert "1 folders without pictures are no classes" in caplog.text
 
 
-def test_a_rare_class_keeps_a_training_picture_and_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rare_class_keeps_a_training_picture_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name, count in (("common", 12), ("pair", 2), ("single", 1)):
         fill(tmp_path / name, count)
     with caplog.at_level(logging.WARNING):
         source = data.load("image_folder", root=tmp_path, image_size=16)
-    counts = {split: np.bincount(source.open(split).labels.numpy(), minlength=3).tolist() for split in ("train", "val", "test")}
+    counts = {
+        split: np.bincount(source.open(split).labels.numpy(), minlength=3).tolist()
+        for split in ("train", "val", "test")
+    }
     assert counts["train"][1:] == [1, 1]
     assert counts["val"][1:] == [1, 0]
     assert counts["test"][1:] == [0, 0]
@@ -166,7 +197,9 @@ def test_a_rare_class_keeps_a_training_picture_and_is_named(tmp_path: Path, capl
     assert "pair, single: too few pictures for the test part" in caplog.text
 
 
-def test_a_relative_root_is_the_same_folder_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_root_is_the_same_folder_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layout(tmp_path / "pics", "cat", "dog")
     monkeypatch.chdir(tmp_path)
     source = data.load("image_folder", root=Path("pics"), image_size=16)
@@ -174,7 +207,9 @@ def test_a_relative_root_is_the_same_folder_from_everywhere(tmp_path: Path, monk
     assert len(source.open("train")) == 8
 
 
-def test_a_pipe_among_the_pictures_is_left_out_and_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pipe_among_the_pictures_is_left_out_and_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     layout(tmp_path, "cat", "dog")
     os.mkfifo(tmp_path / "cat" / "pipe.png")
     os.mkfifo(tmp_path / "dog" / "pipe")

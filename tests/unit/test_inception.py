@@ -1,4 +1,6 @@
-"""IS, FID and KID: known answers, agreement with reference values on trained networks, merging, caching, mistakes."""
+"""IS, FID and KID: known answers, agreement with reference values on trained networks, merging,
+caching, mistakes.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ DIGITS = data.load("digits", image_size=16)
 
 def rows(count: int, dimension: int, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(count, dimension)) @ rng.normal(size=(dimension, dimension)) + rng.normal(size=dimension)
+    return rng.normal(size=(count, dimension)) @ rng.normal(
+        size=(dimension, dimension)
+    ) + rng.normal(size=dimension)
 
 
 @pytest.mark.parametrize("count", [3, 8, 9, 40])
@@ -80,7 +84,11 @@ def test_moments_that_came_through_an_object_store_go_on() -> None:
 
 def test_scores_that_came_through_an_object_store_can_be_merged() -> None:
     logits = rows(40, 5, 3)
-    whole, first, second = InceptionScore(40, 5, splits=2), InceptionScore(40, 5, splits=2), InceptionScore(40, 5, splits=2, start=20)
+    whole, first, second = (
+        InceptionScore(40, 5, splits=2),
+        InceptionScore(40, 5, splits=2),
+        InceptionScore(40, 5, splits=2, start=20),
+    )
     whole.add(logits)
     first.add(logits[:20])
     second.add(logits[20:])
@@ -100,10 +108,16 @@ def test_few_rows_give_the_same_distance_through_the_small_problem() -> None:
     x = rows(10, 24, 3)
     gaussian = Gaussian(np.zeros(24), np.cov(rows(200, 24, 1).T))
     centred = x - x.mean(axis=0)
-    assert trace_of_rows(gaussian, centred) == pytest.approx(trace_term(gaussian, np.cov(x.T)), rel=1e-6)
+    assert trace_of_rows(gaussian, centred) == pytest.approx(
+        trace_term(gaussian, np.cov(x.T)), rel=1e-6
+    )
     kept = moments_of([x], 24)
     assert kept.centred_rows is not None
-    dense = float(np.sum(x.mean(axis=0) ** 2) + np.trace(gaussian.covariance + np.cov(x.T)) - 2 * trace_term(gaussian, np.cov(x.T)))
+    dense = float(
+        np.sum(x.mean(axis=0) ** 2)
+        + np.trace(gaussian.covariance + np.cov(x.T))
+        - 2 * trace_term(gaussian, np.cov(x.T))
+    )
     assert frechet_distance(gaussian, kept) == pytest.approx(dense, rel=1e-6)
 
 
@@ -111,10 +125,14 @@ def test_frechet_distances_with_known_answers() -> None:
     x = rows(500, 12)
     assert frechet_distance(Gaussian.of(moments_of([x], 12)), moments_of([x], 12)) < 1e-3
     shift = np.arange(12) / 10
-    assert frechet_distance(Gaussian.of(moments_of([x], 12)), moments_of([x + shift], 12)) == pytest.approx(float(shift @ shift), rel=1e-6)
+    assert frechet_distance(
+        Gaussian.of(moments_of([x], 12)), moments_of([x + shift], 12)
+    ) == pytest.approx(float(shift @ shift), rel=1e-6)
     degenerate = np.tile(x[:1], (50, 1))  # a collapsed generator: covariance 0
     expected = float(np.sum((x.mean(axis=0) - x[0]) ** 2) + np.trace(np.cov(x.T)))
-    assert frechet_distance(Gaussian.of(moments_of([x], 12)), moments_of([degenerate], 12)) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(
+        Gaussian.of(moments_of([x], 12)), moments_of([degenerate], 12)
+    ) == pytest.approx(expected, rel=1e-9)
 
 
 def score_of(logits: Any, splits: int) -> tuple[float, float]:
@@ -151,7 +169,10 @@ def test_the_kernel_distance_is_the_mean_over_pairs_whatever_the_block() -> None
     def kernel(a: Any, b: Any) -> float:
         return float((a @ b / 4 + 1) ** 3)
 
-    within = [np.mean([kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j]) for s in (x, y)]
+    within = [
+        np.mean([kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j])
+        for s in (x, y)
+    ]
     expected = within[0] + within[1] - 2 * np.mean([kernel(a, b) for a in x for b in y])
     assert kernel_distance(x, y) == pytest.approx(expected)
     assert kernel_distance(x, y, block=2) == pytest.approx(expected)
@@ -178,10 +199,14 @@ def test_inception_scores_of_a_trained_network_agree_with_their_reference_values
 def test_distances_of_a_trained_network_agree_with_their_reference_values() -> None:
     """The reference of 2,500 images is "train" and "val", the same set in another order."""
     source: Any = data.load("cifar10", root=real_data("cifar10_small"))
-    real = reference(source, ResNetExtractor(real_data("cifar10_resnet") / "resnet56-4bfd9763.th", 56))
+    real = reference(
+        source, ResNetExtractor(real_data("cifar10_resnet") / "resnet56-4bfd9763.th", 56)
+    )
     assert real.count == 2500
     features, _ = seen_by_resnet56(pixels_of(source, source.open("test"))[0])
-    assert frechet_distance(real.gaussian, moments_of([features], 64)) == pytest.approx(0.657691, abs=2e-5)
+    assert frechet_distance(real.gaussian, moments_of([features], 64)) == pytest.approx(
+        0.657691, abs=2e-5
+    )
     assert kernel_distance(real.rows, features) == pytest.approx(0.0113296, abs=2e-6)
 
 
@@ -190,7 +215,9 @@ def test_scores_of_the_whole_test_set_agree_with_their_reference_values() -> Non
     source: Any = data.load("cifar10", root=real_data("cifar10"))
     features, logits = seen_by_resnet56(pixels_of(source, source.open("test"))[0])
     one, other = features[:5000], features[5000:]
-    assert frechet_distance(Gaussian.of(moments_of([one], 64)), moments_of([other], 64)) == pytest.approx(0.0735132454924, rel=1e-5)
+    assert frechet_distance(
+        Gaussian.of(moments_of([one], 64)), moments_of([other], 64)
+    ) == pytest.approx(0.0735132454924, rel=1e-5)
     assert kernel_distance(one, other) == pytest.approx(-0.00017870, abs=1e-7)
     assert score_of(logits, 10) == pytest.approx((9.46017, 0.05505), abs=2e-5)
     assert score_of(logits, 1)[0] == pytest.approx(9.49998, abs=2e-5)
@@ -240,7 +267,10 @@ def test_parts_in_several_processes_make_the_scores_of_one() -> None:
     whole = one.scores(one.part(Noise(), "a"))
     other = pickle.loads(pickle.dumps(one))
     other.open(CPU)
-    late, early = (pickle.loads(pickle.dumps(other.part(Noise(), "a", batches))) for batches in (range(2, 5), range(2)))
+    late, early = (
+        pickle.loads(pickle.dumps(other.part(Noise(), "a", batches)))
+        for batches in (range(2, 5), range(2))
+    )
     late.merge(early)
     merged = one.scores(late)
     assert vars(merged) == pytest.approx(vars(whole), rel=1e-9, abs=1e-9)
@@ -259,7 +289,9 @@ def test_worse_images_score_worse() -> None:
 
     one = scorer()
     one.open(CPU)
-    real, noise, flat = (one.scores(one.part(network, "a")) for network in (Real(), Noise(), Flat()))
+    real, noise, flat = (
+        one.scores(one.part(network, "a")) for network in (Real(), Noise(), Flat())
+    )
     assert real.frechet < noise.frechet
     assert real.kernel < min(noise.kernel, flat.kernel)
     assert flat.inception_score == pytest.approx(1.0)
@@ -267,9 +299,15 @@ def test_worse_images_score_worse() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "message"), [(torch.full((30, 1, 16, 16), math.nan), "not finite"), (torch.zeros(30, 3, 32, 32), r"shape \(3, 32, 32\)")]
+    ("images", "message"),
+    [
+        (torch.full((30, 1, 16, 16), math.nan), "not finite"),
+        (torch.zeros(30, 3, 32, 32), r"shape \(3, 32, 32\)"),
+    ],
 )
-def test_a_generator_of_nan_or_of_another_size_is_a_failed_measurement(images: Any, message: str) -> None:
+def test_a_generator_of_nan_or_of_another_size_is_a_failed_measurement(
+    images: Any, message: str
+) -> None:
     class Given(nn.Module):
         def forward(self, z: Any) -> Any:
             return images[: len(z)]
@@ -289,14 +327,22 @@ def test_too_few_images_are_refused_by_name_or_warned_of() -> None:
     assert math.isfinite(few.scores(few.part(Noise(), "a")).frechet)
     with pytest.raises(ValueError, match="at least 2 images in each of 10 splits, got 19"):
         scorer(num_images=19)
-    one = Scorer(data.load("digits", image_size=16, limit=10), Thumb(), latent=16, num_images=40, reference_splits=("train",))
+    one = Scorer(
+        data.load("digits", image_size=16, limit=10),
+        Thumb(),
+        latent=16,
+        num_images=40,
+        reference_splits=("train",),
+    )
     with pytest.raises(ValueError, match="'digits' are too few"):
         one.open(CPU)
     with pytest.raises(RuntimeError, match="not opened"):
         scorer().part(Noise(), "a")
 
 
-def test_reference_statistics_are_computed_once_and_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
+def test_reference_statistics_are_computed_once_and_a_damaged_file_is_set_aside(
+    tmp_path: Path,
+) -> None:
     extractor = Thumb()
     first = reference(DIGITS, extractor, cache=tmp_path, max_rows=50)
     calls = extractor.calls
@@ -326,7 +372,9 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_trained_classifier_gives_scores_of_its_own_name(classifier_file: Path) -> None:
     extractor = TrainedClassifier(classifier_file)
-    names = [GenerativeScore(kind, scorer_on(extractor), None).name for kind in ("is", "fid", "kid")]
+    names = [
+        GenerativeScore(kind, scorer_on(extractor), None).name for kind in ("is", "fid", "kid")
+    ]
     assert names == ["is@digits-cnn", "fid@digits-cnn", "kid@digits-cnn"]
     assert classifier_file.stem.endswith(extractor.digest[:16])
     one = scorer_on(extractor)
@@ -351,7 +399,9 @@ def test_training_a_classifier_again_gives_the_same_file(tmp_path: Path) -> None
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_a_classifier_file_that_is_damaged_or_foreign_is_refused(classifier_file: Path, tmp_path: Path) -> None:
+def test_a_classifier_file_that_is_damaged_or_foreign_is_refused(
+    classifier_file: Path, tmp_path: Path
+) -> None:
     damaged = tmp_path / classifier_file.name
     damaged.write_bytes(classifier_file.read_bytes()[:-1] + b"x")
     with pytest.raises(ValueError, match="does not end with"):
@@ -375,7 +425,9 @@ def test_an_inception_file_of_another_digest_is_refused(tmp_path: Path) -> None:
     assert own.label == f"inception-{own.digest[:8]}"
 
 
-def test_without_the_library_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "weights.pth"
     torch.save({"fc.bias": torch.zeros(1)}, file)
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
@@ -384,14 +436,20 @@ def test_without_the_library_the_message_says_what_to_install(tmp_path: Path, mo
 
 
 def test_inception_runs_on_a_file_of_the_published_layout(tmp_path: Path) -> None:
-    """Random weights: the published ones are not free to bundle. The path, the shapes and the missing bias are what is tested."""
-    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="torch-fidelity is not installed")
+    """Random weights: the published ones are not free to bundle. The path, the shapes and the
+    missing bias are what is tested.
+    """
+    module = pytest.importorskip(
+        "torch_fidelity.feature_extractor_inceptionv3", reason="torch-fidelity is not installed"
+    )
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         state: OrderedDict[str, Any] = OrderedDict()
         monkey = pytest.MonkeyPatch()
-        monkey.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda self, tensors: None)
+        monkey.setattr(
+            module.FeatureExtractorInceptionV3, "load_state_dict", lambda self, tensors: None
+        )
         monkey.setattr(module, "load_state_dict_from_url", lambda *a, **k: {})
         network = module.FeatureExtractorInceptionV3("inception", ["2048"])
         monkey.undo()
@@ -403,10 +461,14 @@ def test_inception_runs_on_a_file_of_the_published_layout(tmp_path: Path) -> Non
     pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     features = extractor.extract(pixels)
     assert features.features_bd.shape == (2, 2048)
-    assert torch.allclose(features.logits_bk, features.features_bd @ state["fc.weight"].T, atol=1e-4)
+    assert torch.allclose(
+        features.logits_bk, features.features_bd @ state["fc.weight"].T, atol=1e-4
+    )
     grey = extractor.extract(pixels[:, :1])
     colours = extractor.extract(pixels[:, :1].expand(-1, 3, -1, -1))
-    torch.testing.assert_close(grey.features_bd, colours.features_bd, rtol=1e-4, atol=1e-5)  # other strides, other order of sums
+    torch.testing.assert_close(
+        grey.features_bd, colours.features_bd, rtol=1e-4, atol=1e-5
+    )  # other strides, other order of sums
     torch.save({**state, "extra": torch.zeros(1)}, file)
     with pytest.raises(ValueError, match="566 tensors"):
         Inception(file, sha256=digest_of(file)).open(CPU)

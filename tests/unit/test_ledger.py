@@ -17,14 +17,28 @@ SCHEMA = schema(["score", "macs"], ["score"])
 
 
 def record(key: str, **changes: object) -> Record:
-    fields = {"key": key, "choices": (1, 2), "values": {"score": 1.5, "macs": 10.0}, "seconds": {"score": 0.1}, "parents": ("a", "b")}
+    fields = {
+        "key": key,
+        "choices": (1, 2),
+        "values": {"score": 1.5, "macs": 10.0},
+        "seconds": {"score": 0.1},
+        "parents": ("a", "b"),
+    }
     return Record(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def test_records_come_back_as_they_were() -> None:
     records = [
         record("x"),
-        record("y", values={"macs": 1.0}, seconds={}, status=Status.FAILED, error="score: no", violation=0.25, generation=3),
+        record(
+            "y",
+            values={"macs": 1.0},
+            seconds={},
+            status=Status.FAILED,
+            error="score: no",
+            violation=0.25,
+            generation=3,
+        ),
     ]
     assert list(from_table(to_table(records, SCHEMA))) == records
 
@@ -66,11 +80,16 @@ def test_a_damaged_part_is_named_and_set_aside_and_the_rest_is_used(
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    with FolderLedger(tmp_path, SCHEMA), pytest.raises(RuntimeError, match="another process is writing"):
+    with (
+        FolderLedger(tmp_path, SCHEMA),
+        pytest.raises(RuntimeError, match="another process is writing"),
+    ):
         FolderLedger(tmp_path, SCHEMA)
 
 
-def test_a_part_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -80,7 +99,11 @@ def test_a_part_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, mon
         with pytest.raises(OSError, match="No space left"):
             ledger.append([record("y")])
         assert [r.key for r in ledger.records] == ["x"]
-    assert sorted(f.name for f in tmp_path.iterdir()) == [".lock", "_manifest.json", "part-00000000.parquet"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == [
+        ".lock",
+        "_manifest.json",
+        "part-00000000.parquet",
+    ]
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The ledger tells what it does not hold any more: parts that changed, are gone, or belong elsewhere."""
+"""The ledger tells what it does not hold any more: parts that changed, are gone, or belong
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,12 @@ SCHEMA = schema(["score", "macs"], ["score"])
 
 
 def record(number: int) -> Record:
-    return Record(key=f"k{number:06d}", choices=(1, 2), values={"score": 1.5, "macs": float(number)}, seconds={"score": 0.1})
+    return Record(
+        key=f"k{number:06d}",
+        choices=(1, 2),
+        values={"score": 1.5, "macs": float(number)},
+        seconds={"score": 0.1},
+    )
 
 
 def filled(folder: Path, count: int, start: int = 0) -> None:
@@ -48,7 +55,9 @@ def made_old(folder: Path) -> None:
     (folder / "_manifest.json").unlink()
 
 
-def test_no_flipped_bit_of_a_part_changes_a_value(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_flipped_bit_of_a_part_changes_a_value(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 2)
     whole, part = read_ledger(tmp_path), tmp_path / "part-00000001.parquet"
     assert whole is not None
@@ -64,7 +73,9 @@ def test_no_flipped_bit_of_a_part_changes_a_value(tmp_path: Path, caplog: pytest
         assert "part-00000001.parquet is damaged" in caplog.text
 
 
-def test_readers_change_nothing_and_the_writer_sets_aside_and_repeats(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_readers_change_nothing_and_the_writer_sets_aside_and_repeats(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 3)
     part = tmp_path / "part-00000001.parquet"
     part.write_bytes(part.read_bytes()[:-9])
@@ -80,7 +91,9 @@ def test_readers_change_nothing_and_the_writer_sets_aside_and_repeats(tmp_path: 
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
-def test_a_missing_part_is_named_with_what_there_must_be(tmp_path: Path, gone: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_part_is_named_with_what_there_must_be(
+    tmp_path: Path, gone: int, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 3)
     name = f"part-{gone:08d}.parquet"
     (tmp_path / name).unlink()
@@ -94,7 +107,9 @@ def test_a_missing_part_is_named_with_what_there_must_be(tmp_path: Path, gone: i
     assert not caplog.text, "what was repeated is not missing any more"
 
 
-def test_a_ledger_without_any_part_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_without_any_part_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 2)
     for part in tmp_path.glob("part-*"):
         part.unlink()
@@ -102,7 +117,9 @@ def test_a_ledger_without_any_part_is_named(tmp_path: Path, caplog: pytest.LogCa
     assert "must hold 2 records, 0 are there" in caplog.text
 
 
-def test_a_part_in_the_place_of_another_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_part_in_the_place_of_another_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path / "a", 3)
     filled(tmp_path / "b", 3)
     shutil.copy(tmp_path / "a" / "part-00000000.parquet", tmp_path / "a" / "part-00000001.parquet")
@@ -113,7 +130,9 @@ def test_a_part_in_the_place_of_another_is_named(tmp_path: Path, caplog: pytest.
     assert "of another ledger" in caplog.text
 
 
-def test_a_part_that_lost_its_digest_or_columns_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_part_that_lost_its_digest_or_columns_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 3)
     part = tmp_path / "part-00000001.parquet"
     pq.write_table(pq.read_table(part), part)
@@ -126,8 +145,13 @@ def test_a_part_that_lost_its_digest_or_columns_is_named(tmp_path: Path, caplog:
     assert "those of the others differ" in caplog.text
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "5", '{"ledger": 5}', "\0\1", "{", '{"ledger": "a", "appends": "b"}'])
-def test_a_damaged_manifest_is_named_and_written_anew(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "5", '{"ledger": 5}', "\0\1", "{", '{"ledger": "a", "appends": "b"}'],
+)
+def test_a_damaged_manifest_is_named_and_written_anew(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 2)
     manifest = tmp_path / "_manifest.json"
     manifest.write_text(content, encoding="utf-8")
@@ -147,7 +171,9 @@ def test_a_missing_manifest_is_named(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "lacks its manifest" in caplog.text
 
 
-def test_an_old_ledger_is_read_and_goes_on_with_digests(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_ledger_is_read_and_goes_on_with_digests(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, FAN_IN + 2)
     made_old(tmp_path)
     assert keys_in(tmp_path) == list(range(FAN_IN + 2))
@@ -160,7 +186,9 @@ def test_an_old_ledger_is_read_and_goes_on_with_digests(tmp_path: Path, caplog: 
     assert "it has no digest" in caplog.text
 
 
-def test_an_old_part_that_holds_no_records_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_part_that_holds_no_records_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 3)
     made_old(tmp_path)
     pq.write_table(pa.table({"a": [1]}), tmp_path / "part-00000000.parquet")
@@ -168,7 +196,9 @@ def test_an_old_part_that_holds_no_records_is_named(tmp_path: Path, caplog: pyte
     assert "part-00000000.parquet is damaged" in caplog.text
 
 
-def test_a_rotten_part_is_not_merged_into_a_sound_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rotten_part_is_not_merged_into_a_sound_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with FolderLedger(tmp_path, SCHEMA) as ledger:
         for i in range(FAN_IN - 1):
             ledger.append([record(i)])
@@ -181,7 +211,9 @@ def test_a_rotten_part_is_not_merged_into_a_sound_one(tmp_path: Path, caplog: py
     assert keys_in(tmp_path) == [i for i in range(FAN_IN) if i != 7]
 
 
-def test_the_manifest_may_lag_behind_the_parts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_manifest_may_lag_behind_the_parts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path, 2)
     manifest = (tmp_path / "_manifest.json").read_bytes()
     filled(tmp_path, 5, start=2)
@@ -212,5 +244,10 @@ with FolderLedger(Path(sys.argv[1]), schema(["score"], ["score"])) as ledger:
 
 
 def test_the_first_append_imports_nothing(tmp_path: Path) -> None:
-    ended = subprocess.run([sys.executable, "-c", _FIRST_APPEND, str(tmp_path)], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", _FIRST_APPEND, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert ended.stdout.strip() == "0"

@@ -1,4 +1,6 @@
-"""The ledger under attack: crashes within compaction, readers beside it, damage, and folders that are no local ones."""
+"""The ledger under attack: crashes within compaction, readers beside it, damage, and folders that
+are no local ones.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,12 @@ SCHEMA = schema(["score", "macs"], ["score"])
 
 
 def record(number: int) -> Record:
-    return Record(key=f"k{number:06d}", choices=(1, 2), values={"score": 1.5, "macs": float(number)}, seconds={"score": 0.1})
+    return Record(
+        key=f"k{number:06d}",
+        choices=(1, 2),
+        values={"score": 1.5, "macs": float(number)},
+        seconds={"score": 0.1},
+    )
 
 
 def keys_in(location: str | Path) -> list[str]:
@@ -93,7 +100,9 @@ def test_a_damaged_merged_part_is_replaced_by_the_small_ones_that_are_still_ther
     assert keys_in(tmp_path) == expected(FAN_IN + 1)
 
 
-def test_appends_that_outrun_the_merging_leave_no_small_parts_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_appends_that_outrun_the_merging_leave_no_small_parts_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     merge, goes_on = FolderLedger._merge, threading.Event()
 
     def held_up(self: FolderLedger, *args: Any) -> None:  # Any: of the wrapped method
@@ -136,7 +145,9 @@ def test_readers_beside_the_writer_see_every_record_once(tmp_path: Path) -> None
     assert keys_in(tmp_path) == expected(count)
 
 
-def test_a_listing_that_missed_a_merging_is_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_missed_a_merging_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(tmp_path, 2 * FAN_IN + 3)
     names, torn = LocalStorage.names, [True]
 
@@ -166,7 +177,11 @@ def test_reading_makes_no_folder(tmp_path: Path) -> None:
 def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A folder of its own on another file system; leases beat quickly."""
     monkeypatch.setattr(storage_module, "_BEAT_SECONDS", 0.05)
-    return f"memory://{uuid.uuid4().hex}/run" if request.param == "memory" else f"file://{tmp_path}/a%20run"
+    return (
+        f"memory://{uuid.uuid4().hex}/run"
+        if request.param == "memory"
+        else f"file://{tmp_path}/a%20run"
+    )
 
 
 def test_a_ledger_lives_in_other_file_systems(uri: str) -> None:
@@ -189,14 +204,18 @@ def test_a_file_uri_is_the_folder_it_names(tmp_path: Path) -> None:
         open_storage("file://relative/run")
 
 
-def test_a_lease_whose_owner_died_is_taken_over_and_the_dead_one_cannot_write_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_whose_owner_died_is_taken_over_and_the_dead_one_cannot_write_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(storage_module, "_BEAT_SECONDS", 0.05)
     location = f"memory://{uuid.uuid4().hex}/run"
     asleep = open_storage(location)
     assert isinstance(asleep, ArrowStorage)
     give_up = asleep.lock()
     assert asleep._held is not None
-    monkeypatch.setattr(asleep._held._stop, "wait", lambda seconds: time.sleep(0.8))  # a process that is stopped for a while
+    monkeypatch.setattr(
+        asleep._held._stop, "wait", lambda seconds: time.sleep(0.8)
+    )  # a process that is stopped for a while
     time.sleep(0.1)
     with FolderLedger(location, SCHEMA) as ledger:
         ledger.append([record(0)])
@@ -243,7 +262,9 @@ def _duckdb(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("read", [_pandas, _polars, _duckdb])
-def test_other_tools_read_the_folder_while_the_run_goes_on(tmp_path: Path, read: Callable[[Path], list[str]]) -> None:
+def test_other_tools_read_the_folder_while_the_run_goes_on(
+    tmp_path: Path, read: Callable[[Path], list[str]]
+) -> None:
     with FolderLedger(tmp_path, SCHEMA) as ledger:
         for i in range(FAN_IN + 5):
             ledger.append([record(i)])

@@ -1,4 +1,6 @@
-"""Complexity levels, the walk over them, drawing in their windows, memory banks, and several subnets in one batch."""
+"""Complexity levels, the walk over them, drawing in their windows, memory banks, and several
+subnets in one batch.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,15 @@ from evoray.training.samplers.parts.complexity_levels import (
 from evoray.training.samplers.performance_aware import PerformanceAware, preference_genes
 from evoray.training.samplers.sandwich import Sandwich
 from evoray.training.samplers.uniform import Uniform
-from searchspaces.base import Architecture, Choices, ComplexityLevels, SearchSpace, architectures, largest, smallest
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    ComplexityLevels,
+    SearchSpace,
+    architectures,
+    largest,
+    smallest,
+)
 from tests.synthetic import TableSpace
 
 FINAL = searchspaces.load("elasticvit")
@@ -68,7 +78,9 @@ def shares_inside(rows: Choices) -> list[float]:
 def test_acceptance_in_the_whole_space_is_what_is_known() -> None:
     kinds, nothing = variation.GeneKinds.of(FINAL.genes), np.zeros(len(FINAL.genes), dtype=np.int16)
     found = shares_inside(draw_above(FINAL, kinds, nothing, 200_000, np.random.default_rng(0)))
-    for start, share, known in zip(STARTS, found, (0.0028, 0.028, 0.031, 0.016, 0.010, 0.0046), strict=True):
+    for start, share, known in zip(
+        STARTS, found, (0.0028, 0.028, 0.031, 0.016, 0.010, 0.0046), strict=True
+    ):
         of_the_sheet = (known / 20_000) ** 0.5  # standard error: its shares come from 20,000 draws
         assert abs(share - known) < 0.05 * known + 2 * of_the_sheet, start
 
@@ -81,7 +93,9 @@ def test_draws_are_those_of_one_gene_after_the_other() -> None:
     for column, gene in enumerate(FINAL.genes):
         options = np.array(gene.options)
         bound = gene.name.endswith(".width")
-        rows[:, column] = rng.integers(np.searchsorted(options, before) if bound else 0, len(options), size=count)
+        rows[:, column] = rng.integers(
+            np.searchsorted(options, before) if bound else 0, len(options), size=count
+        )
         before = options[rows[:, column]] if bound else before
     expected = shares_inside(rows)
     found = shares_inside(draw_above(FINAL, kinds, nothing, count, rng))
@@ -90,7 +104,9 @@ def test_draws_are_those_of_one_gene_after_the_other() -> None:
 
 
 def reference_draw(level: int, levels: ComplexityLevels, rng: random.Random) -> tuple[int, ...]:
-    """The authors' way, one gene after another: a width below the stage before is drawn again, a subnet outside the window too."""
+    """The authors' way, one gene after another: a width below the stage before is drawn again, a
+    subnet outside the window too.
+    """
     names = [gene.name for gene in DIGITS.genes]
     floor = levels.floors[level].choices
     while True:
@@ -109,7 +125,8 @@ def reference_draw(level: int, levels: ComplexityLevels, rng: random.Random) -> 
 
 def test_the_window_sampler_has_the_distribution_of_drawing_again_and_again() -> None:
     derived = derive_levels(DIGITS)
-    # wider than in training, so that the slow way finds enough; the window is cut out of the same distribution
+    # wider than in training, so that the slow way finds enough; the window is cut out of the same
+    # distribution
     levels = ComplexityLevels(derived.cost, derived.starts, 8 * derived.span, derived.floors)
     level, count = 3, 1500
     slow_rng = random.Random(0)
@@ -134,7 +151,9 @@ def test_the_window_sampler_has_the_distribution_of_drawing_again_and_again() ->
 
 def test_bound_genes_are_uniform_over_what_is_allowed_and_genes_without_meaning_are_zero() -> None:
     kinds = variation.GeneKinds.of(FINAL.genes)
-    rows = draw_above(FINAL, kinds, np.zeros(len(FINAL.genes), dtype=np.int16), 60_000, np.random.default_rng(2))
+    rows = draw_above(
+        FINAL, kinds, np.zeros(len(FINAL.genes), dtype=np.int16), 60_000, np.random.default_rng(2)
+    )
     assert np.array_equal(FINAL.repair(rows), rows)
     names = [gene.name for gene in FINAL.genes]
     third, fourth = names.index("stage5.width"), names.index("stage6.width")
@@ -143,7 +162,13 @@ def test_bound_genes_are_uniform_over_what_is_allowed_and_genes_without_meaning_
     assert shares[:4].sum() == 0
     assert np.abs(shares[4:] - 1 / 7).max() < 0.02
     table = TableSpace()
-    drawn = draw_above(table, variation.GeneKinds.of(table.genes), np.zeros(5, dtype=np.int16), 6000, np.random.default_rng(0))
+    drawn = draw_above(
+        table,
+        variation.GeneKinds.of(table.genes),
+        np.zeros(5, dtype=np.int16),
+        6000,
+        np.random.default_rng(0),
+    )
     assert np.abs(np.bincount(drawn[:, 0]) / 6000 - 1 / 3).max() < 0.03
     assert not drawn[drawn[:, 0] == 0, 2:4].any()
     assert np.abs(np.bincount(drawn[:, 1]) / 6000 - 1 / 6).max() < 0.03
@@ -173,10 +198,22 @@ def test_published_levels_leave_neighbouring_steps_at_most_320_million_apart() -
 
 
 @pytest.mark.parametrize(
-    ("name", "num_floors"),  # where even the highest band starts below twice the smallest network's cost, there is one floor
-    [("elasticvit:digits", 3), ("elasticvit:cifar", 3), ("bignas:digits", 3), ("vit_resnas:digits", 1), ("vit_resnas", 2)],
+    (
+        "name",
+        "num_floors",
+        # where even the highest band starts below twice the smallest network's cost, there is one floor
+    ),
+    [
+        ("elasticvit:digits", 3),
+        ("elasticvit:cifar", 3),
+        ("bignas:digits", 3),
+        ("vit_resnas:digits", 1),
+        ("vit_resnas", 2),
+    ],
 )
-def test_derived_levels_can_be_drawn_from_and_have_affordable_floors(name: str, num_floors: int) -> None:
+def test_derived_levels_can_be_drawn_from_and_have_affordable_floors(
+    name: str, num_floors: int
+) -> None:
     space = searchspaces.load(name)
     rows = describe_levels(space, levels_of(space))
     assert len(rows) == 8
@@ -187,18 +224,30 @@ def test_derived_levels_can_be_drawn_from_and_have_affordable_floors(name: str, 
     assert all(a.floor_cost <= b.floor_cost for a, b in itertools.pairwise(rows))
 
 
-def test_a_window_without_networks_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_without_networks_is_refused_with_what_was_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("evoray.training.samplers.parts.complexity_levels._MOST_ROWS", 5000)
     empty = ComplexityLevels("macs", (1e12,), 1.0, (smallest(DIGITS),))
-    with pytest.raises(ValueError, match="level 0 of space 'elasticvit:digits' holds next to no network"):
+    with pytest.raises(
+        ValueError, match="level 0 of space 'elasticvit:digits' holds next to no network"
+    ):
         ComplexityLevelDraws(DIGITS, empty).draw(0, 1, np.random.default_rng(0))
     with pytest.raises(ValueError, match="ascending starts"):
         ComplexityLevels("macs", (2.0, 1.0), 1.0, (smallest(DIGITS),) * 2)
 
 
-def aware(space: SearchSpace, *, capacities: tuple[int, int] = (20, 10), horizon: Horizon = LONG, prefer: bool = True) -> PerformanceAware:
+def aware(
+    space: SearchSpace,
+    *,
+    capacities: tuple[int, int] = (20, 10),
+    horizon: Horizon = LONG,
+    prefer: bool = True,
+) -> PerformanceAware:
     inner = ComplexityAware(space, seed=0, num_random=3)
-    return PerformanceAware(inner, space, seed=0, horizon=horizon, capacities=capacities, prefer=prefer)
+    return PerformanceAware(
+        inner, space, seed=0, horizon=horizon, capacities=capacities, prefer=prefer
+    )
 
 
 def score_of(architecture: Architecture) -> float:
@@ -219,8 +268,12 @@ def test_a_full_bank_only_gets_better_and_never_overflows() -> None:
                 assert lowest >= worst.get(level, -2.0)
                 worst[level] = lowest
             if bank:
-                costs = DIGITS.costs(np.array([choices for choices, _ in bank], dtype=np.int16))[levels.cost]
-                assert ((costs >= levels.starts[level]) & (costs <= levels.starts[level] + levels.span)).all()
+                costs = DIGITS.costs(np.array([choices for choices, _ in bank], dtype=np.int16))[
+                    levels.cost
+                ]
+                assert (
+                    (costs >= levels.starts[level]) & (costs <= levels.starts[level] + levels.span)
+                ).all()
     assert len(worst) >= 4
 
 
@@ -230,8 +283,12 @@ def test_the_rate_of_exploiting_grows_by_epochs_as_published() -> None:
     assert np.allclose(rates, [0.2, 0.2, 0.35, 0.35, 0.5, 0.65, 0.8, 0.95, 0.95, 1.0, 1.0])
 
 
-@pytest.mark.parametrize(("entries", "step", "rate"), [(21, 0, 0.2), (21, 250, 0.5), (20, 250, 0.0), (21, 605, 1.0)])
-def test_subnets_come_from_the_bank_at_that_rate_once_it_is_more_than_half_full(entries: int, step: int, rate: float) -> None:
+@pytest.mark.parametrize(
+    ("entries", "step", "rate"), [(21, 0, 0.2), (21, 250, 0.5), (20, 250, 0.0), (21, 605, 1.0)]
+)
+def test_subnets_come_from_the_bank_at_that_rate_once_it_is_more_than_half_full(
+    entries: int, step: int, rate: float
+) -> None:
     sampler = aware(DIGITS, capacities=(40, 40))
     marker = smallest(DIGITS)  # below every window, so that it can come from a bank only
     sampler.banks = [[(marker.choices, 0.0)] * entries for _ in sampler.banks]
@@ -248,22 +305,31 @@ def test_the_bank_is_drawn_from_by_the_softmax_of_scores() -> None:
     sampler = aware(DIGITS, capacities=(3, 3))
     entries = architectures(DIGITS, draw_above_any(40))[:3]
     scores = np.array([-0.5, -1.5, -2.0])
-    sampler.banks = [[(a.choices, s) for a, s in zip(entries, scores.tolist(), strict=True)] for _ in sampler.banks]
+    sampler.banks = [
+        [(a.choices, s) for a, s in zip(entries, scores.tolist(), strict=True)]
+        for _ in sampler.banks
+    ]
     counts: Counter[str] = Counter()
     for seed in range(600):
         sampler._seed = seed
         counts.update(a.key for a in sampler.sample(609)[:-1])
     expected = 1800 * np.exp(scores) / np.exp(scores).sum()
     assert sum(counts.values()) == 1800
-    assert ((np.array([counts[a.key] for a in entries]) - expected) ** 2 / expected).sum() < 20  # 2 degrees of freedom
+    assert (
+        (np.array([counts[a.key] for a in entries]) - expected) ** 2 / expected
+    ).sum() < 20  # 2 degrees of freedom
 
 
 def draw_above_any(count: int) -> Choices:
     kinds = variation.GeneKinds.of(DIGITS.genes)
-    return draw_above(DIGITS, kinds, np.zeros(len(DIGITS.genes), dtype=np.int16), count, np.random.default_rng(9))
+    return draw_above(
+        DIGITS, kinds, np.zeros(len(DIGITS.genes), dtype=np.int16), count, np.random.default_rng(9)
+    )
 
 
-@pytest.mark.parametrize("level", [2, pytest.param(4, marks=pytest.mark.slow), 5])  # 300, 500 and 700 million
+@pytest.mark.parametrize(
+    "level", [2, pytest.param(4, marks=pytest.mark.slow), 5]
+)  # 300, 500 and 700 million
 def test_the_preferred_are_wide_and_shallow(level: int) -> None:
     widths, depths = preference_genes(FINAL)
     assert len(widths) == len(depths) == 4
@@ -321,7 +387,13 @@ def test_refreshing_scores_anew() -> None:
 
 def test_a_short_training_has_banks_that_it_can_fill() -> None:
     short, long = (
-        samplers.load("performance_aware", DIGITS, seed=0, num_random=3, horizon=Horizon(epochs=epochs, steps_per_epoch=800))
+        samplers.load(
+            "performance_aware",
+            DIGITS,
+            seed=0,
+            num_random=3,
+            horizon=Horizon(epochs=epochs, steps_per_epoch=800),
+        )
         for epochs in (0.4, 610)
     )
     assert isinstance(short, PerformanceAware)
@@ -333,7 +405,12 @@ def test_a_short_training_has_banks_that_it_can_fill() -> None:
 @pytest.mark.parametrize("kind", [Uniform, Sandwich, ComplexityAware])
 def test_any_sampler_can_be_made_performance_aware_and_restored(kind: type) -> None:
     def build() -> PerformanceAware:
-        return PerformanceAware(kind(DIGITS, seed=4, num_random=2), DIGITS, seed=4, horizon=Horizon(epochs=6, steps_per_epoch=10))
+        return PerformanceAware(
+            kind(DIGITS, seed=4, num_random=2),
+            DIGITS,
+            seed=4,
+            horizon=Horizon(epochs=6, steps_per_epoch=10),
+        )
 
     sampler, copy = build(), build()
     for step in range(120):
@@ -344,13 +421,17 @@ def test_any_sampler_can_be_made_performance_aware_and_restored(kind: type) -> N
     assert sum(len(bank) for bank in sampler.banks) >= 50
     copy.restore(json.loads(json.dumps(sampler.state())))
     assert copy.state() == sampler.state()
-    assert [copy.sample(step) for step in range(120, 140)] == [sampler.sample(step) for step in range(120, 140)]
+    assert [copy.sample(step) for step in range(120, 140)] == [
+        sampler.sample(step) for step in range(120, 140)
+    ]
 
 
 def test_options_open_from_large_to_small_as_published() -> None:
     space = searchspaces.load("vit_resnas")
     names = [gene.name for gene in space.genes]
-    sampler = MultiArchitecture(space, seed=0, num_random=2, horizon=Horizon(epochs=120, steps_per_epoch=1))
+    sampler = MultiArchitecture(
+        space, seed=0, num_random=2, horizon=Horizon(epochs=120, steps_per_epoch=1)
+    )
     opening = {
         what: [sampler.num_open(names.index(f"stage1.{what}"), epoch) for epoch in range(40)]
         for what in ("width", "block1.heads", "block1.hidden", "block2.exists")
@@ -375,7 +456,9 @@ def test_options_open_from_large_to_small_as_published() -> None:
 def test_subnets_of_a_step_share_no_option_and_options_are_uniform() -> None:
     space = searchspaces.load("vit_resnas")
     names = [gene.name for gene in space.genes]
-    sampler = MultiArchitecture(space, seed=0, num_random=3, horizon=Horizon(epochs=4, steps_per_epoch=1))
+    sampler = MultiArchitecture(
+        space, seed=0, num_random=3, horizon=Horizon(epochs=4, steps_per_epoch=1)
+    )
     steps = [np.array([a.choices for a in sampler.sample(step)]) for step in range(2, 702)]
     for name in ("stage1.width", "stage3.width", "stage2.block1.heads", "stage2.block1.hidden"):
         column = names.index(name)

@@ -32,7 +32,19 @@ def test_lost_workers_links_and_storage_are_no_mistake(failures: dict[int, Excep
     assert mistake_in(WorkerGroupError("", failures)) is None
 
 
-@pytest.mark.parametrize("kind", [ValueError, TypeError, KeyError, IndexError, FileNotFoundError, PermissionError, AttributeError, RuntimeError])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        FileNotFoundError,
+        PermissionError,
+        AttributeError,
+        RuntimeError,
+    ],
+)
 def test_a_mistake_is_found_beside_the_losses_that_it_causes(kind: type[Exception]) -> None:
     error = kind("wrong")
     assert mistake_in(WorkerGroupError("", {0: CUT, 1: error, 2: DEAD})) is error

@@ -1,4 +1,6 @@
-"""Three hundred malformed command lines, drawn from every command, job and kind of option: each is one clear line and code 2, and writes nothing."""
+"""Three hundred malformed command lines, drawn from every command, job and kind of option: each is
+one clear line and code 2, and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,25 @@ BAD: dict[type, tuple[str, ...]] = {
 }
 NAMES = {
     "search.targets": ("acuracy", "", "accuracy accuracy", "macs accuracy macs"),
-    "search.constraints": ("macs", "macs<=", "<=3", "macs<=inf", "macs<=nan", "macs<=1", "nosuch<=1", "macs>=9e9 macs<=10", "macs=3"),
-    "search.fixed": ("resolution", "nosuch=1", "=", "resolution=17", "resolution=", "resolution=16 resolution=24"),
+    "search.constraints": (
+        "macs",
+        "macs<=",
+        "<=3",
+        "macs<=inf",
+        "macs<=nan",
+        "macs<=1",
+        "nosuch<=1",
+        "macs>=9e9 macs<=10",
+        "macs=3",
+    ),
+    "search.fixed": (
+        "resolution",
+        "nosuch=1",
+        "=",
+        "resolution=17",
+        "resolution=",
+        "resolution=16 resolution=24",
+    ),
     "search.searcher": ("nsga3", "", "os", "../nsga2", "nsga2 nosuch"),
     "search.options": ("bins", "nosuch=1", "=1", "bins="),
     "search.topology": ("torus", ""),
@@ -41,8 +60,32 @@ NAMES = {
     "generators.opponent": ("nowhere", ""),
     "chip.constants": ("maestro",),
 }
-FOLDERS = ("nowhere", "", "s3://bucket/run", "file:///tmp/run", "a-file", "a-file/below", "x" * 300, "empty-folder", "damaged")
-TEXTS = ("nosuch", "--nosuch", "---", "-", "\udce9", "\x1b]0;x\x07", "<script>", "%s", "{}", "a b", "日本", "'", "--run-dir")
+FOLDERS = (
+    "nowhere",
+    "",
+    "s3://bucket/run",
+    "file:///tmp/run",
+    "a-file",
+    "a-file/below",
+    "x" * 300,
+    "empty-folder",
+    "damaged",
+)
+TEXTS = (
+    "nosuch",
+    "--nosuch",
+    "---",
+    "-",
+    "\udce9",
+    "\x1b]0;x\x07",
+    "<script>",
+    "%s",
+    "{}",
+    "a b",
+    "日本",
+    "'",
+    "--run-dir",
+)
 
 Line = tuple[str, list[str]]  # kind of mistake, words
 
@@ -72,12 +115,19 @@ def bad_values(name: str, kind: Any) -> list[tuple[str, list[str]]]:
 
 def lines_of_jobs(draw: random.Random) -> Iterator[Line]:
     for job in jobs.names():
-        every = [(name, bad) for name, kind in options_of(jobs.pipeline(job).CONFIG) for bad in bad_values(name, kind)]
+        every = [
+            (name, bad)
+            for name, kind in options_of(jobs.pipeline(job).CONFIG)
+            for bad in bad_values(name, kind)
+        ]
         for name, (what, words) in draw.sample(every, min(len(every), 40)):
             yield what, ["run", job, f"--{name}".replace("_", "-"), *words]
         for name, _ in draw.sample(sorted({(name, "") for name, _ in every}), 4):
             yield "an option mistyped", ["run", job, f"--{name}x", "3"]
-        yield "an option without its value", ["run", job, f"--{draw.choice(every)[0]}".replace("_", "-")]
+        yield (
+            "an option without its value",
+            ["run", job, f"--{draw.choice(every)[0]}".replace("_", "-")],
+        )
         for text in draw.sample(TEXTS, 3):
             yield "words that belong nowhere", ["run", job, text]
         yield "no such preset", ["run", job, "--preset", draw.choice(TEXTS)]
@@ -87,7 +137,10 @@ def lines_of_jobs(draw: random.Random) -> Iterator[Line]:
 
 def lines_of_commands(draw: random.Random) -> Iterator[Line]:
     for command in ("resume", "show", "report", "export", "trust", "retrain", "sample"):
-        yield "a word missing", [command] if command != "report" else ["report", "--output", "x.html"]
+        yield (
+            "a word missing",
+            [command] if command != "report" else ["report", "--output", "x.html"],
+        )
         for folder in FOLDERS:
             yield "no such run folder", [command, folder]
         yield "words that belong nowhere", [command, "searched", "--nosuch", "1"]
@@ -110,8 +163,16 @@ def lines_of_commands(draw: random.Random) -> Iterator[Line]:
     for value in ("inf", "nan", "-1", "0"):
         yield "no such float", ["retrain", "trained", "--train.epochs", value]
     yield "no such choice", ["export", "searched", "--to", "pickle"]
-    for words in (["report", "searched"], ["export", "searched"], ["sample", "searched"], ["retrain", "trained"]):
-        yield "a place that cannot be", [*words, "--output", draw.choice(("s3://bucket/x", "gs://bucket/x", "file:///tmp/x"))]
+    for words in (
+        ["report", "searched"],
+        ["export", "searched"],
+        ["sample", "searched"],
+        ["retrain", "trained"],
+    ):
+        yield (
+            "a place that cannot be",
+            [*words, "--output", draw.choice(("s3://bucket/x", "gs://bucket/x", "file:///tmp/x"))],
+        )
     yield "two that exclude each other", ["show", "searched", "--json", "--csv"]
     for command in ("latency", "describe", "conflict", "bench", "submit"):
         for text in draw.sample(TEXTS, 3):
@@ -121,10 +182,16 @@ def lines_of_commands(draw: random.Random) -> Iterator[Line]:
 
 
 def machine_lines() -> Iterator[Line]:
-    for options in (["--cluster.train-workers", "1000"], ["--search.shards", "100000", "--search.evaluations", "200000"]):
+    for options in (
+        ["--cluster.train-workers", "1000"],
+        ["--search.shards", "100000", "--search.evaluations", "200000"],
+    ):
         yield "more than this machine can", ["run", "quickstart", *options]
     yield "more than this machine can", ["run", "quickstart", "--search.shards", "1000"]
-    yield "more than this machine can", ["run", "quickstart", "--cluster.accuracy-workers", "100000"]
+    yield (
+        "more than this machine can",
+        ["run", "quickstart", "--cluster.accuracy-workers", "100000"],
+    )
 
 
 def all_lines() -> list[Line]:
@@ -136,9 +203,13 @@ def all_lines() -> list[Line]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what such lines meet: a finished search, an unfinished run, a file, an empty and a full folder, a damaged run."""
+    """A folder with what such lines meet: a finished search, an unfinished run, a file, an empty
+    and a full folder, a damaged run.
+    """
     home = tmp_path_factory.mktemp("world")
-    evoray.search(TableSpace(), [Score(), Macs()], evaluations=16, population=8, run_dir=home / "searched")
+    evoray.search(
+        TableSpace(), [Score(), Macs()], evaluations=16, population=8, run_dir=home / "searched"
+    )
     (home / "a-file").write_text("mine", encoding="utf-8")
     for name in ("empty-folder", "full", "damaged", "trained"):
         (home / name).mkdir()
@@ -151,7 +222,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(folder)): file.read_bytes() if file.is_file() else b"" for file in sorted(folder.rglob("*"))}
+    return {
+        str(file.relative_to(folder)): file.read_bytes() if file.is_file() else b""
+        for file in sorted(folder.rglob("*"))
+    }
 
 
 def _carried_out(*arguments: object) -> None:
@@ -177,7 +251,12 @@ def test_a_malformed_line_is_one_clear_line_with_code_2_and_writes_nothing(
         except BaseException as error:
             code = f"{type(error).__name__}: {error}"[:200]
         said = capsys.readouterr().err.strip()
-        if code != 2 or len(said.splitlines()) != 1 or not said.startswith("evoray: ") or "Traceback" in said:
+        if (
+            code != 2
+            or len(said.splitlines()) != 1
+            or not said.startswith("evoray: ")
+            or "Traceback" in said
+        ):
             wrong.append(f"{what}: {words} ended with {code!r} and said {said[:300]!r}")
         if contents(world) != before:
             wrong.append(f"{what}: {words} wrote {sorted(contents(world).keys() ^ before.keys())}")

@@ -1,4 +1,6 @@
-"""Mixed images and their labels: what token-mixup promises for every grid, and that networks learn from it."""
+"""Mixed images and their labels: what token-mixup promises for every grid, and that networks learn
+from it.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +27,35 @@ from jobs.pipelines.supernet.build import build_setup
 from searchspaces.base import largest, smallest
 
 RECIPE = TrainConfig(
-    epochs=0.2, sampler="multi_architecture", num_random=4, optimizer="adamw", learning_rate=1e-3, mixing="tokens", dropout=0.0
+    epochs=0.2,
+    sampler="multi_architecture",
+    num_random=4,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    mixing="tokens",
+    dropout=0.0,
 )
 
 
 def batch_of(size: int, side: int) -> Batch:
     """Images each of which is its own number everywhere."""
-    return Batch(torch.arange(size, dtype=torch.float32)[:, None, None, None].expand(size, 1, side, side), torch.arange(size) % 10)
+    return Batch(
+        torch.arange(size, dtype=torch.float32)[:, None, None, None].expand(size, 1, side, side),
+        torch.arange(size) % 10,
+    )
 
 
 def mixed(batch: Batch, grid: int, seed: int) -> Batch:
-    return mix(batch, "tokens", num_classes=10, grid=grid, alpha=0.8, rng=np.random.default_rng(seed))
+    return mix(
+        batch, "tokens", num_classes=10, grid=grid, alpha=0.8, rng=np.random.default_rng(seed)
+    )
 
 
 @settings(deadline=None)
 @given(grid=st.integers(1, 7), size=st.integers(2, 12), seed=st.integers(0, 10_000))
-def test_a_patch_has_the_label_of_the_image_whose_pixels_it_shows(grid: int, size: int, seed: int) -> None:
+def test_a_patch_has_the_label_of_the_image_whose_pixels_it_shows(
+    grid: int, size: int, seed: int
+) -> None:
     batch = batch_of(size, 3 * grid)
     found, half = mixed(batch, grid, seed), size // 2
     assert found.patches_bnk is not None
@@ -50,7 +65,9 @@ def test_a_patch_has_the_label_of_the_image_whose_pixels_it_shows(grid: int, siz
         torch.testing.assert_close(cells_bn[image], owners.float())  # the box follows the cells
         assert torch.equal(found.patches_bnk[image].argmax(dim=1), owners % 10)
     torch.testing.assert_close(found.labels[:half], found.patches_bnk[:half].mean(dim=1))
-    torch.testing.assert_close(found.labels[half:, None].expand(-1, grid**2, -1), found.patches_bnk[half:])
+    torch.testing.assert_close(
+        found.labels[half:, None].expand(-1, grid**2, -1), found.patches_bnk[half:]
+    )
     torch.testing.assert_close(found.patches_bnk.sum(dim=2), torch.ones(size, grid**2))
 
 
@@ -78,7 +95,9 @@ def test_the_loss_is_that_of_the_image_and_of_its_patches_in_equal_parts() -> No
     supernet: Any = space.build_supernet()
     found = mixed(Batch(torch.randn(8, 1, 32, 32), torch.arange(8)), patch_grid(supernet), 3)
     assert found.patches_bnk is not None
-    one = ForwardPass("largest", lambda x_bchw: supernet.forward_with_patches(x_bchw, largest(space)))
+    one = ForwardPass(
+        "largest", lambda x_bchw: supernet.forward_with_patches(x_bchw, largest(space))
+    )
     losses = Stepper(supernet, RECIPE, SingleProcess(), torch.device("cpu")).gradients(
         [one], found.x_bchw, found.labels, patches_bnk=found.patches_bnk
     )
@@ -90,11 +109,15 @@ def test_the_loss_is_that_of_the_image_and_of_its_patches_in_equal_parts() -> No
     assert float(supernet.patch_head.weight.grad.abs().sum()) > 0
 
 
-def test_a_supernet_and_a_network_alone_train_on_patches_and_deploy_without_them(tmp_path: Path) -> None:
+def test_a_supernet_and_a_network_alone_train_on_patches_and_deploy_without_them(
+    tmp_path: Path,
+) -> None:
     space, source = searchspaces.load("vit_resnas:digits"), data.load("digits", image_size=32)
     supernet: Any = train_supernet(space, source, RECIPE, seed=0, folder=tmp_path / "supernet")
     torch.manual_seed(0)
-    assert not torch.equal(supernet.patch_head.weight, space.build_supernet().get_parameter("patch_head.weight"))
+    assert not torch.equal(
+        supernet.patch_head.weight, space.build_supernet().get_parameter("patch_head.weight")
+    )
     network: Any = fresh_network(space, smallest(space), seed=0)
     names = set(network.state_dict())
     train_network(network, source, RECIPE, seed=0)
@@ -103,11 +126,25 @@ def test_a_supernet_and_a_network_alone_train_on_patches_and_deploy_without_them
 
 
 def test_networks_without_patches_are_refused_before_anything_starts() -> None:
-    config = dataclasses.replace(vit_resnas.digits(), space="bignas:digits", train=dataclasses.replace(RECIPE, sampler="sandwich"))
-    with pytest.raises(ValueError, match=r"trains on the patches of the last stage, and \w+ has none; it works with vit_resnas"):
+    config = dataclasses.replace(
+        vit_resnas.digits(),
+        space="bignas:digits",
+        train=dataclasses.replace(RECIPE, sampler="sandwich"),
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"trains on the patches of the last stage, and \w+ has none; it works with vit_resnas",
+    ):
         build_setup(config)
 
 
 def test_labels_of_pixels_are_refused() -> None:
     with pytest.raises(ValueError, match="needs one class an image, got labels of shape"):
-        mix(Batch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4)), "images", num_classes=2, grid=0, alpha=1.0, rng=np.random.default_rng(0))
+        mix(
+            Batch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4)),
+            "images",
+            num_classes=2,
+            grid=0,
+            alpha=1.0,
+            rng=np.random.default_rng(0),
+        )

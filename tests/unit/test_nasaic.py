@@ -1,4 +1,6 @@
-"""NASAIC's spaces: joint genomes, chips that are repaired, networks whose layers are known without building them, all priced together."""
+"""NASAIC's spaces: joint genomes, chips that are repaired, networks whose layers are known without
+building them, all priced together.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ from objectives.asic.lower import lower, macs
 from objectives.asic.specs import WORKLOADS
 from objectives.base import Goal
 from searchspaces import bignas, nasaic
-from searchspaces.base import Choices, architecture_of, architectures, canonical_keys, largest, options_of, smallest, space_size
+from searchspaces.base import (
+    Choices,
+    architecture_of,
+    architectures,
+    canonical_keys,
+    largest,
+    options_of,
+    smallest,
+    space_size,
+)
 from searchspaces.nasaic.hardware import PUBLISHED, Hardware
 from searchspaces.product import Product
 
@@ -28,7 +39,9 @@ CHIP = Hardware()
 
 def drawn(space: Any, count: int, seed: int = 0) -> Choices:
     rng = np.random.default_rng(seed)
-    return np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16)
+    return np.stack(
+        [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+    ).astype(np.int16)
 
 
 def named(**options: Any) -> dict[str, Any]:
@@ -59,7 +72,10 @@ def test_layers_are_those_of_the_built_networks_in_order(preset: str) -> None:
         rows = np.array([a.choices for a in chosen], dtype=np.int16)
         listed, costs = part.layers(rows), part.costs(rows)
         for row, architecture in enumerate(chosen):
-            built = lower(part.build_subnet(None, architecture), (1, part.in_channels, part.image_size, part.image_size))
+            built = lower(
+                part.build_subnet(None, architecture),
+                (1, part.in_channels, part.image_size, part.image_size),
+            )
             there = listed["count"][row] > 0
             for name in ("type", "K", "C", "R", "S", "OY", "OX", "stride", "count"):
                 assert listed[name][row][there].tolist() == built[name].tolist(), name
@@ -67,7 +83,9 @@ def test_layers_are_those_of_the_built_networks_in_order(preset: str) -> None:
 
 
 def test_a_wide_network_learns_at_a_usual_rate() -> None:
-    """The backbone's logits are scaled down; without that their slope makes the first steps diverge."""
+    """The backbone's logits are scaled down; without that their slope makes the first steps
+    diverge.
+    """
     space = searchspaces.load("nasaic:cifar10-narrow")
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -87,7 +105,9 @@ def test_a_wide_network_learns_at_a_usual_rate() -> None:
 def test_a_block_left_out_is_the_same_network_wherever_it_stood() -> None:
     space = searchspaces.load("nasaic:stl10")
     front = architecture_of(space, named(block1__width=64, block1__skips=2, block2__width=32))
-    back = architecture_of(space, named(block3__width=64, block3__skips=2, block4__skips=1, block5__width=32))
+    back = architecture_of(
+        space, named(block3__width=64, block3__skips=2, block4__skips=1, block5__width=32)
+    )
     assert front == back
     assert options_of(space, back)["block1.width"] == 64
 
@@ -97,7 +117,10 @@ def test_more_filters_or_skips_never_cost_less() -> None:
     for name in ("nasaic:cifar10", "nasaic:nuclei"):
         space: Any = searchspaces.load(name)
         rows = space.repair(drawn(space, 40, 1))
-        energy = [asic.build(space, "energy", slots=[(template, 512, 32)]) for template in ("dla", "shi", "rs")]
+        energy = [
+            asic.build(space, "energy", slots=[(template, 512, 32)])
+            for template in ("dla", "shi", "rs")
+        ]
         for column, gene in enumerate(space.genes):
             if gene.name == "height":
                 continue
@@ -107,7 +130,10 @@ def test_more_filters_or_skips_never_cost_less() -> None:
             for cost in ("macs", "params"):
                 assert (space.costs(more)[cost] >= space.costs(rows)[cost]).all()
             for model in energy:
-                assert (model.evaluate(more) >= model.evaluate(rows)).all(), (gene.name, model.model.slots)
+                assert (model.evaluate(more) >= model.evaluate(rows)).all(), (
+                    gene.name,
+                    model.model.slots,
+                )
 
 
 def test_repaired_chips_are_within_budget_and_legal_chips_stay() -> None:
@@ -120,10 +146,16 @@ def test_repaired_chips_are_within_budget_and_legal_chips_stay() -> None:
         assert 1 <= len(slots) <= 2
         assert sum(units for _, units, _ in slots) <= 4096
         assert sum(bandwidth for _, _, bandwidth in slots) <= 64
-        assert all(dataflow != "none" and units and bandwidth for dataflow, units, bandwidth in slots)
+        assert all(
+            dataflow != "none" and units and bandwidth for dataflow, units, bandwidth in slots
+        )
     raw = CHIP.chips(rows)
-    whole = ((rows.reshape(-1, 2, 3) > 0).all(axis=2) == (rows.reshape(-1, 2, 3) > 0).any(axis=2)).all(axis=1)
-    held = whole & (raw["pes"].sum(axis=1) <= 4096) & (raw["noc_bw_elem_per_cycle"].sum(axis=1) <= 64)
+    whole = (
+        (rows.reshape(-1, 2, 3) > 0).all(axis=2) == (rows.reshape(-1, 2, 3) > 0).any(axis=2)
+    ).all(axis=1)
+    held = (
+        whole & (raw["pes"].sum(axis=1) <= 4096) & (raw["noc_bw_elem_per_cycle"].sum(axis=1) <= 64)
+    )
     assert held.sum() > 50
     assert np.array_equal(legal[held], rows[held])
 
@@ -140,7 +172,10 @@ def test_the_order_of_slots_makes_no_other_chip() -> None:
 def test_too_much_is_scaled_together_and_nothing_becomes_the_smallest_chip() -> None:
     # 4096 + 2048 units share 4096 as 2 to 1; bandwidth 64 + 64 as 1 to 1
     rows = np.array([[1, 128, 8, 2, 64, 8], [0, 5, 5, 1, 0, 3]], dtype=np.int16)
-    assert CHIP.slots_of(CHIP.legal(rows)) == [[("dla", 2720, 32), ("shi", 1344, 32)], [("dla", 32, 8)]]
+    assert CHIP.slots_of(CHIP.legal(rows)) == [
+        [("dla", 2720, 32), ("shi", 1344, 32)],
+        [("dla", 32, 8)],
+    ]
 
 
 @pytest.mark.parametrize("slots", PUBLISHED.values(), ids=PUBLISHED)
@@ -151,7 +186,10 @@ def test_published_chips_are_legal(slots: Any) -> None:
 @pytest.mark.parametrize(
     ("slots", "message"),
     [
-        ([("dla", 4096, 64), ("shi", 2048, 8)], r"at most 4096 units .* nearest is \[\('dla', 2720, 56\)"),
+        (
+            [("dla", 4096, 64), ("shi", 2048, 8)],
+            r"at most 4096 units .* nearest is \[\('dla', 2720, 56\)",
+        ),
         ([("dla", 100, 8)], r"nearest is \[\('dla', 96, 8\)\]"),
         ([("dla", 0, 8)], "none of them 0"),
         ([("tpu", 32, 8)], "no dataflow 'tpu'; there is none, dla, shi, rs"),
@@ -159,7 +197,9 @@ def test_published_chips_are_legal(slots: Any) -> None:
         ([], "1 to 2 slots, got 0"),
     ],
 )
-def test_chips_over_budget_or_off_the_grid_are_refused_with_the_nearest(slots: Any, message: str) -> None:
+def test_chips_over_budget_or_off_the_grid_are_refused_with_the_nearest(
+    slots: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         CHIP.choices_of(slots)
 
@@ -180,17 +220,35 @@ def models(space: Any, **options: Any) -> dict[str, Any]:
 
 def test_networks_and_chip_are_priced_from_one_genome() -> None:
     space, rows = joint("w1", 200)
-    found = {name: model.evaluate(rows) for name, model in models(space, latency_limit=WORKLOADS["W1"].latency).items()}
-    assert all(np.isfinite(values).all() and (values > 0).all() and (values < 1e30).all() for values in found.values())
+    found = {
+        name: model.evaluate(rows)
+        for name, model in models(space, latency_limit=WORKLOADS["W1"].latency).items()
+    }
+    assert all(
+        np.isfinite(values).all() and (values > 0).all() and (values < 1e30).all()
+        for values in found.values()
+    )
     # The chip's area is the sum of its slots', whatever the networks.
     widths = [len(part.genes) for part in space.parts]
     others = rows.copy()
     others[:, : sum(widths[:2])] = space.repair(drawn(space, 200, 5))[:, : sum(widths[:2])]
     assert models(space)["area"].evaluate(others).tolist() == found["area"].tolist()
     chips = space.parts[-1].slots_of(rows[:, sum(widths[:2]) :])
-    one = {"type": ["CONV"], "K": [1], "C": [1], "R": [1], "S": [1], "OY": [1], "OX": [1], "stride": [1]}
+    one = {
+        "type": ["CONV"],
+        "K": [1],
+        "C": [1],
+        "R": [1],
+        "S": [1],
+        "OY": [1],
+        "OX": [1],
+        "stride": [1],
+    }
     for slots, area in zip(chips[:20], found["area"], strict=False):
-        parts = [asic.price(one, {"template": [d], "pes": [u], "noc_bw_elem_per_cycle": [b]}).area[0] for d, u, b in slots]
+        parts = [
+            asic.price(one, {"template": [d], "pes": [u], "noc_bw_elem_per_cycle": [b]}).area[0]
+            for d, u, b in slots
+        ]
         assert area == pytest.approx(sum(parts), rel=1e-12)
 
 
@@ -198,26 +256,38 @@ def test_joint_prices_do_not_depend_on_the_company() -> None:
     space, rows = joint("w2", 12)
     for name, model in models(space).items():
         together = model.evaluate(rows)
-        assert together.tolist() == [float(models(space)[name].evaluate(rows[i : i + 1])[0]) for i in range(12)]
+        assert together.tolist() == [
+            float(models(space)[name].evaluate(rows[i : i + 1])[0]) for i in range(12)
+        ]
 
 
 def test_published_scale_of_the_discussed_child_is_met() -> None:
-    """The sheet prices this child on (dla, 2112, 48) at 6.7e5 cycles and 2.5e9 nJ with bandwidth on every level."""
+    """The sheet prices this child on (dla, 2112, 48) at 6.7e5 cycles and 2.5e9 nJ with bandwidth on
+    every level.
+    """
     space: Any = searchspaces.load("nasaic:cifar10")
     row = np.array([space.published["NASAIC-discussed"].choices], dtype=np.int16)
-    found = {name: float(model.evaluate(row)[0]) for name, model in models(space, slots=[("dla", 2112, 48)]).items()}
+    found = {
+        name: float(model.evaluate(row)[0])
+        for name, model in models(space, slots=[("dla", 2112, 48)]).items()
+    }
     assert found["latency"] == pytest.approx(6.7e5, rel=0.02)
     assert found["energy"] == pytest.approx(2.5e9, rel=0.02)
 
 
 def test_any_space_can_be_searched_with_a_chip() -> None:
     network = bignas.build("digits")
-    space = Product(name="mine", labels=("network", "chip"), parts=(network, CHIP), in_channels=1, image_size=16)
+    space = Product(
+        name="mine", labels=("network", "chip"), parts=(network, CHIP), in_channels=1, image_size=16
+    )
     rows = space.repair(drawn(space, 5))
     found = models(space)["latency"].evaluate(rows)
     assert (found > 0).all()
     assert found.max() < 1e30
-    assert space.costs(rows)["macs"].tolist() == network.costs(rows[:, : len(network.genes)])["macs"].tolist()
+    assert (
+        space.costs(rows)["macs"].tolist()
+        == network.costs(rows[:, : len(network.genes)])["macs"].tolist()
+    )
 
 
 @dataclass(frozen=True)
@@ -236,7 +306,13 @@ class Bigger:
 def searched(limit: float, seed: int = 0) -> Any:
     space = searchspaces.load("nasaic:digits")
     wanted = [Constraint("asic_latency", at_most=limit)]
-    return evoray.search(space, [Bigger(space), *models(space).values()], constraints=wanted, evaluations=150, seed=seed)
+    return evoray.search(
+        space,
+        [Bigger(space), *models(space).values()],
+        constraints=wanted,
+        evaluations=150,
+        seed=seed,
+    )
 
 
 def test_networks_and_chip_are_searched_together_within_a_spec_and_repeatably() -> None:
@@ -249,13 +325,19 @@ def test_networks_and_chip_are_searched_together_within_a_spec_and_repeatably() 
 
 
 def test_a_spec_that_nothing_meets_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"satisfies asic_latency .* the nearest found has asic_latency = "):
+    with pytest.raises(
+        ValueError, match=r"satisfies asic_latency .* the nearest found has asic_latency = "
+    ):
         searched(1.0)
 
 
 def test_feasible_designs_come_before_all_others_and_their_front_is_the_pareto_front() -> None:
     rng = np.random.default_rng(0)
-    values = {"latency": rng.uniform(4e5, 2e6, 400), "energy": rng.uniform(1e9, 4e9, 400), "area": rng.uniform(2e9, 6e9, 400)}
+    values = {
+        "latency": rng.uniform(4e5, 2e6, 400),
+        "energy": rng.uniform(1e9, 4e9, 400),
+        "area": rng.uniform(2e9, 6e9, 400),
+    }
     losses = np.stack([rng.uniform(0, 1, 400), *values.values()], axis=1)
     specs = WORKLOADS["W1"]
     violations = specs.violation(values)

@@ -46,7 +46,9 @@ class Fixed:
         return torch.tensor([0, 1, 1, 0])
 
     def images(self, indices: Any) -> torch.Tensor:
-        return torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])[indices].view(-1, 1, 1, 2)
+        return torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])[indices].view(
+            -1, 1, 1, 2
+        )
 
 
 def test_accuracy_is_the_share_of_right_answers() -> None:
@@ -64,7 +66,11 @@ def test_recalibration_touches_the_candidates_own_copy_only() -> None:
     objective.measure(candidate)
     assert all(torch.equal(tensor, before[name]) for name, tensor in supernet.state_dict().items())
     norms = [m for m in candidate.subnet.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert all(float(norm.running_var.sub(1).abs().max()) > 1e-4 for norm in norms if norm.running_var is not None)
+    assert all(
+        float(norm.running_var.sub(1).abs().max()) > 1e-4
+        for norm in norms
+        if norm.running_var is not None
+    )
 
 
 def test_calibrated_statistics_are_the_plain_average_over_the_batches() -> None:
@@ -91,7 +97,9 @@ def test_a_much_bigger_network_takes_longer_and_threads_are_put_back() -> None:
     objective = Latency(SOURCE.image_shape, batch_size=8)
     objective.open(CPU)
     torch.set_num_threads(2)
-    times = [objective.measure(Candidate(SPACE, a, None)) for a in (smallest(SPACE), largest(SPACE))]
+    times = [
+        objective.measure(Candidate(SPACE, a, None)) for a in (smallest(SPACE), largest(SPACE))
+    ]
     assert times[0] < times[1]
     assert torch.get_num_threads() == 2
 
@@ -106,7 +114,10 @@ def test_a_latency_of_a_device_is_its_own_column_and_needs_that_machine() -> Non
 def test_costs_are_the_spaces_own_and_unknown_ones_are_named() -> None:
     import numpy as np
 
-    row = np.array([architectures(SPACE, np.zeros((1, len(SPACE.genes)), dtype=np.int16))[0].choices], dtype=np.int16)
+    row = np.array(
+        [architectures(SPACE, np.zeros((1, len(SPACE.genes)), dtype=np.int16))[0].choices],
+        dtype=np.int16,
+    )
     assert Cost(SPACE, "macs").evaluate(row)[0] == SPACE.costs(row)["macs"][0]
     assert Cost(SPACE, "params").unit == "parameters"
     with pytest.raises(ValueError, match="has no cost 'mac'; did you mean 'macs'"):

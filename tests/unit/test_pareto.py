@@ -43,7 +43,9 @@ def test_front_keeps_equal_points_and_leaves_out_the_infeasible() -> None:
 
 
 def test_hypervolume_of_two_boxes() -> None:
-    assert dominance.hypervolume(np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([3.0, 3.0])) == pytest.approx(3.0)
+    assert dominance.hypervolume(
+        np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([3.0, 3.0])
+    ) == pytest.approx(3.0)
     assert dominance.hypervolume(np.zeros((0, 2)), np.array([3.0, 3.0])) == 0.0
 
 

@@ -14,12 +14,32 @@ from jobs.terminal.parsing import parse
 
 _OPTIONS = {
     SupernetSearch: (
-        ["--data.root", "pics", "--train.teachers", "a.pt2", "b.pt2", "--from", "runs/one", "--measure.latency-tables", "t.parquet"],
+        [
+            "--data.root",
+            "pics",
+            "--train.teachers",
+            "a.pt2",
+            "b.pt2",
+            "--from",
+            "runs/one",
+            "--measure.latency-tables",
+            "t.parquet",
+        ],
         ["pics", "a.pt2", "b.pt2", "runs/one", "t.parquet"],
     ),
-    GanSearch: (["--data.root", "pics", "--inception", "w.pth", "--generators.opponent", "old"], ["pics", "w.pth", "old"]),
+    GanSearch: (
+        ["--data.root", "pics", "--inception", "w.pth", "--generators.opponent", "old"],
+        ["pics", "w.pth", "old"],
+    ),
     CoSearch: (
-        ["--first.data.root", "one", "--second.data.root", "two", "--second.train.teachers", "t.pt2"],
+        [
+            "--first.data.root",
+            "one",
+            "--second.data.root",
+            "two",
+            "--second.train.teachers",
+            "t.pt2",
+        ],
         ["one", "two", "t.pt2"],
     ),
     RetrainOptions: (["--weights", "earlier", "--train.teachers", "t.pt2"], ["earlier", "t.pt2"]),
@@ -34,7 +54,9 @@ def paths_in(value: object) -> list[Path]:
 
 
 @pytest.mark.parametrize("kind", _OPTIONS, ids=lambda kind: kind.__name__)
-def test_every_path_of_a_configuration_is_absolute(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_path_of_a_configuration_is_absolute(
+    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     words, names = _OPTIONS[kind]
     default = kind(train=SupernetSearch().train) if kind is RetrainOptions else kind()
@@ -43,6 +65,14 @@ def test_every_path_of_a_configuration_is_absolute(kind: type, tmp_path: Path, m
 
 
 def test_a_word_with_a_meaning_is_no_path() -> None:
-    assert parse(GanSearch, GanSearch(), ["--generators.opponent", "plain"], prog="x", description="").generators.opponent == "plain"
+    assert (
+        parse(
+            GanSearch, GanSearch(), ["--generators.opponent", "plain"], prog="x", description=""
+        ).generators.opponent
+        == "plain"
+    )
     recipe = RetrainOptions(train=SupernetSearch().train)
-    assert parse(RetrainOptions, recipe, ["--weights", "supernet"], prog="x", description="").weights == "supernet"
+    assert (
+        parse(RetrainOptions, recipe, ["--weights", "supernet"], prog="x", description="").weights
+        == "supernet"
+    )

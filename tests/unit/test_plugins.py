@@ -1,4 +1,6 @@
-"""Files that users drop into the folders of plug-ins, and objects that they name by import path: good ones work, bad ones spoil nothing."""
+"""Files that users drop into the folders of plug-ins, and objects that they name by import path:
+good ones work, bad ones spoil nothing.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,23 @@ from tests.unit.test_readme import BLOCKS
 GOOD = BLOCKS["mlp.py"]
 BAD = {
     "syntax": ("x = 1\ndef build(:\n    pass\n", "line 2: SyntaxError"),
-    "missing": ("import no_such_module\n\ndef build():\n    pass\n", "line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+    "missing": (
+        "import no_such_module\n\ndef build():\n    pass\n",
+        "line 1: ModuleNotFoundError: No module named 'no_such_module'",
+    ),
     "exits": ("import sys\nsys.exit(3)\n\ndef build():\n    pass\n", "line 2: SystemExit: 3"),
     "raises": ("\n\n1 / 0\ndef build():\n    pass\n", "line 3: ZeroDivisionError"),
     "nobuild": ("class Space:\n    pass\n", "it offers no build"),
     "binary": ("x = '\0'\n", "null bytes"),
 }
-REGISTRIES = [searchspaces.REGISTRY, objectives.REGISTRY, data.REGISTRY, samplers.REGISTRY, jobs.REGISTRY, commands.REGISTRY]
+REGISTRIES = [
+    searchspaces.REGISTRY,
+    objectives.REGISTRY,
+    data.REGISTRY,
+    samplers.REGISTRY,
+    jobs.REGISTRY,
+    commands.REGISTRY,
+]
 
 
 @pytest.fixture
@@ -59,7 +71,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def dropped(registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+def dropped(
+    registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
     """Files in a folder of plug-ins; the real one stays clean."""
     package = importlib.import_module(registry.package)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
@@ -67,7 +81,9 @@ def dropped(registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch, f
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
 
 
-def test_a_space_needs_no_presets(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_space_needs_no_presets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     dropped(searchspaces.REGISTRY, folder, monkeypatch, {"mlp": GOOD})
     assert searchspaces.presets("mlp") == []
     assert searchspaces.load("mlp").name == "mlp"
@@ -81,7 +97,9 @@ def test_a_space_needs_no_presets(folder: Path, monkeypatch: pytest.MonkeyPatch,
 def test_bad_spaces_are_a_line_each_and_the_others_are_listed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dropped(searchspaces.REGISTRY, folder, monkeypatch, {name: text for name, (text, _) in BAD.items()})
+    dropped(
+        searchspaces.REGISTRY, folder, monkeypatch, {name: text for name, (text, _) in BAD.items()}
+    )
     main(["spaces"])
     said = capsys.readouterr()
     assert "bignas" in said.out
@@ -91,16 +109,23 @@ def test_bad_spaces_are_a_line_each_and_the_others_are_listed(
     for name, (_, words) in BAD.items():
         assert any(f"{name}.py" in line and words in line for line in lines), (name, lines)
     assert searchspaces.load("bignas:digits").name == "bignas:digits"
-    with pytest.raises(ValueError, match=r"did you mean 'bignas'\?.*left out: .*syntax\.py, line 2"):
+    with pytest.raises(
+        ValueError, match=r"did you mean 'bignas'\?.*left out: .*syntax\.py, line 2"
+    ):
         searchspaces.load("bignsa")
 
 
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.package)
-def test_asking_for_a_bad_file_names_it_with_the_line(registry: Registry, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asking_for_a_bad_file_names_it_with_the_line(
+    registry: Registry, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text, words = BAD[name]
     dropped(registry, folder, monkeypatch, {name: text.replace("build", registry.offers)})
-    with pytest.raises(ValueError, match=rf"{re.escape(str(folder))}.*{name}\.py.*{words.replace('build', registry.offers)}.*mend"):
+    with pytest.raises(
+        ValueError,
+        match=rf"{re.escape(str(folder))}.*{name}\.py.*{words.replace('build', registry.offers)}.*mend",
+    ):
         registry.module(name)
     assert name not in registry.names() or name in ("missing", "exits", "raises")
 
@@ -108,7 +133,12 @@ def test_asking_for_a_bad_file_names_it_with_the_line(registry: Registry, name: 
 def test_a_bad_command_spoils_the_help_of_no_other(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dropped(commands.REGISTRY, folder, monkeypatch, {"oops": "def main(:\n", "lost": "import no_such_module\n\ndef main(words): ...\n"})
+    dropped(
+        commands.REGISTRY,
+        folder,
+        monkeypatch,
+        {"oops": "def main(:\n", "lost": "import no_such_module\n\ndef main(words): ...\n"},
+    )
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     said = capsys.readouterr()
@@ -117,22 +147,33 @@ def test_a_bad_command_spoils_the_help_of_no_other(
     assert len(said.err.strip().splitlines()) == 2
 
 
-def test_a_build_that_fails_or_asks_for_too_much_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_fails_or_asks_for_too_much_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dropped(
         searchspaces.REGISTRY,
         folder,
         monkeypatch,
-        {"asks": "def build(depth):\n    pass\n", "fails": "def build():\n    return [][1]\n", "other": "def build():\n    return 3\n"},
+        {
+            "asks": "def build(depth):\n    pass\n",
+            "fails": "def build():\n    return [][1]\n",
+            "other": "def build():\n    return 3\n",
+        },
     )
     with pytest.raises(ValueError, match=r"asks\.py asks for 'depth'.*give it a default"):
         searchspaces.load("asks")
     with pytest.raises(ValueError, match=r"fails\.py, line 2: IndexError"):
         searchspaces.load("fails")
-    with pytest.raises(ValueError, match=r"other\.py makes, int, is no search space: it lacks name, genes"):
+    with pytest.raises(
+        ValueError, match=r"other\.py makes, int, is no search space: it lacks name, genes"
+    ):
         searchspaces.load("other")
 
 
-@pytest.mark.parametrize("text", ["mlp:Mlp", "mlp:build", "mlp:ready", "mlp.py:Mlp", "./mlp.py:build", "{folder}/mlp.py:Mlp"])
+@pytest.mark.parametrize(
+    "text",
+    ["mlp:Mlp", "mlp:build", "mlp:ready", "mlp.py:Mlp", "./mlp.py:build", "{folder}/mlp.py:Mlp"],
+)
 def test_a_space_of_the_users_own_folder_is_found_by_import_path(text: str, folder: Path) -> None:
     (folder / "mlp.py").write_text(GOOD + "\n\nready = Mlp()\n", encoding="utf-8")
     space = searchspaces.load(text.format(folder=folder))
@@ -140,7 +181,9 @@ def test_a_space_of_the_users_own_folder_is_found_by_import_path(text: str, fold
     assert space.costs(np.zeros((1, 4), dtype=np.int16))["macs"].tolist() == [64 * 4 + 4 * 10]
 
 
-def test_the_readmes_space_is_described_from_the_users_own_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readmes_space_is_described_from_the_users_own_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "mlp.py").write_text(GOOD, encoding="utf-8")
     main(["describe", "mlp:Mlp"])
     assert "layer0.width" in capsys.readouterr().out
@@ -175,8 +218,12 @@ def test_packages_and_files_with_neighbours_import_them(folder: Path) -> None:
         ("mlp.Mlp:", "no search space 'mlp.Mlp'"),
     ],
 )
-def test_what_no_import_path_leads_to_is_one_clear_error(text: str, message: str, folder: Path) -> None:
-    (folder / "mlp.py").write_text(GOOD + "\n\nnumber = 3\n\n\ndef other():\n    return object()\n", encoding="utf-8")
+def test_what_no_import_path_leads_to_is_one_clear_error(
+    text: str, message: str, folder: Path
+) -> None:
+    (folder / "mlp.py").write_text(
+        GOOD + "\n\nnumber = 3\n\n\ndef other():\n    return object()\n", encoding="utf-8"
+    )
     (folder / "random.py").write_text(GOOD, encoding="utf-8")
     (folder / "broken.py").write_text("\ndef build(:\n", encoding="utf-8")
     with pytest.raises(ValueError, match=message):
@@ -185,9 +232,11 @@ def test_what_no_import_path_leads_to_is_one_clear_error(text: str, message: str
 
 def test_objectives_are_given_what_they_ask_for_by_name(folder: Path) -> None:
     (folder / "mine.py").write_text(
-        "from objectives.base import Goal\n\n\nclass Zeros:\n    name, unit, goal = 'zeros', '', Goal.MAXIMIZE\n\n"
+        "from objectives.base import Goal\n\n\nclass Zeros:\n    name, unit, goal = 'zeros', '', "
+        "Goal.MAXIMIZE\n\n"
         "    def __init__(self, space, power=1):\n        self.space = space\n\n"
-        "    def evaluate(self, choices):\n        return (choices == 0).sum(axis=1).astype(float)\n",
+        "    def evaluate(self, choices):\n        return (choices == "
+        "0).sum(axis=1).astype(float)\n",
         encoding="utf-8",
     )
     space = searchspaces.load("bignas:digits")
@@ -238,52 +287,81 @@ class Locked(Zeros):
 SPACE = "from searchspaces import load\n\n\ndef build():\n    return load('bignas:digits')\n"
 
 
-def quickstart(targets: tuple[str, ...], *, space: str = "bignas:digits", more: tuple[str, ...] = ()) -> SupernetSearch:
+def quickstart(
+    targets: tuple[str, ...], *, space: str = "bignas:digits", more: tuple[str, ...] = ()
+) -> SupernetSearch:
     config = digits()
     measure = dataclasses.replace(config.measure, objectives=more)
-    return dataclasses.replace(config, space=space, search=dataclasses.replace(config.search, targets=targets), measure=measure)
+    return dataclasses.replace(
+        config,
+        space=space,
+        search=dataclasses.replace(config.search, targets=targets),
+        measure=measure,
+    )
 
 
-def test_a_job_takes_objectives_by_name_and_by_import_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_takes_objectives_by_name_and_by_import_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dropped(
-        objectives.REGISTRY, folder, monkeypatch, {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"}
+        objectives.REGISTRY,
+        folder,
+        monkeypatch,
+        {"zeros_by_name": OBJECTIVE + "\n\ndef build(*args, **kwargs):\n    return Zeros()\n"},
     )
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     problem = build_setup(quickstart(("accuracy", "zeros_by_name", "mine:Depth"))).problem
     assert problem.targets == ("accuracy", "zeros", "depth")
     assert problem.measured_names == ("accuracy", "latency", "depth")
-    assert build_setup(quickstart(("accuracy", "macs"), more=("mine.py:Depth",))).problem.value_names[2] == "depth"
+    assert (
+        build_setup(quickstart(("accuracy", "macs"), more=("mine.py:Depth",))).problem.value_names[
+            2
+        ]
+        == "depth"
+    )
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("mine:Taken", "objective 'mine:Taken' is called 'accuracy', as another one of this search"),
+        (
+            "mine:Taken",
+            "objective 'mine:Taken' is called 'accuracy', as another one of this search",
+        ),
         ("mine:Odd", "which no constraint could name"),
         ("mine:Locked", "objective 'mine:Locked' cannot be sent to a worker"),
         ("mine:Nothing", "has no 'Nothing'; it defines "),
         ("acuracy", "did you mean 'accuracy'"),
     ],
 )
-def test_an_objective_that_a_job_cannot_take_is_named(target: str, message: str, folder: Path) -> None:
+def test_an_objective_that_a_job_cannot_take_is_named(
+    target: str, message: str, folder: Path
+) -> None:
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         build_setup(quickstart(("accuracy", target)))
 
 
-def test_a_job_holds_own_objects_to_the_contract_that_a_search_from_python_does(folder: Path) -> None:
+def test_a_job_holds_own_objects_to_the_contract_that_a_search_from_python_does(
+    folder: Path,
+) -> None:
     (folder / "mine.py").write_text(
         "from objectives.base import Goal\nfrom searchspaces import load\n\n\n"
         "class Zeros:\n    name, unit, goal = 'zeros', '', 'maximize'\n\n"
-        "    def evaluate(self, choices):\n        return (choices == 0).sum(axis=1).astype(float)\n\n\n"
+        "    def evaluate(self, choices):\n        return (choices == "
+        "0).sum(axis=1).astype(float)\n\n\n"
         "class Sideways(Zeros):\n    goal = 'sideways'\n\n\n"
         "class Beyond(type(load('bignas:digits'))):\n"
         "    def repair(self, choices):\n        return super().repair(choices) + 100\n\n\n"
         "def beyond():\n    import dataclasses\n    good = load('bignas:digits')\n"
-        "    return Beyond(**{f.name: getattr(good, f.name) for f in dataclasses.fields(good) if f.init})\n",
+        "    return Beyond(**{f.name: getattr(good, f.name) for f in dataclasses.fields(good) if "
+        "f.init})\n",
         encoding="utf-8",
     )
-    assert build_setup(quickstart(("accuracy", "mine:Zeros"))).problem.targets == ("accuracy", "zeros")
+    assert build_setup(quickstart(("accuracy", "mine:Zeros"))).problem.targets == (
+        "accuracy",
+        "zeros",
+    )
     with pytest.raises(ValueError, match="needs a goal of minimize or maximize, got 'sideways'"):
         build_setup(quickstart(("accuracy", "mine:Sideways")))
     with pytest.raises(ValueError, match=r"repair of space .* must return indices of options"):
@@ -295,7 +373,9 @@ def run_of_ones_own(folder: Path) -> RunFolder:
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     (folder / "myspace.py").write_text(SPACE, encoding="utf-8")
     config = quickstart(("accuracy", "mine:Zeros"), space="myspace.py:build")
-    return RunFolder.create(folder / "run", pipeline.job_of("quickstart", "digits", config, build_setup(config)))
+    return RunFolder.create(
+        folder / "run", pipeline.job_of("quickstart", "digits", config, build_setup(config))
+    )
 
 
 def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
@@ -306,32 +386,50 @@ def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
     assert build_setup(config).problem.targets == ("accuracy", "zeros")
 
 
-def test_what_has_changed_or_gone_is_an_error_until_it_is_named_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_changed_or_gone_is_an_error_until_it_is_named_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_of_ones_own(folder)
     (folder / "mine.py").write_text(OBJECTIVE + "\n# other\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"'mine:Zeros'.*mine\.py is not as it was.*--own .*mine\.py:Zeros"):
+    with pytest.raises(
+        ValueError, match=r"'mine:Zeros'.*mine\.py is not as it was.*--own .*mine\.py:Zeros"
+    ):
         pipeline.config_of(run)
     assert pipeline.config_of(run, ["mine:Zeros"]).search.targets[1] == "mine:Zeros"
     (folder / "mine.py").unlink()
-    with pytest.raises(ValueError, match=r"'mine:Zeros', which is not in .*; it was .*mine\.py: go to its folder"):
+    with pytest.raises(
+        ValueError, match=r"'mine:Zeros', which is not in .*; it was .*mine\.py: go to its folder"
+    ):
         pipeline.config_of(run)
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     with pytest.raises(ValueError, match=r"'myspace\.py:build', which is not in "):
         pipeline.config_of(run)
     (folder / "elsewhere" / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
-    assert pipeline.config_of(run, [f"{folder / 'myspace.py'}:build"]).space == f"{folder / 'myspace.py'}:build"
+    assert (
+        pipeline.config_of(run, [f"{folder / 'myspace.py'}:build"]).space
+        == f"{folder / 'myspace.py'}:build"
+    )
     with pytest.raises(ValueError, match=r"--own 'mine:Other' is not of run "):
         pipeline.config_of(run, ["mine:Other", "../myspace.py:build"])
 
 
 @pytest.mark.parametrize("record", [True, False])
-def test_a_run_folder_from_somebody_else_executes_nothing(record: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_folder_from_somebody_else_executes_nothing(
+    record: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_of_ones_own(folder)
     evil = run.path / "myspace.py"
     evil.write_text("open('ran', 'w')\n" + SPACE, encoding="utf-8")
     job = run.job()
-    for space in (f"{evil}:build", "myspace:build", "run/myspace.py:build", "run.myspace:build", "subprocess:getoutput", "torch.hub:list"):
+    for space in (
+        f"{evil}:build",
+        "myspace:build",
+        "run/myspace.py:build",
+        "run.myspace:build",
+        "subprocess:getoutput",
+        "torch.hub:list",
+    ):
         job["config"]["space"] = space
         job["own"] |= {space: {"file": str(evil), "sha256": own.digest(evil)}} if record else {}
         write_json(run.path / "job.json", job)
@@ -346,7 +444,12 @@ def test_a_run_folder_from_somebody_else_executes_nothing(record: bool, folder: 
 
 @pytest.mark.parametrize(
     ("cluster", "message"),
-    [("", "cluster must be"), (3, "cluster must be"), ("ray://head:1", r"cluster takes HOST:PORT"), ("head", "cluster takes HOST:PORT")],
+    [
+        ("", "cluster must be"),
+        (3, "cluster must be"),
+        ("ray://head:1", r"cluster takes HOST:PORT"),
+        ("head", "cluster takes HOST:PORT"),
+    ],
 )
 def test_a_cluster_that_is_none_is_refused(cluster: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -364,13 +467,17 @@ def test_evaluator_and_cluster_exclude_each_other() -> None:
     "source",
     [
         "class S:\n    def __repr__(self):\n        raise RuntimeError('mine')\nspace = S()\n",
-        "class S:\n    def __getattr__(self, name):\n        raise RuntimeError('mine')\nspace = S()\n",
-        "class S:\n    repair = 1\n    @property\n    def name(self):\n        raise RuntimeError('mine')\nspace = S()\n",
+        "class S:\n    def __getattr__(self, name):\n        raise RuntimeError('mine')\nspace = "
+        "S()\n",
+        "class S:\n    repair = 1\n    @property\n    def name(self):\n        raise "
+        "RuntimeError('mine')\nspace = S()\n",
         "import sys\nsys.path.clear()\nraise RuntimeError('mine')\n",
     ],
     ids=["repr", "getattr", "property", "path"],
 )
-def test_an_own_object_that_raises_wherever_it_is_looked_at_is_named(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_own_object_that_raises_wherever_it_is_looked_at_is_named(
+    source: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     file = folder / "raising.py"
     file.write_text(source, encoding="utf-8")

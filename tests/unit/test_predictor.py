@@ -1,4 +1,6 @@
-"""The predictor on tables whose exact front is known, its surrogate and its choice of what to measure."""
+"""The predictor on tables whose exact front is known, its surrogate and its choice of what to
+measure.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +48,18 @@ def test_a_hundred_evaluations_find_more_than_nsga2_does(name: str) -> None:
     table = TABLES[name](11)
     problem = tabular_problem(table, NAMES)
     shares = {
-        kind: table.share(evolve(table, searchers.load(kind, problem, seed=1, population=size), 100), NAMES)
+        kind: table.share(
+            evolve(table, searchers.load(kind, problem, seed=1, population=size), 100), NAMES
+        )
         for kind, size in (("predictor", 8), ("nsga2", 16))
     }
     assert shares["predictor"] > shares["nsga2"]
     assert shares["predictor"] > 0.95
 
 
-def test_what_is_computed_needs_no_model_and_what_breaks_an_analytic_constraint_is_never_asked_for() -> None:
+def test_what_is_computed_needs_no_model_and_what_breaks_an_analytic_constraint_is_never_asked_for() -> (
+    None
+):
     table = TABLES["cell"](3)
     plain = tabular_problem(table, ("top1_error", "macs"), computed=("macs",))
     limit = Constraint("macs", at_most=40.0)
@@ -69,14 +75,18 @@ def test_a_measured_constraint_is_learnt() -> None:
     table = TABLES["stages"](3)
     plain = tabular_problem(table, NAMES)
     limit = float(np.quantile(table.values["latency"], 0.2))
-    problem = Problem(plain.space, plain.measured, (), ("top1_error",), (Constraint("latency", at_most=limit),))
+    problem = Problem(
+        plain.space, plain.measured, (), ("top1_error",), (Constraint("latency", at_most=limit),)
+    )
     allowed = table.values["latency"] <= limit
     ranked = np.sort(table.values["top1_error"][allowed])
     places = {}
     for kind, size in (("predictor", 8), ("random", 8)):
         keys = evolve(table, searchers.load(kind, problem, seed=0, population=size), 80)
         where = np.array([table.index[key.encode()] for key in keys])
-        places[kind] = int(np.searchsorted(ranked, table.values["top1_error"][where[allowed[where]]].min()))
+        places[kind] = int(
+            np.searchsorted(ranked, table.values["top1_error"][where[allowed[where]]].min())
+        )
     assert places["predictor"] < 5  # among the 1,600 networks or so that meet it
     assert places["predictor"] < places["random"]
 
@@ -114,7 +124,9 @@ def test_volume_gain_is_the_difference_of_hypervolumes() -> None:
     front = points[dominance.front(points)]
     gains = acquisition.volume_gain(front, reference, candidates)
     before = dominance.hypervolume(front, reference)
-    expected = [dominance.hypervolume(np.vstack([front, c]), reference) - before for c in candidates]
+    expected = [
+        dominance.hypervolume(np.vstack([front, c]), reference) - before for c in candidates
+    ]
     np.testing.assert_allclose(gains, expected, atol=1e-12)
 
 
@@ -122,6 +134,8 @@ def test_volume_gain_is_the_difference_of_hypervolumes() -> None:
 def test_it_chooses_distinct_candidates_with_any_number_of_targets(num_targets: int) -> None:
     rng = np.random.default_rng(3)
     known, mean = rng.random((20, num_targets)), rng.random((100, num_targets))
-    picks = acquisition.choose(known, mean, np.full((100, num_targets), 0.1), 12, rng, pending=mean[:2])
+    picks = acquisition.choose(
+        known, mean, np.full((100, num_targets), 0.1), 12, rng, pending=mean[:2]
+    )
     assert len(set(picks.tolist())) == 12
     assert mean[picks].sum(axis=1).mean() < mean.sum(axis=1).mean()

@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"<!-- walkthrough: (\S+) -->\n```python\n(.*?)```", README, flags=re.DOTALL))
+BLOCKS = dict(
+    re.findall(r"<!-- walkthrough: (\S+) -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+)
 
 
 @pytest.mark.slow
@@ -20,11 +22,28 @@ def test_the_walk_through_runs_as_it_stands(tmp_path: Path) -> None:
     assert list(BLOCKS) == ["mlp.py", "few_shot.py", "search.py"]
     for name, text in BLOCKS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "platform")])}
-    first = subprocess.run([sys.executable, "search.py"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), str(ROOT / "platform")]),
+    }
+    first = subprocess.run(
+        [sys.executable, "search.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
     assert "accuracy" in first.stdout
     assert "knee: Architecture(space='mlp'" in first.stdout
-    again = subprocess.run([sys.executable, "search.py"], cwd=tmp_path, capture_output=True, text=True, env=environment, check=True)
+    again = subprocess.run(
+        [sys.executable, "search.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
     assert again.stdout == first.stdout
 
 

@@ -37,7 +37,16 @@ def many(count: int, characters: int, parents: int = 2) -> Records:
 
 
 def assert_same(found: Records, wanted: Records) -> None:
-    for name in ("keys", "choices", "violations", "status", "generations", "parents", "errors", "workers"):
+    for name in (
+        "keys",
+        "choices",
+        "violations",
+        "status",
+        "generations",
+        "parents",
+        "errors",
+        "workers",
+    ):
         assert np.array_equal(getattr(found, name), getattr(wanted, name)), name
     assert np.array_equal(found.values["score"], wanted.values["score"])
 
@@ -65,7 +74,9 @@ def test_lists_are_the_same_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatc
         ("choices", pa.array([[1, 2, 3], [1, 2]], type=pa.list_(pa.int16())), "as many choices"),
     ],
 )
-def test_a_table_that_no_search_wrote_is_refused(column: str, value: pa.Array, message: str) -> None:
+def test_a_table_that_no_search_wrote_is_refused(
+    column: str, value: pa.Array, message: str
+) -> None:
     table = to_table(many(2, 4), SCHEMA)
     with pytest.raises(ValueError, match=message):
         from_table(table.set_column(table.column_names.index(column), column, value))

@@ -36,14 +36,20 @@ class _Intervals:
 WRITERS: dict[str, Callable[[Path], object]] = {
     "metrics.jsonl": _metrics_log,
     "a.json": lambda folder: write_json(folder / "a.json", {"a": 1}),
-    "part-0.parquet": lambda folder: LocalStorage(folder).write("part-0.parquet", pa.py_buffer(b"x")),
+    "part-0.parquet": lambda folder: LocalStorage(folder).write(
+        "part-0.parquet", pa.py_buffer(b"x")
+    ),
     "front.parquet": lambda folder: RunFolder(folder).write_front(pa.table({"a": [1]})),
-    "step-00000001": lambda folder: checkpoints.save(folder, {"w": torch.zeros(1)}, {}, {"step": 1}, keep=2),
+    "step-00000001": lambda folder: checkpoints.save(
+        folder, {"w": torch.zeros(1)}, {}, {"step": 1}, keep=2
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_points_to_stays(tmp_path: Path, name: str) -> None:
+def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_points_to_stays(
+    tmp_path: Path, name: str
+) -> None:
     victim, folder = tmp_path / "victim", tmp_path / "run"
     folder.mkdir()
     victim.write_text("precious", encoding="utf-8")
@@ -90,18 +96,27 @@ def test_what_fails_within_the_block_changes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(Crash):
         crash()
-    assert [(f.name, f.read_text(encoding="utf-8")) for f in tmp_path.iterdir()] == [("a", "before")]
+    assert [(f.name, f.read_text(encoding="utf-8")) for f in tmp_path.iterdir()] == [
+        ("a", "before")
+    ]
 
 
 def test_left_overs_of_crashes_go_and_what_is_being_written_stays(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
-    for name in (".job.json.tmp", ".front.parquet.0123.tmp", "shards/.generation-000001.json.45.tmp"):
+    for name in (
+        ".job.json.tmp",
+        ".front.parquet.0123.tmp",
+        "shards/.generation-000001.json.45.tmp",
+    ):
         (tmp_path / name).write_text("{", encoding="utf-8")
     (tmp_path / "notes.tmp").write_text("mine", encoding="utf-8")
     with replacing(tmp_path / "a.json") as stream:
         stream.write(json.dumps({"a": 1}).encode())
         remove_left_overs(tmp_path)
-    assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()) == ["a.json", "notes.tmp"]
+    assert sorted(str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()) == [
+        "a.json",
+        "notes.tmp",
+    ]
 
 
 def test_who_goes_on_with_a_run_removes_left_overs(tmp_path: Path) -> None:

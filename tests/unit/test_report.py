@@ -16,7 +16,13 @@ from evoray.records.run_folder import RunFolder
 from evoray.report import figures
 from evoray.report.genealogy import ancestors, genealogy_figure
 from evoray.report.page import write_report
-from evoray.report.reading import feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
+from evoray.report.reading import (
+    feasible_losses,
+    final_hypervolumes,
+    hypervolume_curve,
+    read_run,
+    reference_of,
+)
 from jobs.commands.report import main as report_command
 from tests.runs import hostile, make_run
 
@@ -46,7 +52,9 @@ def test_the_hypervolume_never_falls_and_ends_at_the_fronts(folder: RunFolder) -
     assert evaluations.tolist() == list(range(61))
     assert (np.diff(volumes) >= 0).all()
     assert volumes[0] == 0
-    assert volumes[-1] == pytest.approx(dominance.hypervolume(feasible_losses(run.table, run.values)[0], reference))
+    assert volumes[-1] == pytest.approx(
+        dominance.hypervolume(feasible_losses(run.table, run.values)[0], reference)
+    )
 
 
 def test_the_ratio_over_random_search_uses_one_reference_for_both(folder: RunFolder) -> None:
@@ -86,12 +94,16 @@ def test_all_sections_are_there(folder: RunFolder) -> None:
 def test_candidates_are_counted_by_reason(folder: RunFolder) -> None:
     text = body(page(folder))
     states = sorted(folder.shards.glob("generation-*.json"))
-    rejected = json.loads(states[-1].read_text(encoding="utf-8"))["statistics"]["rejected"]["macs <= 1500"]
+    rejected = json.loads(states[-1].read_text(encoding="utf-8"))["statistics"]["rejected"][
+        "macs <= 1500"
+    ]
     assert f"<td>rejected before dispatch: macs &lt;= 1500</td><td>{rejected}</td>" in text
     assert "ZeroDivisionError: made to fail" in text
 
 
-@pytest.mark.parametrize("missing", ["baseline", "supernet", "trust.json", "phases.json", "shards", "ledger"])
+@pytest.mark.parametrize(
+    "missing", ["baseline", "supernet", "trust.json", "phases.json", "shards", "ledger"]
+)
 def test_what_a_run_does_not_have_is_left_out(folder: RunFolder, missing: str) -> None:
     part = folder.path / missing
     shutil.rmtree(part) if part.is_dir() else part.unlink()
@@ -110,7 +122,8 @@ def test_the_fronts_line_never_passes_a_point_that_no_network_attains(folder: Ru
     assert len(scores) > 2
     assert (np.diff(scores) < 0).all()
     assert (np.diff(macs) < 0).all()
-    # From the better and dearer network straight down, then left: below its cost only the next one's score is attained.
+    # From the better and dearer network straight down, then left: below its cost only the next
+    # one's score is attained.
     assert trace.line.shape == "vh"
 
 
@@ -122,7 +135,9 @@ def test_a_single_target_is_drawn_over_the_evaluations(tmp_path: Path) -> None:
     best = next(t for t in figure.data if t.name == "knee")
     assert records[int(best.x[0]) - 1].values["score"] == best.y[0]
     every = next(t for t in figure.data if t.name == "evaluated")
-    assert all(records[int(x) - 1].values["score"] == y for x, y in zip(every.x, every.y, strict=True))
+    assert all(
+        records[int(x) - 1].values["score"] == y for x, y in zip(every.x, every.y, strict=True)
+    )
 
 
 def test_the_reference_point_is_stated_in_the_values_own_units(folder: RunFolder) -> None:
@@ -134,7 +149,9 @@ def test_the_reference_point_is_stated_in_the_values_own_units(folder: RunFolder
     assert f"score (%) {-reference[0]:.4g}, macs {reference[1]:,.0f}: the worst" in page(folder)
 
 
-def test_lines_through_one_option_lie_side_by_side_but_stay_at_their_option(folder: RunFolder) -> None:
+def test_lines_through_one_option_lie_side_by_side_but_stay_at_their_option(
+    folder: RunFolder,
+) -> None:
     run = read_run(folder)
     figure = figures.parallel_figure(run)
     assert figure is not None
@@ -148,17 +165,27 @@ def test_three_targets_can_be_chosen_as_axes(folder: RunFolder) -> None:
     run = read_run(folder)
     for value in run.job["values"]:
         value["target"] = True
-    seconds = {"name": "score_seconds", "unit": "s", "goal": "minimize", "kind": "measured", "target": True}
+    seconds = {
+        "name": "score_seconds",
+        "unit": "s",
+        "goal": "minimize",
+        "kind": "measured",
+        "target": True,
+    }
     run.job["values"].append(seconds)
     figure = figures.front_figure([run])
     assert len(figure.layout.updatemenus[0].buttons) == 3
 
 
-def test_several_runs_share_one_report_and_other_targets_are_refused(folder: RunFolder, tmp_path: Path) -> None:
+def test_several_runs_share_one_report_and_other_targets_are_refused(
+    folder: RunFolder, tmp_path: Path
+) -> None:
     text = page(folder, make_run(tmp_path / "second", seed=2))
     assert "Candidates of second" in text
     with pytest.raises(ValueError, match="same targets: third differ"):
-        write_report([folder, make_run(tmp_path / "third", targets=("score",))], tmp_path / "x.html")
+        write_report(
+            [folder, make_run(tmp_path / "third", targets=("score",))], tmp_path / "x.html"
+        )
     assert not (tmp_path / "x.html").exists()
 
 
@@ -166,7 +193,9 @@ def test_no_text_of_a_run_breaks_out_of_the_page(folder: RunFolder) -> None:
     text = hostile(folder)
     written = page(folder)
     assert text not in written
-    data = re.findall(r'<script id="figures" type="application/json">(.*?)</script>', written, flags=re.DOTALL)
+    data = re.findall(
+        r'<script id="figures" type="application/json">(.*?)</script>', written, flags=re.DOTALL
+    )
     assert len(data) == 1
     assert json.loads(data[0])
 

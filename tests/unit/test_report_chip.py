@@ -23,7 +23,9 @@ def design() -> Any:
     study = stub_study("digits", Specs(latency=1e4, energy=1.2e7, area=1e9))
     chip = study.chip.choices_of([("dla", 1024, 16), ("shi", 512, 48)])
     row = study.designs(np.ones((1, 11), dtype=np.int16), chip)[0]
-    values = {"accuracy": 50.0} | {name: float(column[0]) for name, column in study.costs(row[None]).items()}
+    values = {"accuracy": 50.0} | {
+        name: float(column[0]) for name, column in study.costs(row[None]).items()
+    }
     return json.loads(json.dumps(described(study, row, values)))
 
 
@@ -39,9 +41,9 @@ def test_the_diagram_has_a_square_for_every_32_units_and_links_by_bandwidth(desi
 def test_every_layer_is_a_bar_and_all_energy_is_shown(design: Any) -> None:
     bars = gantt_figure(design).data
     assert sum(len(bar.x) for bar in bars) == len(design["layers"])
-    assert max(float(b) + float(x) for bar in bars for b, x in zip(bar.base, bar.x, strict=True)) == pytest.approx(
-        design["values"]["asic_latency"]
-    )
+    assert max(
+        float(b) + float(x) for bar in bars for b, x in zip(bar.base, bar.x, strict=True)
+    ) == pytest.approx(design["values"]["asic_latency"])
     spent = sum(float(x) for bar in energy_figure(design).data for x in bar.x)
     assert spent == pytest.approx(design["values"]["asic_energy"])
 
@@ -49,16 +51,29 @@ def test_every_layer_is_a_bar_and_all_energy_is_shown(design: Any) -> None:
 def test_a_run_with_a_chip_shows_it_and_no_text_breaks_out(design: Any, tmp_path: Path) -> None:
     folder: RunFolder = make_run(tmp_path / "run")
     bad = "<script>window.broken = 1</script>"
-    write_json(folder.path / "chip.json", {**design, "networks": {bad: {"gene": bad}, **design["networks"]}})
+    write_json(
+        folder.path / "chip.json",
+        {**design, "networks": {bad: {"gene": bad}, **design["networks"]}},
+    )
     for method in ("evolution", "random"):
         place = folder.path / "comparison" / method
         place.mkdir(parents=True)
-        outcome = {"method": bad if method == "random" else method, "violation": 0.25, "num_networks": 12, **design}
+        outcome = {
+            "method": bad if method == "random" else method,
+            "violation": 0.25,
+            "num_networks": 12,
+            **design,
+        }
         write_json(place / "outcome.json", outcome)
     write_report([folder], folder.report)
     text = folder.report.read_text(encoding="utf-8")
     body = text[text.index("<main>") : text.index("</main>")]
-    for title in ("Chip", "Layers on the sub-accelerators", "Where the energy goes", "Methods at equal numbers of measured networks"):
+    for title in (
+        "Chip",
+        "Layers on the sub-accelerators",
+        "Where the energy goes",
+        "Methods at equal numbers of measured networks",
+    ):
         assert f"<h2>{title}</h2>" in body
     assert "broken by 25 %" in body
     assert bad not in body

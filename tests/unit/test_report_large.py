@@ -13,7 +13,14 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.report import figures
 from evoray.report.genealogy import ancestors
 from evoray.report.page import write_report
-from evoray.report.reading import FirstRecords, feasible_losses, final_hypervolumes, hypervolume_curve, read_run, reference_of
+from evoray.report.reading import (
+    FirstRecords,
+    feasible_losses,
+    final_hypervolumes,
+    hypervolume_curve,
+    read_run,
+    reference_of,
+)
 from evoray.report.thinning import thinned
 
 NUM = 20_000
@@ -21,9 +28,16 @@ COLUMNS = schema(["score", "macs"], ["score"])
 
 
 def record(index: int) -> Record:
-    """Of a front of about 200 and a cloud behind it, with a failure of its own kind now and then."""
+    """Of a front of about 200 and a cloud behind it, with a failure of its own kind now and
+    then.
+    """
     key, parents = f"{index:06d}", (f"{index - 1:06d}", f"{index // 2:06d}") if index else ()
-    common = {"key": key, "choices": (index % 5, index % 7), "parents": parents, "generation": index // 100}
+    common = {
+        "key": key,
+        "choices": (index % 5, index % 7),
+        "parents": parents,
+        "generation": index // 100,
+    }
     if index % 10 == 3:
         return Record(**common, status=Status.FAILED, error=f"error {index % 1000} " + "x" * 5000)  # type: ignore[arg-type]
     angle, depth = (index % 997) / 997 * np.pi / 2, 1.0 if index % 100 == 1 else 2.0 + index % 13
@@ -39,7 +53,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     ]
     genes = [{"name": f"g{i}", "options": list(range(7))} for i in range(2)]
     limits = [{"name": "score", "at_least": -100.0 - i, "at_most": None} for i in range(40)]
-    job = {"job": "many", "space": "many", "seed": 0, "values": values, "genes": genes, "constraints": limits}
+    job = {
+        "job": "many",
+        "space": "many",
+        "seed": 0,
+        "values": values,
+        "genes": genes,
+        "constraints": limits,
+    }
     found = RunFolder.create(tmp_path_factory.mktemp("large") / "run", job)
     with FolderLedger(found.ledger, COLUMNS) as ledger:
         ledger.append([record(index) for index in range(NUM)])
@@ -103,7 +124,10 @@ def test_ancestors_are_the_nearest_and_limited(folder: RunFolder) -> None:
 
 
 def test_the_first_record_of_a_key_counts() -> None:
-    rows = [Record(key=key, choices=(0,), generation=number) for number, key in enumerate(["b", "a", "b", "abc"])]
+    rows = [
+        Record(key=key, choices=(0,), generation=number)
+        for number, key in enumerate(["b", "a", "b", "abc"])
+    ]
     first = FirstRecords(from_table(to_table(rows, schema([], []))))
     assert {key: found.generation for key, found in first.items()} == {"a": 1, "abc": 3, "b": 0}
 

@@ -32,17 +32,36 @@ def searched(path: Path, config: SupernetSearch) -> RunFolder:
     setup = build_setup(config)
     folder = RunFolder.create(path, pipeline.job_of("vit_resnas", "digits", config, setup))
     network = smallest(setup.space)
-    with FolderLedger(folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)) as ledger:
-        ledger.append([Record(key=network.key, choices=network.choices, values={"accuracy": 50.0, "macs": 1e6, "params": 1e4})])
+    with FolderLedger(
+        folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)
+    ) as ledger:
+        ledger.append(
+            [
+                Record(
+                    key=network.key,
+                    choices=network.choices,
+                    values={"accuracy": 50.0, "macs": 1e6, "params": 1e4},
+                )
+            ]
+        )
     return folder
 
 
 @settings(deadline=None)
-@given(before=st.integers(1, 9), after=st.integers(1, 9), leading=st.integers(0, 1), width=st.integers(1, 3))
-def test_positions_keep_the_class_token_and_what_is_the_same_everywhere(before: int, after: int, leading: int, width: int) -> None:
+@given(
+    before=st.integers(1, 9),
+    after=st.integers(1, 9),
+    leading=st.integers(0, 1),
+    width=st.integers(1, 3),
+)
+def test_positions_keep_the_class_token_and_what_is_the_same_everywhere(
+    before: int, after: int, leading: int, width: int
+) -> None:
     table = torch.cat([torch.full((leading, width), 7.0), torch.full((before**2, width), 3.0)])
     resized = resized_positions(table, after**2 + leading)
-    torch.testing.assert_close(resized, torch.cat([torch.full((leading, width), 7.0), torch.full((after**2, width), 3.0)]))
+    torch.testing.assert_close(
+        resized, torch.cat([torch.full((leading, width), 7.0), torch.full((after**2, width), 3.0)])
+    )
 
 
 def test_positions_are_interpolated_along_both_axes() -> None:
@@ -55,7 +74,10 @@ def test_positions_are_interpolated_along_both_axes() -> None:
 
 
 def test_a_grid_cannot_become_one_with_a_class_token() -> None:
-    with pytest.raises(ValueError, match="16 positions cannot become 17: only one of them is a grid with a class token"):
+    with pytest.raises(
+        ValueError,
+        match="16 positions cannot become 17: only one of them is a grid with a class token",
+    ):
         resized_positions(torch.zeros(16, 2), 17)
 
 
@@ -71,7 +93,10 @@ def test_published_networks_go_to_higher_resolutions(name: str) -> None:
     found = fitted_weights(given, network)
     assert [len(found[key]) for key in found if key.endswith("positions")] == [401, 100, 25]
     network.load_state_dict(found)
-    assert sum(p.numel() for p in network.parameters()) == dataclasses.replace(larger.plan(larger.published[name])).params
+    assert (
+        sum(p.numel() for p in network.parameters())
+        == dataclasses.replace(larger.plan(larger.published[name])).params
+    )
     assert published_plan("tiny", name).image_size == 224
 
 
@@ -94,7 +119,9 @@ def test_weights_of_another_network_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"another network: 'classifier\.bias' is of shape \(3,\)"):
         fitted_weights({**weights, "classifier.bias": torch.zeros(3)}, network)
     with pytest.raises(ValueError, match=r"'classifier\.bias' is missing"):
-        fitted_weights({name: w for name, w in weights.items() if name != "classifier.bias"}, network)
+        fitted_weights(
+            {name: w for name, w in weights.items() if name != "classifier.bias"}, network
+        )
 
 
 @pytest.mark.parametrize(
@@ -103,10 +130,19 @@ def test_weights_of_another_network_are_refused_by_name() -> None:
         ({"weights": "nowhere"}, "nowhere has no weights.safetensors"),
         ({"image_size": 40}, "image size must be a multiple of the total stride 16, got 40"),
         ({"image_size": 4096}, "between 8 and 1024"),
-        ({"train": dataclasses.replace(alone(quickstart.digits().train), teachers=(Path("gone"),))}, "there is no teacher gone"),
+        (
+            {
+                "train": dataclasses.replace(
+                    alone(quickstart.digits().train), teachers=(Path("gone"),)
+                )
+            },
+            "there is no teacher gone",
+        ),
     ],
 )
-def test_a_retraining_that_cannot_be_is_refused_before_it_starts(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_a_retraining_that_cannot_be_is_refused_before_it_starts(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
     config = vit_resnas.digits()
     folder = searched(tmp_path / "run", config)
     given = {"train": alone(config.train), **options}
@@ -123,8 +159,13 @@ def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
     assert not first.output.exists()  # nothing is written before the training begins
     begin(first, options)
     assert prepare(folder, config, options, "best:accuracy", None).output == first.output  # goes on
-    with pytest.raises(ValueError, match="holds a training of another network or recipe: name another folder with --output"):
+    with pytest.raises(
+        ValueError,
+        match="holds a training of another network or recipe: name another folder with --output",
+    ):
         prepare(folder, config, dataclasses.replace(options, seed=1), "best:accuracy", None)
-    larger = prepare(folder, config, dataclasses.replace(options, image_size=48), "best:accuracy", None)
+    larger = prepare(
+        folder, config, dataclasses.replace(options, image_size=48), "best:accuracy", None
+    )
     assert larger.output != first.output
     assert larger.setup.source.image_shape == (1, 48, 48)

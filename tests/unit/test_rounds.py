@@ -1,4 +1,6 @@
-"""Rounds of measuring anew: who survives, where children come from, what a round's ledger holds; one gene a time; the CARS selector."""
+"""Rounds of measuring anew: who survives, where children come from, what a round's ledger holds;
+one gene a time; the CARS selector.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ import torch
 
 import searchspaces
 from evoray import data, searchers
-from evoray.engine.interleaved import Population, best_row, first_population, measure_round, next_population
+from evoray.engine.interleaved import (
+    Population,
+    best_row,
+    first_population,
+    measure_round,
+    next_population,
+)
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.worker import EvaluationWorker, weights_of
 from evoray.pareto import cars
@@ -63,16 +71,23 @@ def test_a_round_measures_everybody_once_and_half_of_them_survive() -> None:
     records = measure_round(problem, population, evaluator, ledger, 4)
     assert records.keys.tolist() == population.keys.tolist()
     assert set(records.generations.tolist()) == {4}
-    assert measure_round(problem, population, evaluator, ledger, 4).keys.tolist() == population.keys.tolist()
+    assert (
+        measure_round(problem, population, evaluator, ledger, 4).keys.tolist()
+        == population.keys.tolist()
+    )
     assert evaluator.num == 8
     following = next_population(searcher, problem, population, records, by="score")
     assert len(set(following.keys.tolist())) == 8
     assert len(set(following.keys.tolist()) & set(population.keys.tolist())) == 4
     assert following.best == best_row(problem, records, "score")
-    for key, origin, operator in zip(following.keys.tolist(), following.origins, following.lineage.operators, strict=True):
+    for key, origin, operator in zip(
+        following.keys.tolist(), following.origins, following.lineage.operators, strict=True
+    ):
         if operator == "survivor":
             assert population.keys[origin] == key
-    children = [i for i, o in enumerate(following.lineage.operators) if o in ("crossover", "mutation")]
+    children = [
+        i for i, o in enumerate(following.lineage.operators) if o in ("crossover", "mutation")
+    ]
     assert children
     for child in children:
         assert population.keys[following.origins[child]] == following.lineage.parents[child, 0]
@@ -93,8 +108,13 @@ def test_survivors_are_measured_anew_and_may_lose_their_place() -> None:
 
 
 def test_a_round_of_which_nothing_could_be_measured_says_so() -> None:
-    failed = [Record(key=f"k{i}", choices=(0, 0, 0, 0, i), status=Status.FAILED, error="NaN") for i in range(3)]
-    with pytest.raises(RuntimeError, match="none of the round's 3 networks could be measured; the last error: NaN"):
+    failed = [
+        Record(key=f"k{i}", choices=(0, 0, 0, 0, i), status=Status.FAILED, error="NaN")
+        for i in range(3)
+    ]
+    with pytest.raises(
+        RuntimeError, match="none of the round's 3 networks could be measured; the last error: NaN"
+    ):
         best_row(table_problem(), Records.of(failed), "score")
 
 
@@ -115,7 +135,9 @@ def test_children_differ_from_their_parents_by_the_spaces_own_operators() -> Non
     assert D.rules.is_valid(children).all()
     changed = (children != parents[origin]).sum(axis=1)
     assert (changed >= 1).all()
-    assert np.median(changed) == 1  # a switch, or a gene that nothing reads any more, takes others along
+    assert (
+        np.median(changed) == 1
+    )  # a switch, or a gene that nothing reads any more, takes others along
 
 
 def test_impossible_evolution_is_refused() -> None:
@@ -135,7 +157,9 @@ def test_the_released_selector_keeps_the_worst_of_an_objective() -> None:
         assert len(set(chosen.tolist())) == 32
         kept += int(np.argmax(losses[:, 1]) in chosen)
     assert kept >= 45
-    order = cars.survivors(np.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]), np.array([0.0, 3.0, 1.0]), 3)
+    order = cars.survivors(
+        np.array([[1.0, 1.0], [2.0, 2.0], [0.0, 0.0]]), np.array([0.0, 3.0, 1.0]), 3
+    )
     assert order.tolist() == [0, 2, 1]
 
 
@@ -147,8 +171,13 @@ def test_a_pairs_network_is_the_generator_that_trained_against_its_discriminator
     supernet = pairs.build_supernet()
     supernet.load_state_dict(copies_state([n.state_dict() for n in networks]))
     found = pairs.build_subnet(supernet, members[1])
-    assert all(torch.equal(p, dict(networks[1].named_parameters())[n]) for n, p in found.named_parameters())
-    assert pairs.costs(np.array([members[1].choices], dtype=np.int16))["params"] == D.costs(np.array([members[1].choices]))["params"]
+    assert all(
+        torch.equal(p, dict(networks[1].named_parameters())[n]) for n, p in found.named_parameters()
+    )
+    assert (
+        pairs.costs(np.array([members[1].choices], dtype=np.int16))["params"]
+        == D.costs(np.array([members[1].choices]))["params"]
+    )
     with pytest.raises(ValueError, match="has no generator that was trained against it"):
         pairs.build_subnet(supernet, architectures(D, D.sample(1, np.random.default_rng(9)))[0])
 
@@ -167,7 +196,13 @@ class Echo:
 
 
 def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
-    scorer = Scorer(data.load("digits", image_size=16, limit=40), Echo(), latent=G.latent, num_images=20, num_splits=2)
+    scorer = Scorer(
+        data.load("digits", image_size=16, limit=40),
+        Echo(),
+        latent=G.latent,
+        num_images=20,
+        num_splits=2,
+    )
     torch.manual_seed(0)
     one, other = (weights_of(G.build_supernet()) for _ in range(2))
     member = architectures(G, G.sample(1, np.random.default_rng(0)))
@@ -176,7 +211,10 @@ def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
     worker.renew(G, other)
     after = worker.measure(member[0])[0]
     assert before != after
-    assert after == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
+    assert (
+        after
+        == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
+    )
 
 
 def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on() -> None:
@@ -186,11 +224,21 @@ def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on(
     own = sorted(names[0].difference(*names[1:]))
     with torch.no_grad():
         dict(supernet.named_parameters())[own[0]].fill_(float("nan"))
-    scorer = Scorer(data.load("digits", image_size=16, limit=40), Echo(), latent=G.latent, num_images=20, num_splits=2)
-    problem = Problem(G, (GenerativeScore("fid", scorer, None),), (Cost(G, "params"),), ("fid@echo", "params"))
+    scorer = Scorer(
+        data.load("digits", image_size=16, limit=40),
+        Echo(),
+        latent=G.latent,
+        num_images=20,
+        num_splits=2,
+    )
+    problem = Problem(
+        G, (GenerativeScore("fid", scorer, None),), (Cost(G, "params"),), ("fid@echo", "params")
+    )
     choices = np.array([m.choices for m in members], dtype=np.int16)
     population = Population(choices, key_array(G, choices), Lineage.same("sample", 4))
-    records = measure_round(problem, population, LocalEvaluator(problem, weights_of(supernet)), MemoryLedger(21), 0)
+    records = measure_round(
+        problem, population, LocalEvaluator(problem, weights_of(supernet)), MemoryLedger(21), 0
+    )
     assert records.failed.tolist() == [True, False, False, False]
     assert "generated images are not finite" in records.errors[0]
     searcher = one_gene(problem, population=2)

@@ -45,9 +45,20 @@ def test_what_a_killed_creation_has_left_does_not_block_the_next(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://bucket/run", "gs://bucket/run", "file:///tmp/run", "hdfs://host:1/run", "S3://bucket", "memory://x", "http://a/b"]
+    "uri",
+    [
+        "s3://bucket/run",
+        "gs://bucket/run",
+        "file:///tmp/run",
+        "hdfs://host:1/run",
+        "S3://bucket",
+        "memory://x",
+        "http://a/b",
+    ],
 )
-def test_a_uri_is_refused_by_name(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_uri_is_refused_by_name(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for given in (uri, Path(uri)):
         with pytest.raises(ValueError, match="must be a local path, got the URI"):
@@ -63,7 +74,9 @@ def test_what_is_no_path_is_refused(path: str) -> None:
         RunFolder(path)
 
 
-def test_a_change_of_the_working_folder_does_not_move_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_the_working_folder_does_not_move_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     folder = RunFolder.create("run", JOB)

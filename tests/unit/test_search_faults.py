@@ -1,4 +1,6 @@
-"""Searches whose folder was hurt: what is lost is measured again, and nothing else is lost with it."""
+"""Searches whose folder was hurt: what is lost is measured again, and nothing else is lost with
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from tests import drivers
 
 
 def in_small_parts(run: Path, size: int) -> None:
-    """Writes a run's ledger anew, `size` records a part, as if they had come one after the other."""
+    """Writes a run's ledger anew, `size` records a part, as if they had come one after the
+    other.
+    """
     table = read_ledger(run / "ledger")
     assert table is not None
     records = from_table(table)
@@ -33,7 +37,9 @@ def measured(records: Records) -> dict[str, float]:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("lost", [0, 3, 8, 12, 15])
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_part_lost_from_the_middle_is_measured_again(tmp_path: Path, asynchronous: bool, lost: int) -> None:
+def test_a_part_lost_from_the_middle_is_measured_again(
+    tmp_path: Path, asynchronous: bool, lost: int
+) -> None:
     options = {"evaluations": 96, "asynchronous": asynchronous}
     whole = drivers.search(tmp_path / "run", **options)
     in_small_parts(tmp_path / "run", 6)
@@ -41,17 +47,23 @@ def test_a_part_lost_from_the_middle_is_measured_again(tmp_path: Path, asynchron
     again = drivers.search(tmp_path / "run", **options)
     keys = again.records["key"].to_pylist()
     assert len(keys) == len(set(keys))
-    if asynchronous:  # another order of completion: it goes another way, and what it does not propose again stays in the ledger
+    # another order of completion: it goes another way, and what it does not propose again stays in
+    # the ledger
+    if asynchronous:
         assert len(keys) >= 96
         assert len(set(keys) & set(whole.records["key"].to_pylist())) >= 90
     else:
         assert measured(from_table(again.records)) == measured(from_table(whole.records))
     drivers.search(tmp_path / "run", **options)
-    assert read_ledger(tmp_path / "run" / "ledger").equals(again.records), "a finished search wrote something"  # type: ignore[union-attr]
+    assert read_ledger(tmp_path / "run" / "ledger").equals(again.records), (
+        "a finished search wrote something"
+    )  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_jumps_changes_nothing(
+    tmp_path: Path, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = drivers.search(None, evaluations=96, asynchronous=asynchronous)
     now = itertools.count(2e9, -3600.0)  # every look at the clock finds it an hour earlier
     monkeypatch.setattr(time, "time", lambda: next(now))

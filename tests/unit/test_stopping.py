@@ -1,4 +1,6 @@
-"""SIGINT and SIGTERM: one line that says how to go on, the signal's exit code, and an end that nothing can put off."""
+"""SIGINT and SIGTERM: one line that says how to go on, the signal's exit code, and an end that
+nothing can put off.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ with stoppable(), advising(resuming(Path("/somewhere/my run"))):
 def started(manners: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM, manners], env=environment, text=True, **pipes)  # type: ignore[call-overload]
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, manners], env=environment, text=True, **pipes
+    )  # type: ignore[call-overload]
     assert program.stdout.readline() == "ready\n"
     return program  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_program_with_its_code_and_one_line(number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_the_program_with_its_code_and_one_line(
+    number: signal.Signals, code: int
+) -> None:
     program = started("polite")
     program.send_signal(number)
     program.send_signal(number)  # as `timeout` does, to the program and to its group

@@ -1,4 +1,6 @@
-"""What `evoray submit` sends to a cluster: our packages, wherever they are installed, and the user's folder where it is needed."""
+"""What `evoray submit` sends to a cluster: our packages, wherever they are installed, and the
+user's folder where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path | None]]:
     ],
 )
 def test_the_current_folder_travels_where_options_name_objects_in_it(
-    words: list[str], travels: bool, sent: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str],
+    travels: bool,
+    sent: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "parts").mkdir()
     for name in ("mine.py", "parts/other.py"):
@@ -59,7 +65,10 @@ def test_the_current_folder_travels_where_options_name_objects_in_it(
 
 
 def test_an_object_beside_the_current_folder_is_refused(
-    sent: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sent: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "mine.py").write_text(OBJECTS, encoding="utf-8")
     (tmp_path / "inner").mkdir()
@@ -93,14 +102,26 @@ def test_a_plain_install_sends_our_packages_and_nothing_beside_them(tmp_path: Pa
     source.mkdir()
     for name in ("platform", "jobs", "objectives", "searchspaces", "pyproject.toml", "README.md"):
         subprocess.run(["cp", "-r", ROOT / name, source / name], check=True)
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True)
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True
+    )
     (wheel,) = wheels.glob("evoray-*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True
+    )
     (target / "stranger").mkdir()
-    program = "import json; from evoray.distributed.submission import shipped; print(json.dumps(shipped(None)))"
+    program = (
+        "import json; from evoray.distributed.submission import shipped; "
+        "print(json.dumps(shipped(None)))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(target)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = json.loads(done.stdout)
     assert files(found) == {"evoray", "jobs", "objectives", "searchspaces"}

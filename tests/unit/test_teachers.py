@@ -1,4 +1,6 @@
-"""Teachers from outside run no code: weights and architecture are data, and a file that could is refused until it is trusted."""
+"""Teachers from outside run no code: weights and architecture are data, and a file that could is
+refused until it is trusted.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,14 @@ class Evil:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
     torch.manual_seed(0)
-    export(SPACE.build_subnet(None, smallest(SPACE)), smallest(SPACE), SPACE, SOURCE.image_shape, "safetensors", folder)
+    export(
+        SPACE.build_subnet(None, smallest(SPACE)),
+        smallest(SPACE),
+        SPACE,
+        SOURCE.image_shape,
+        "safetensors",
+        folder,
+    )
     return folder
 
 
@@ -58,10 +67,15 @@ def found(place: Path, trust_code: bool = False, known: Any = (SPACE,)) -> tuple
 
 
 @pytest.mark.parametrize("known", [(SPACE,), ()])
-def test_an_export_is_rebuilt_from_its_space_also_where_another_one_is_searched(exported: Path, known: Any) -> None:
+def test_an_export_is_rebuilt_from_its_space_also_where_another_one_is_searched(
+    exported: Path, known: Any
+) -> None:
     network = found(exported, known=known)[0].load()
     weights = network.state_dict()
-    assert all(torch.equal(weights[name], tensor) for name, tensor in load_file(exported / "weights.safetensors").items())
+    assert all(
+        torch.equal(weights[name], tensor)
+        for name, tensor in load_file(exported / "weights.safetensors").items()
+    )
     assert not any(p.requires_grad for p in network.parameters())
 
 
@@ -70,7 +84,10 @@ def evil_program(place: Path) -> Path:
     torch.export.save(torch.export.export(network, (torch.zeros(2, 1, 8, 8),)), place / "good.pt2")
     content = io.BytesIO()
     torch.save(Evil(), content)
-    with zipfile.ZipFile(place / "good.pt2") as good, zipfile.ZipFile(place / "evil.pt2", "w", zipfile.ZIP_STORED) as evil:
+    with (
+        zipfile.ZipFile(place / "good.pt2") as good,
+        zipfile.ZipFile(place / "evil.pt2", "w", zipfile.ZIP_STORED) as evil,
+    ):
         for name in good.namelist():
             evil.writestr(name, content.getvalue() if "sample_inputs" in name else good.read(name))
     return place / "evil.pt2"
@@ -83,7 +100,9 @@ def test_a_file_that_can_run_code_is_refused_until_it_is_trusted(
     evil = evil_program(tmp_path)
     for name in ("evil.pt2", "copy.pt", "copy.safetensors", "copy"):
         (tmp_path / name).write_bytes(evil.read_bytes())
-        with pytest.raises(ValueError, match=r"can run any code of whoever made it.*add --trust-code"):
+        with pytest.raises(
+            ValueError, match=r"can run any code of whoever made it.*add --trust-code"
+        ):
             found(tmp_path / name)
     assert not (tmp_path / "ran").exists()
     teacher = found(tmp_path / "good.pt2", trust_code=True)[0].load()
@@ -91,7 +110,9 @@ def test_a_file_that_can_run_code_is_refused_until_it_is_trusted(
     assert "unpickles: if it was made to, it runs any code now" in caplog.text
 
 
-def test_a_folder_with_a_pickle_in_the_weights_place_runs_nothing(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_a_pickle_in_the_weights_place_runs_nothing(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     place = copied(exported, tmp_path / "t")
     (place / "weights.safetensors").write_bytes(evil_program(tmp_path).read_bytes())
@@ -113,7 +134,11 @@ def test_a_folder_with_a_pickle_in_the_weights_place_runs_nothing(exported: Path
     ],
 )
 def test_a_wrong_architecture_is_one_clear_error_and_imports_nothing(
-    exported: Path, tmp_path: Path, change: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+    exported: Path,
+    tmp_path: Path,
+    change: dict[str, Any],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -138,8 +163,12 @@ def test_other_weights_are_refused(exported: Path, tmp_path: Path) -> None:
         found(place)
 
 
-@pytest.mark.parametrize(("module", "preset"), [(pipeline, quickstart.digits), (cosearch, nasaic.digits)])
-def test_a_run_folder_never_says_that_code_is_trusted(tmp_path: Path, module: Any, preset: Any) -> None:
+@pytest.mark.parametrize(
+    ("module", "preset"), [(pipeline, quickstart.digits), (cosearch, nasaic.digits)]
+)
+def test_a_run_folder_never_says_that_code_is_trusted(
+    tmp_path: Path, module: Any, preset: Any
+) -> None:
     config = trusting(preset(), True)
     setup = module.build_setup(config)
     job = module.job_of("quickstart", "digits", config, setup)
@@ -151,7 +180,9 @@ def test_a_run_folder_never_says_that_code_is_trusted(tmp_path: Path, module: An
 
 def test_reading_a_run_needs_no_teacher() -> None:
     config = quickstart.digits()
-    taught = dataclasses.replace(config, train=dataclasses.replace(config.train, teachers=(Path("gone.pt2"),)))
+    taught = dataclasses.replace(
+        config, train=dataclasses.replace(config.train, teachers=(Path("gone.pt2"),))
+    )
     with pytest.raises(FileNotFoundError, match="there is no teacher"):
         pipeline.build_setup(taught)
     assert pipeline.build_setup(untaught(taught)).teachers == ()

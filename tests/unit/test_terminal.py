@@ -1,4 +1,6 @@
-"""Commands in a terminal and in a pipe: every value is there, no text is taken for markup, none steers the terminal."""
+"""Commands in a terminal and in a pipe: every value is there, no text is taken for markup, none
+steers the terminal.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ class Weighted:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("terminal") / "run"
-    costs = [Weighted("gain", 1), Weighted("[red]x[/] [link a]b :smile: [/]", -1), Cost(Long(), "macs")]
+    costs = [
+        Weighted("gain", 1),
+        Weighted("[red]x[/] [link a]b :smile: [/]", -1),
+        Cost(Long(), "macs"),
+    ]
     evoray.search(Long(), costs, searcher="random", evaluations=300, population=300, run_dir=path)
     write_json(path / "job.json", {**RunFolder(path).job(), "space": HOSTILE})
     return path
@@ -85,7 +91,9 @@ def on_a_terminal(*words: str, columns: int = 80) -> str:
     """What a command writes to a terminal of its own."""
     mine, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "LANG": "C.UTF-8"}
-    with subprocess.Popen([sys.executable, "-m", "jobs.cli", *words], stdout=theirs, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobs.cli", *words], stdout=theirs, env=environment
+    ) as process:
         os.close(theirs)
         chunks = []
         while True:
@@ -102,11 +110,15 @@ def on_a_terminal(*words: str, columns: int = 80) -> str:
 
 
 def front_of(run: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = json.loads(printed(["show", str(run), "--json"], capsys))["fronts"][0]["front"]
+    rows: list[dict[str, object]] = json.loads(printed(["show", str(run), "--json"], capsys))[
+        "fronts"
+    ][0]["front"]
     return rows
 
 
-def test_a_pipe_gets_every_row_column_and_digit(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_every_row_column_and_digit(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = printed(["show", str(run)], capsys).splitlines()
     rows = front_of(run, capsys)
     assert len(rows) > 30
@@ -114,7 +126,9 @@ def test_a_pipe_gets_every_row_column_and_digit(run: Path, capsys: pytest.Captur
     for line, row in zip(lines[3:], rows, strict=True):
         words = line.split()[int(bool(row["knee"])) :]
         assert words[0] == row["key"]
-        assert [float(word) for word in words[1:]] == pytest.approx(list(row["values"].values()), rel=1e-11)
+        assert [float(word) for word in words[1:]] == pytest.approx(
+            list(row["values"].values()), rel=1e-11
+        )
 
 
 def test_csv_and_json_hold_the_same_values(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +161,9 @@ def test_the_terminal_table_marks_the_knee_and_says_when_there_is_none(
     assert "no evaluations of job" in printed(["show", str(tmp_path / "empty")], capsys)
 
 
-def test_texts_are_no_markup_and_steer_nothing(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_texts_are_no_markup_and_steer_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     console = Terminal()
     console.print(HOSTILE)
     table = Table(HOSTILE, title=HOSTILE)
@@ -166,7 +182,9 @@ def test_texts_are_no_markup_and_steer_nothing(capsys: pytest.CaptureFixture[str
     assert visible("plain é ↑ 数") == "plain é ↑ 数"
 
 
-def test_a_path_with_brackets_is_printed_whole(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_with_brackets_is_printed_whole(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "sweep[lr=0.1][bold]" / "page.html"
     output.parent.mkdir()
     assert printed(["report", str(run), "--output", str(output)], capsys) == f"{output}\n"
@@ -177,7 +195,9 @@ def test_warnings_are_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> 
     before, root.handlers = root.handlers, []
     try:
         set_up_streams()
-        logging.getLogger("evoray.records.ledger").warning("damaged: %s", HOSTILE + "\nevoray: all is well")
+        logging.getLogger("evoray.records.ledger").warning(
+            "damaged: %s", HOSTILE + "\nevoray: all is well"
+        )
     finally:
         root.handlers = before
     assert capsys.readouterr().err == f"evoray: damaged: {SHOWN}\n    evoray: all is well\n"
@@ -186,7 +206,12 @@ def test_warnings_are_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.slow
 def test_a_locale_without_utf8_breaks_nothing(run: Path) -> None:
     plain = {**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    commands = [["show", str(run)], ["show", str(run), "--json"], ["show", str(run), "--csv"], ["report", str(run)]]
+    commands = [
+        ["show", str(run)],
+        ["show", str(run), "--json"],
+        ["show", str(run), "--csv"],
+        ["report", str(run)],
+    ]
     code = f"from jobs.cli import main\nfor words in {commands!r}: main(words)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=plain, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""Supernet training in one process: the sandwich rule, distillation, regularisers, schedule, checkpoints."""
+"""Supernet training in one process: the sandwich rule, distillation, regularisers, schedule,
+checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,24 @@ from evoray.training.loop import train_network, train_supernet
 from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.augmentation import augment, distort
 from evoray.training.recipe.distillation import hard_loss, soft_labels, soft_loss
-from evoray.training.recipe.schedules import decay_epochs_for, exponential_with_floor, learning_rate_at
+from evoray.training.recipe.schedules import (
+    decay_epochs_for,
+    exponential_with_floor,
+    learning_rate_at,
+)
 from evoray.training.recipe.teachers import Teacher
 from evoray.training.step import ForwardPass, Stepper, clip_adaptively
 from evoray.training.supernet_step import supernet_forward_passes
 from searchspaces.base import largest, smallest
 
-CONFIG = TrainConfig(epochs=1.0, batch_size=24, learning_rate=0.05, warmup_epochs=0.2, checkpoint_every_seconds=1e9, log_every_steps=1)
+CONFIG = TrainConfig(
+    epochs=1.0,
+    batch_size=24,
+    learning_rate=0.05,
+    warmup_epochs=0.2,
+    checkpoint_every_seconds=1e9,
+    log_every_steps=1,
+)
 SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), resolutions=(16,))  # type: ignore[type-var]
 SOURCE = data.load("digits", limit=120, image_size=16)
 
@@ -83,7 +96,11 @@ def test_a_sandwich_step_is_four_passes_and_its_gradient_the_sum_of_theirs() -> 
     for one in forward_passes:
         supernet.zero_grad(set_to_none=True)
         logits = one.forward(x)
-        (hard_loss(logits, y, config.label_smoothing) if one.teaches else soft_loss(logits, teacher)).backward()
+        (
+            hard_loss(logits, y, config.label_smoothing)
+            if one.teaches
+            else soft_loss(logits, teacher)
+        ).backward()
         for name, parameter in supernet.named_parameters():
             if parameter.grad is not None:
                 total[name] += parameter.grad
@@ -95,7 +112,10 @@ def test_only_the_biggest_learns_from_labels() -> None:
     stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
     forward_passes = passes_of(supernet, config)
-    losses, shuffled = stepper.gradients(forward_passes, x, y), stepper.gradients(forward_passes, x, y.roll(1))
+    losses, shuffled = (
+        stepper.gradients(forward_passes, x, y),
+        stepper.gradients(forward_passes, x, y.roll(1)),
+    )
     assert losses[0] != shuffled[0]
     assert losses[1:] == shuffled[1:]
 
@@ -105,7 +125,10 @@ def test_without_distillation_all_learn_from_labels() -> None:
     stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
     forward_passes = passes_of(supernet, config)
-    losses, shuffled = stepper.gradients(forward_passes, x, y), stepper.gradients(forward_passes, x, y.roll(1))
+    losses, shuffled = (
+        stepper.gradients(forward_passes, x, y),
+        stepper.gradients(forward_passes, x, y.roll(1)),
+    )
     assert all(a != b for a, b in zip(losses, shuffled, strict=True))
 
 
@@ -113,24 +136,35 @@ def test_without_distillation_all_learn_from_labels() -> None:
 def test_the_smallest_of_a_level_learns_from_the_mean_of_the_others(name: str) -> None:
     supernet, config = SPACE.build_supernet(), quiet()
     sampler = samplers.load(name, SPACE, seed=1, num_random=3)
-    forward_passes = supernet_forward_passes(supernet, sampler, config, largest(SPACE), smallest(SPACE), 0)
+    forward_passes = supernet_forward_passes(
+        supernet, sampler, config, largest(SPACE), smallest(SPACE), 0
+    )
     assert [(p.teaches, p.learns) for p in forward_passes] == [(True, False)] * 3 + [(False, True)]
     x, y = batch()
-    losses = Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(forward_passes, x, y)
+    losses = Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(
+        forward_passes, x, y
+    )
     with torch.no_grad():
         mean = torch.stack([soft_labels(p.forward(x)) for p in forward_passes[:3]]).mean(dim=0)
-        assert losses[3] == pytest.approx(float(soft_loss(forward_passes[3].forward(x), mean)), rel=1e-5)
+        assert losses[3] == pytest.approx(
+            float(soft_loss(forward_passes[3].forward(x), mean)), rel=1e-5
+        )
 
 
 def test_adaptive_clipping_scales_the_units_whose_gradient_is_too_large_for_their_weights() -> None:
-    weight, bias = nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), nn.Parameter(torch.tensor([6.0, 8.0]))
+    weight, bias = (
+        nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 0.0]])),
+        nn.Parameter(torch.tensor([6.0, 8.0])),
+    )
     weight.grad, bias.grad = torch.tensor([[0.0, 10.0], [0.3, 0.4]]), torch.tensor([0.6, 0.8])
     clip_adaptively([weight, bias, nn.Parameter(torch.ones(2))], 0.1)
     assert torch.allclose(weight.grad, torch.tensor([[0.0, 0.5], [0.6e-4, 0.8e-4]]))
     assert torch.allclose(bias.grad, torch.tensor([0.6, 0.8]))
 
 
-def test_soft_cross_entropy_has_the_gradient_of_the_batch_mean_kl_and_none_for_the_teacher() -> None:
+def test_soft_cross_entropy_has_the_gradient_of_the_batch_mean_kl_and_none_for_the_teacher() -> (
+    None
+):
     torch.manual_seed(0)
     teacher_logits = torch.randn(5, 7, requires_grad=True)
     student = torch.randn(5, 7, requires_grad=True)
@@ -172,7 +206,9 @@ def test_weight_decay_is_applied_once_a_step_and_to_weights_only() -> None:
 
 def test_the_papers_schedule_reaches_its_floor_at_epoch_236() -> None:
     def rate(epoch: float) -> float:
-        return exponential_with_floor(epoch, learning_rate=0.256, decay_rate=0.97, decay_epochs=2.4, floor=0.05)
+        return exponential_with_floor(
+            epoch, learning_rate=0.256, decay_rate=0.97, decay_epochs=2.4, floor=0.05
+        )
 
     assert rate(2.4) / rate(0) == pytest.approx(0.97)
     assert rate(236.04) > 0.256 * 0.05
@@ -190,7 +226,9 @@ def test_the_schedule_warms_up_and_never_rises_after() -> None:
 
 
 def test_a_cosine_falls_from_the_rate_to_its_floor() -> None:
-    config = dataclasses.replace(CONFIG, schedule="cosine", epochs=11.0, warmup_epochs=1.0, learning_rate=2.0, floor=0.1)
+    config = dataclasses.replace(
+        CONFIG, schedule="cosine", epochs=11.0, warmup_epochs=1.0, learning_rate=2.0, floor=0.1
+    )
     assert learning_rate_at(10, config, 10) == 2.0
     assert learning_rate_at(60, config, 10) == pytest.approx(1.1)
     assert learning_rate_at(110, config, 10) == pytest.approx(0.2)
@@ -198,7 +236,9 @@ def test_a_cosine_falls_from_the_rate_to_its_floor() -> None:
 
 def test_augmentation_shifts_mirrors_and_depends_on_its_generator_alone() -> None:
     x = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).view(2, 3, 8, 8)
-    draw = [augment(x, torch.Generator().manual_seed(s), crop_padding=2, mirror=True) for s in (0, 0, 1)]
+    draw = [
+        augment(x, torch.Generator().manual_seed(s), crop_padding=2, mirror=True) for s in (0, 0, 1)
+    ]
     assert torch.equal(draw[0], draw[1])
     assert not torch.equal(draw[0], draw[2])
     assert torch.equal(augment(x, torch.Generator(), crop_padding=0, mirror=False), x)
@@ -208,7 +248,9 @@ def test_augmentation_shifts_mirrors_and_depends_on_its_generator_alone() -> Non
     assert any(set(inner[4].tolist()) <= set(row) for row in rows)
 
 
-def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = supernet_after(tmp_path / "whole")
     real, calls = loop.Training._train_step, []
 
@@ -223,11 +265,16 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(t
         supernet_after(tmp_path / "cut", checkpoint_every_seconds=0.0)
     assert equal(supernet_after(tmp_path / "cut"), expected)
     assert calls == [0, 1, 2, 3, 3, 4]
-    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [
+        json.loads(line)["step"]
+        for line in (tmp_path / "cut" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert steps == [1, 2, 3, 4, 5]
 
 
-def test_a_damaged_checkpoint_is_named_and_set_aside_and_the_older_one_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_named_and_set_aside_and_the_older_one_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     expected = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
     newest = sorted(tmp_path.glob("step-*"))[-1]
     weights = newest / "weights.safetensors"
@@ -240,10 +287,14 @@ def test_a_damaged_checkpoint_is_named_and_set_aside_and_the_older_one_used(tmp_
     assert (tmp_path / f"damaged-{newest.name}").is_dir()
 
 
-def test_a_finished_training_is_not_repeated_and_old_checkpoints_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_training_is_not_repeated_and_old_checkpoints_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = supernet_after(tmp_path, checkpoint_every_seconds=0.0, keep_checkpoints=2)
     assert len(list(tmp_path.glob("step-*"))) == 2
-    monkeypatch.setattr(loop.Training, "_train_step", lambda self, step: pytest.fail("it trained again"))
+    monkeypatch.setattr(
+        loop.Training, "_train_step", lambda self, step: pytest.fail("it trained again")
+    )
     assert equal(supernet_after(tmp_path), expected)
     loaded, digest = checkpoints.load_weights(tmp_path)
     assert equal(loaded, expected)
@@ -256,7 +307,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         supernet_after(tmp_path, epochs=2.0)
 
 
-def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, broken = Stepper.gradients, []
 
     def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
@@ -266,15 +319,27 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(tmp_path: P
 
     monkeypatch.setattr(Stepper, "gradients", sometimes)
     weights = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["restarts"] for line in lines] == [0, 0, 1, 1, 1]
     assert all(torch.isfinite(w).all() for w in weights.values())
 
 
-def test_training_that_always_diverges_stops_and_says_what_to_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stepper, "gradients", lambda self, forward_passes, *rest, **options: [math.inf] * len(forward_passes))
-    with pytest.raises(RuntimeError, match=r"diverged: the loss or its gradient was not finite at step 1.* lower train.learning-rate"):
+def test_training_that_always_diverges_stops_and_says_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Stepper,
+        "gradients",
+        lambda self, forward_passes, *rest, **options: [math.inf] * len(forward_passes),
+    )
+    with pytest.raises(
+        RuntimeError,
+        match=r"diverged: the loss or its gradient was not finite at step 1.* lower train.learning-rate",
+    ):
         supernet_after(tmp_path)
     assert not list(tmp_path.glob("step-*"))
 
@@ -302,12 +367,16 @@ class Summing:
 
 @pytest.mark.parametrize("clip", [{"clip_norm": 0.0}, {"clip_norm": 5.0}, {"adaptive_clip": 0.01}])
 @pytest.mark.parametrize("group", [SingleProcess(), Summing()])
-def test_a_gradient_that_is_not_finite_changes_no_weight_though_the_loss_is(clip: dict[str, float], group: Any) -> None:
+def test_a_gradient_that_is_not_finite_changes_no_weight_though_the_loss_is(
+    clip: dict[str, float], group: Any
+) -> None:
     network = nn.Linear(4, 3)
     before = copy.deepcopy(network.state_dict())
     forward = network if isinstance(group, Summing) else nn.Sequential(network, _Spoilt())
     stepper = Stepper(network, dataclasses.replace(CONFIG, **clip), group, torch.device("cpu"))
-    losses = stepper.gradients([ForwardPass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
+    losses = stepper.gradients(
+        [ForwardPass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long)
+    )
     assert all(map(math.isfinite, losses))
     assert not stepper.step(0.1)
     assert equal(network.state_dict(), before)
@@ -320,7 +389,9 @@ class _Spoilt(nn.Module):
         return spoilt
 
 
-def test_a_gradient_that_is_not_finite_restarts_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gradient_that_is_not_finite_restarts_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = Stepper.gradients, []
 
     def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
@@ -338,7 +409,9 @@ def test_a_gradient_that_is_not_finite_restarts_the_training(tmp_path: Path, mon
     assert last.state["rng"]["restarts"] == 1
 
 
-def test_a_restart_that_fails_again_goes_back_one_checkpoint_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_that_fails_again_goes_back_one_checkpoint_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, begun, bad = loop.Training._train_step, [], []
 
     def failing(self: loop.Training, step: int) -> Any:
@@ -373,29 +446,47 @@ def test_a_network_alone_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"dropout": 1.0}, {"floor": 0.0}, {"num_random": -1}, {"learning_rate": -1}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"dropout": 1.0},
+        {"floor": 0.0},
+        {"num_random": -1},
+        {"learning_rate": -1},
+    ],
 )
 def test_impossible_recipes_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"train.{next(iter(wrong))}"):
         TrainConfig(**wrong)  # type: ignore[arg-type]
 
 
-def test_averaged_weights_are_what_a_checkpoint_holds_and_training_goes_on_with_its_own(tmp_path: Path) -> None:
+def test_averaged_weights_are_what_a_checkpoint_holds_and_training_goes_on_with_its_own(
+    tmp_path: Path,
+) -> None:
     plain = supernet_after(tmp_path / "plain")
     expected = supernet_after(tmp_path / "whole", average_decay=0.8)
     assert not equal(expected, plain)
     assert equal(checkpoints.load_weights(tmp_path / "whole")[0], expected)
-    supernet_after(tmp_path / "cut", average_decay=0.8, checkpoint_every_seconds=0.0, keep_checkpoints=9)
+    supernet_after(
+        tmp_path / "cut", average_decay=0.8, checkpoint_every_seconds=0.0, keep_checkpoints=9
+    )
     for newest in sorted((tmp_path / "cut").glob("step-*"))[2:]:
         shutil.rmtree(newest)
     assert equal(supernet_after(tmp_path / "cut", average_decay=0.8), expected)
     last = checkpoints.latest(tmp_path / "whole")
     assert last is not None
-    trained = {name.removesuffix("/trained"): t for name, t in last.optimizer().items() if name.endswith("/trained")}
+    trained = {
+        name.removesuffix("/trained"): t
+        for name, t in last.optimizer().items()
+        if name.endswith("/trained")
+    }
     assert equal(trained, plain), "averaging has changed what is trained"
 
 
-def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(tmp_path: Path) -> None:
+def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(
+    tmp_path: Path,
+) -> None:
     supernet, config = SPACE.build_supernet(), quiet()
     stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
@@ -417,19 +508,29 @@ def test_an_exported_network_teaches(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.allclose(loaded(x), teacher(x), atol=1e-5)
     plain = supernet_after(tmp_path / "plain")
-    taught = train_supernet(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "taught", teachers=[loaded]).state_dict()
+    taught = train_supernet(
+        SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "taught", teachers=[loaded]
+    ).state_dict()
     assert not equal(plain, taught)
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
 def test_other_optimizers_resume_too(tmp_path: Path, optimizer: str) -> None:
     expected = supernet_after(tmp_path / "whole", optimizer=optimizer, learning_rate=0.001)
-    supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001, checkpoint_every_seconds=0.0, keep_checkpoints=9)
+    supernet_after(
+        tmp_path / "cut",
+        optimizer=optimizer,
+        learning_rate=0.001,
+        checkpoint_every_seconds=0.0,
+        keep_checkpoints=9,
+    )
     for newest in sorted((tmp_path / "cut").glob("step-*"))[2:]:
         for file in newest.iterdir():
             file.unlink()
         newest.rmdir()
-    assert equal(supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001), expected)
+    assert equal(
+        supernet_after(tmp_path / "cut", optimizer=optimizer, learning_rate=0.001), expected
+    )
 
 
 def test_distorted_images_keep_their_scale_and_follow_their_seed() -> None:
@@ -437,13 +538,18 @@ def test_distorted_images_keep_their_scale_and_follow_their_seed() -> None:
     x = (torch.rand(20, 3, 16, 16) - 0.5) / 0.25
     normal = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
     state = torch.get_rng_state()
-    first, again, other = (distort(x, seed, magnitude=9, erasing=0.5, **normal) for seed in (1, 1, 2))
+    first, again, other = (
+        distort(x, seed, magnitude=9, erasing=0.5, **normal) for seed in (1, 1, 2)
+    )
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     plain = distort(x, 1, magnitude=9, erasing=0.0, **normal)
     assert plain.abs().max() <= 2.0 + 1e-5
-    assert all(not torch.equal(part, before) for part, before in zip(plain.split(8)[:2], x.split(8)[:2], strict=True))
+    assert all(
+        not torch.equal(part, before)
+        for part, before in zip(plain.split(8)[:2], x.split(8)[:2], strict=True)
+    )
     erased = (distort(x, 3, magnitude=0, erasing=0.5, **normal) != x).flatten(1).any(dim=1)
     assert 4 <= int(erased.sum()) <= 16
     torch.testing.assert_close(distort(x, 4, magnitude=0, erasing=0.0, **normal), x)
@@ -459,4 +565,10 @@ def test_only_pictures_are_distorted(tmp_path: Path) -> None:
     config = TrainConfig(epochs=1.0, batch_size=12, erasing=0.1)
     with pytest.raises(ValueError, match="data 'bare' has no mean and std: set both to 0"):
         train_supernet(SPACE, Bare(), config, seed=0, folder=tmp_path)
-    train_supernet(SPACE, Digits(image_size=16, limit=24), dataclasses.replace(config, rand_augment=9), seed=0, folder=tmp_path)
+    train_supernet(
+        SPACE,
+        Digits(image_size=16, limit=24),
+        dataclasses.replace(config, rand_augment=9),
+        seed=0,
+        folder=tmp_path,
+    )

@@ -1,4 +1,6 @@
-"""ViT-ResNAS: sizes and costs to the digit, networks on slices and under masks, several networks in one batch."""
+"""ViT-ResNAS: sizes and costs to the digit, networks on slices and under masks, several networks in
+one batch.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.averaging import AverageWeights
 from evoray.training.recipe.channel_sorting import sort_channels
 from evoray.training.step import ForwardPass, Stepper
-from searchspaces.base import Architecture, Choices, architecture_of, architectures, largest, smallest, space_size
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    architecture_of,
+    architectures,
+    largest,
+    smallest,
+    space_size,
+)
 from searchspaces.vit_resnas import PRESETS, Plan, ViTResNAS, build, reference
 from searchspaces.vit_resnas.blocks import masked_layer_norm
 from searchspaces.vit_resnas.plan import ReductionShape
@@ -43,7 +53,11 @@ def published_plan(preset: str, name: str, image_size: int = 224) -> Plan:
 
 def sampled(space: ViTResNAS, count: int, seed: int = 0) -> Choices:
     rng = np.random.default_rng(seed)
-    return space.repair(np.stack([rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1).astype(np.int16))
+    return space.repair(
+        np.stack(
+            [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
+        ).astype(np.int16)
+    )
 
 
 def supernet_of(space: ViTResNAS) -> ViTResNASSupernet:
@@ -65,8 +79,14 @@ def supernet_of(space: ViTResNAS) -> ViTResNASSupernet:
     ],
     ids=["reference", "Tiny", "Small", "Medium"],
 )
-def test_published_networks_have_their_costs_to_the_digit(plan: Plan, macs: int, params: int, with_patch_head: int) -> None:
-    assert (plan.macs, plan.params, plan.params + plan.head_params) == (macs, params, with_patch_head)
+def test_published_networks_have_their_costs_to_the_digit(
+    plan: Plan, macs: int, params: int, with_patch_head: int
+) -> None:
+    assert (plan.macs, plan.params, plan.params + plan.head_params) == (
+        macs,
+        params,
+        with_patch_head,
+    )
     with torch.device("meta"):
         network = ViTResNASSubnet(plan).eval()
         network.add_patch_head()
@@ -76,31 +96,47 @@ def test_published_networks_have_their_costs_to_the_digit(plan: Plan, macs: int,
     assert sum(p.numel() for p in network.parameters()) == with_patch_head
 
 
-@pytest.mark.parametrize(("side", "macs", "params"), [(280, "7.219", "96.51"), (336, "10.739", "96.59"), (392, "15.201", "96.68")])
+@pytest.mark.parametrize(
+    ("side", "macs", "params"),
+    [(280, "7.219", "96.51"), (336, "10.739", "96.59"), (392, "15.201", "96.68")],
+)
 def test_medium_at_higher_resolutions(side: int, macs: str, params: str) -> None:
     plan = published_plan("small", "ViT-ResNAS-Medium", side)
     assert (f"{plan.macs / 1e9:.3f}", f"{plan.params / 1e6:.2f}") == (macs, params)
 
 
 @pytest.mark.parametrize(
-    ("preset", "large", "small"), [("tiny", ("3.498", "84.81"), ("0.752", "15.49")), ("small", ("6.260", "155.32"), ("1.470", "33.11"))]
+    ("preset", "large", "small"),
+    [
+        ("tiny", ("3.498", "84.81"), ("0.752", "15.49")),
+        ("small", ("6.260", "155.32"), ("1.470", "33.11")),
+    ],
 )
-def test_the_ends_of_the_spaces(preset: str, large: tuple[str, str], small: tuple[str, str]) -> None:
+def test_the_ends_of_the_spaces(
+    preset: str, large: tuple[str, str], small: tuple[str, str]
+) -> None:
     space = build(preset)
     for architecture, expected in ((largest(space), large), (smallest(space), small)):
         costs = space.costs(np.array([architecture.choices], dtype=np.int16))
         assert (f"{costs['macs'][0] / 1e9:.3f}", f"{costs['params'][0] / 1e6:.2f}") == expected
 
 
-@pytest.mark.parametrize(("preset", "genes", "rows", "networks"), [("tiny", 48, 7.2e30, 1.92e28), ("small", 54, 1.6e35, 4.21e32)])
-def test_the_spaces_hold_the_known_numbers_of_networks(preset: str, genes: int, rows: float, networks: float) -> None:
+@pytest.mark.parametrize(
+    ("preset", "genes", "rows", "networks"),
+    [("tiny", 48, 7.2e30, 1.92e28), ("small", 54, 1.6e35, 4.21e32)],
+)
+def test_the_spaces_hold_the_known_numbers_of_networks(
+    preset: str, genes: int, rows: float, networks: float
+) -> None:
     space = build(preset)
     assert len(space.genes) == genes
     assert abs(space_size(space) / rows - 1) < 0.02
     distinct = 1
     for stage in space.stages:
         block = len(stage.heads) * len(stage.hidden)
-        distinct *= len(stage.widths) * int(np.prod([block + optional for optional in stage.optional], dtype=object))
+        distinct *= len(stage.widths) * int(
+            np.prod([block + optional for optional in stage.optional], dtype=object)
+        )
     assert abs(distinct / networks - 1) < 0.005
 
 
@@ -113,7 +149,10 @@ def test_winners_lie_in_the_windows_that_were_searched() -> None:
         assert 0.975 * limit <= published_plan(preset, f"ViT-ResNAS-{name}").macs <= limit
 
 
-@pytest.mark.parametrize("preset", [pytest.param(p, marks=pytest.mark.slow) if p in ("tiny", "small") else p for p in PRESETS])
+@pytest.mark.parametrize(
+    "preset",
+    [pytest.param(p, marks=pytest.mark.slow) if p in ("tiny", "small") else p for p in PRESETS],
+)
 def test_costs_equal_what_the_extracted_network_counts(preset: str) -> None:
     space = build(preset)
     chosen = [smallest(space), largest(space), *architectures(space, sampled(space, 3, seed=3))]
@@ -140,8 +179,15 @@ def test_twenty_extracted_networks_compute_what_the_supernet_computes() -> None:
     space = build("digits")
     supernet, x = supernet_of(space), torch.randn(3, 1, 32, 32)
     with torch.no_grad():
-        for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 20))]:
-            inherited, alone = supernet(x, architecture), space.build_subnet(supernet, architecture).train()(x)
+        for architecture in [
+            smallest(space),
+            largest(space),
+            *architectures(space, sampled(space, 20)),
+        ]:
+            inherited, alone = (
+                supernet(x, architecture),
+                space.build_subnet(supernet, architecture).train()(x),
+            )
             assert inherited.std() > 1e-3
             assert (inherited - alone).abs().max() < 1e-5 * max(1.0, inherited.abs().max().item())
 
@@ -154,8 +200,12 @@ def test_a_reduction_without_weights_is_its_residual() -> None:
     x = torch.randn(2, 17, 4)
     y = reduction(x)
     assert torch.equal(y[:, 0], F.pad(x[:, 0], (0, 2)))
-    pooled = F.avg_pool2d(x[:, 1:].transpose(1, 2).reshape(2, 4, 4, 4), 2).flatten(2).transpose(1, 2)
-    torch.testing.assert_close(y[:, 1:], F.pad(pooled, (0, 2)))  # a mean of four, added in any order
+    pooled = (
+        F.avg_pool2d(x[:, 1:].transpose(1, 2).reshape(2, 4, 4, 4), 2).flatten(2).transpose(1, 2)
+    )
+    torch.testing.assert_close(
+        y[:, 1:], F.pad(pooled, (0, 2))
+    )  # a mean of four, added in any order
 
 
 @pytest.mark.parametrize("kept", [5, 12])
@@ -177,13 +227,19 @@ def test_the_masked_norm_is_the_norm_of_what_is_kept_forward_and_backward(kept: 
         assert not whole.grad[..., kept:].any()
 
 
-def loss_and_gradients(supernet: ViTResNASSupernet, x: Tensor, chosen: list[Architecture], masked: bool) -> tuple[Tensor, list[Tensor]]:
+def loss_and_gradients(
+    supernet: ViTResNASSupernet, x: Tensor, chosen: list[Architecture], masked: bool
+) -> tuple[Tensor, list[Tensor]]:
     supernet.zero_grad(set_to_none=True)
     logits, patches = supernet.forward_together(x, chosen, masked=masked)
     labels = torch.arange(len(x)) % 10
-    loss = F.cross_entropy(logits, labels) + F.cross_entropy(patches.flatten(0, 1), labels.repeat_interleave(patches.shape[1]))
+    loss = F.cross_entropy(logits, labels) + F.cross_entropy(
+        patches.flatten(0, 1), labels.repeat_interleave(patches.shape[1])
+    )
     loss.backward()
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in supernet.parameters()]
+    gradients = [
+        torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in supernet.parameters()
+    ]
     return torch.cat([logits.detach()[:, None], patches.detach()], dim=1), gradients
 
 
@@ -195,7 +251,9 @@ def test_masked_and_grouped_batches_are_equal_in_outputs_and_gradients(seed: int
     outputs, gradients = loss_and_gradients(supernet, x, chosen, masked=True)
     others, other_gradients = loss_and_gradients(supernet, x, chosen, masked=False)
     assert (outputs - others).abs().max() < 1e-5
-    for (name, _), a, b in zip(supernet.named_parameters(), gradients, other_gradients, strict=True):
+    for (name, _), a, b in zip(
+        supernet.named_parameters(), gradients, other_gradients, strict=True
+    ):
         assert (a - b).abs().max() < 1e-5 * max(1.0, a.abs().max().item()), name
 
 
@@ -208,19 +266,25 @@ def test_one_network_together_is_that_network(masked: bool) -> None:
         alone = supernet.forward_with_patches(x, architecture)
         together = supernet.forward_together(x, [architecture], masked=masked)
         torch.testing.assert_close(alone[0], supernet(x, architecture), rtol=1e-5, atol=1e-5)
-    assert all((a - b).abs().max() < 1e-4 * a.abs().max() for a, b in zip(alone, together, strict=True))
+    assert all(
+        (a - b).abs().max() < 1e-4 * a.abs().max() for a, b in zip(alone, together, strict=True)
+    )
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_images_of_one_network_do_not_reach_another(masked: bool) -> None:
     space = build("digits")
     supernet = supernet_of(space)
-    supernet.stem.forward = lambda x_bchw, width: x_bchw.flatten(1)[:, None, :width] + supernet.stem.positions  # no batch statistics
+    supernet.stem.forward = lambda x_bchw, width: (
+        x_bchw.flatten(1)[:, None, :width] + supernet.stem.positions
+    )  # no batch statistics
     chosen = architectures(space, sampled(space, 2, seed=1))
     x, changed = torch.randn(6, 1, 32, 32), torch.randn(6, 1, 32, 32)
     changed[1::2] = x[1::2]
     with torch.no_grad():
-        before, after = (supernet.forward_together(images, chosen, masked=masked)[0] for images in (x, changed))
+        before, after = (
+            supernet.forward_together(images, chosen, masked=masked)[0] for images in (x, changed)
+        )
     assert torch.equal(before[1::2], after[1::2])
     assert not torch.allclose(before[::2], after[::2])
 
@@ -236,7 +300,11 @@ def test_patches_are_classified_only_by_networks_in_training() -> None:
 
 
 def test_token_counts_at_224_pixels() -> None:
-    assert [grid**2 + 1 for grid in published_plan("tiny", "ViT-ResNAS-Tiny").grids] == [257, 65, 17]
+    assert [grid**2 + 1 for grid in published_plan("tiny", "ViT-ResNAS-Tiny").grids] == [
+        257,
+        65,
+        17,
+    ]
 
 
 def test_drop_connect_counts_missing_blocks() -> None:
@@ -259,7 +327,9 @@ def test_tables_that_cannot_be_are_refused() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_learnt(decay: float) -> None:
+def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_learnt(
+    decay: float,
+) -> None:
     torch.manual_seed(0)
     space = build("digits")
     supernets = [space.build_supernet() for _ in range(2)]
@@ -271,7 +341,9 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
 
     def step() -> None:
         for supernet, stepper, average in zip(supernets, steppers, averages, strict=True):
-            stepper.gradients([ForwardPass("largest", partial(supernet, architecture=largest(space)))], x, y)
+            stepper.gradients(
+                [ForwardPass("largest", partial(supernet, architecture=largest(space)))], x, y
+            )
             stepper.step(1e-3)
             average.update(supernet)
 
@@ -282,10 +354,16 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     step()
     sort_channels(supernets[1], steppers[1].optimizer, averages[1].network)
     step()
-    # The order of the units is the order of sums: where a gradient is rounding alone, AdamW's step has its sign, so that two equal
-    # weights may part by two steps of 1e-3; a unit that moved differs by its weights, which are spread by 0.02 and more.
+    # The order of the units is the order of sums: where a gradient is rounding alone, AdamW's step
+    # has its sign, so that two equal
+    # weights may part by two steps of 1e-3; a unit that moved differs by its weights, which are
+    # spread by 0.02 and more.
     others = dict(supernets[1].named_parameters())
-    moved = [name for name, p in supernets[0].named_parameters() if (p - others[name]).abs().max() > 2.5e-3]
+    moved = [
+        name
+        for name, p in supernets[0].named_parameters()
+        if (p - others[name]).abs().max() > 2.5e-3
+    ]
     assert moved
     assert all(".blocks." in name for name in moved)
     for plain, rewired in (outputs(supernets), outputs([a.network for a in averages])):

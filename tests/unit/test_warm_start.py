@@ -24,7 +24,9 @@ def search(path: Path | None, **options: object) -> evoray.Result:
 
 @pytest.mark.parametrize("searcher", ["nsga2", "predictor", "random"])
 def test_the_best_of_the_earlier_runs_are_measured_first(tmp_path: Path, searcher: str) -> None:
-    front = set(search(tmp_path / "one").front()["key"].to_pylist()) | set(search(tmp_path / "two", seed=7).front()["key"].to_pylist())
+    front = set(search(tmp_path / "one").front()["key"].to_pylist()) | set(
+        search(tmp_path / "two", seed=7).front()["key"].to_pylist()
+    )
     warm = search(None, searcher=searcher, warm_start=[tmp_path / "one", tmp_path / "two"], seed=2)
     rows = [r for r in warm.records.to_pylist() if r["operator"] == "warm start"]
     assert rows == warm.records.to_pylist()[: len(rows)]
@@ -35,13 +37,23 @@ def test_the_best_of_the_earlier_runs_are_measured_first(tmp_path: Path, searche
 
 def test_a_warm_search_resumes_as_it_was(tmp_path: Path) -> None:
     search(tmp_path / "one")
-    warm = {"searcher": "predictor", "warm_start": [tmp_path / "one"], "seed": 3, "num_shards": 2, "evaluations": 48}
+    warm = {
+        "searcher": "predictor",
+        "warm_start": [tmp_path / "one"],
+        "seed": 3,
+        "num_shards": 2,
+        "evaluations": 48,
+    }
     whole = search(tmp_path / "run", **warm)
-    for file in sorted((tmp_path / "run" / "ledger").glob("part-*.parquet"))[-4:] + list((tmp_path / "run" / "shards").iterdir()):
+    for file in sorted((tmp_path / "run" / "ledger").glob("part-*.parquet"))[-4:] + list(
+        (tmp_path / "run" / "shards").iterdir()
+    ):
         file.unlink()
     resumed = search(tmp_path / "run", **warm)
     pick = ["key", "score", "operator", "shard"]
-    assert sorted(map(str, resumed.records.select(pick).to_pylist())) == sorted(map(str, whole.records.select(pick).to_pylist()))
+    assert sorted(map(str, resumed.records.select(pick).to_pylist())) == sorted(
+        map(str, whole.records.select(pick).to_pylist())
+    )
 
 
 def test_seeds_meet_the_analytic_constraints_of_this_search(tmp_path: Path) -> None:
@@ -53,7 +65,9 @@ def test_seeds_meet_the_analytic_constraints_of_this_search(tmp_path: Path) -> N
     assert len(set(key_array(problem.space, best).tolist())) == len(best)
 
 
-def test_what_cannot_be_started_from_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_started_from_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     search(tmp_path / "one")
     plain = table_problem()
     other = Problem(TableSpace(num_options=4), plain.measured, plain.costs, plain.targets)

@@ -1,4 +1,6 @@
-"""From a configuration to the parts of a co-search: space, tasks, cost model, study. Reads only; every mistake shows here."""
+"""From a configuration to the parts of a co-search: space, tasks, cost model, study. Reads only;
+every mistake shows here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import SearchSpace, nearest
 from searchspaces.product import Product, builds
 
-_PROBES = 256  # network tuples for which the best chips are looked for, before specs count as out of reach
+# network tuples for which the best chips are looked for, before specs count as out of reach
+_PROBES = 256
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Task:
 
     Attributes:
         label: Of its network in the joint space.
-        supernet: Folder name of its supernet; tasks of one data set with the same networks and recipe have one.
+        supernet: Folder name of its supernet; tasks of one data set with the same networks and
+            recipe have one.
         space: Of its networks, for the data's classes and size.
         source: The data.
         options: As configured.
@@ -66,7 +70,8 @@ class SearchSetup:
 
     Attributes:
         tasks: In the order of the space.
-        study: The problem; its evaluator measures untrained networks, until a pipeline gives it another.
+        study: The problem; its evaluator measures untrained networks, until a pipeline gives it
+            another.
         space: The study's, with the fixed genes.
     """
 
@@ -84,14 +89,20 @@ def build_setup(config: CoSearch, *, gpus: float = 0.0) -> SearchSetup:
     """Builds the parts; `gpus` is what one accuracy worker takes.
 
     Raises:
-        ValueError: Something of the configuration does not exist, or no design meets the specs; the nearest that can be met are named.
+        ValueError: Something of the configuration does not exist, or no design meets the specs; the
+            nearest that can be met are named.
         FileNotFoundError: The data is not there.
     """
     joint = searchspaces.load(config.space)
     labels = list(joint.networks) if isinstance(joint, Product) else []
-    if not isinstance(joint, Product) or len(labels) != 2 or not any(hasattr(part, "singles") for part in joint.parts):
+    if (
+        not isinstance(joint, Product)
+        or len(labels) != 2
+        or not any(hasattr(part, "singles") for part in joint.parts)
+    ):
         raise ValueError(
-            f"space {config.space!r} is no joint space of two networks and a chip; nasaic:digits, nasaic:w1, nasaic:w2 and nasaic:w3 are"
+            f"space {config.space!r} is no joint space of two networks and a chip; nasaic:digits, "
+            "nasaic:w1, nasaic:w2 and nasaic:w3 are"
         )
     tasks = _tasks(joint, labels, config, gpus)
     space = _fitted(joint, tasks, config.chip)
@@ -100,20 +111,29 @@ def build_setup(config: CoSearch, *, gpus: float = 0.0) -> SearchSetup:
         if method not in METHODS:
             raise ValueError(f"search.compare: no method {method!r}; {nearest(method, METHODS)}")
     if config.search.chips == "exact":
-        chip_label = next(label for label, part in zip(space.labels, space.parts, strict=True) if not builds(part))
+        chip_label = next(
+            label for label, part in zip(space.labels, space.parts, strict=True) if not builds(part)
+        )
         pinned = [text for text in config.search.fixed if text.startswith(f"{chip_label}.")]
         if pinned:
             raise ValueError(
-                f"search.fixed {pinned[0]!r} fixes a gene of the chip, which the exact inner search chooses: --search.chips genes"
+                f"search.fixed {pinned[0]!r} fixes a gene of the chip, which the exact inner "
+                "search chooses: --search.chips genes"
             )
     restricted = with_fixed_genes(space, config.search.fixed)
     check_specs(study, restricted, config.seed)
-    searchers.load(config.search.searcher, study.problem(restricted), seed=config.seed, population=config.search.population)
+    searchers.load(
+        config.search.searcher,
+        study.problem(restricted),
+        seed=config.seed,
+        population=config.search.population,
+    )
     return SearchSetup(tasks, study, restricted)
 
 
 def check_specs(study: Study, space: SearchSpace, seed: int) -> None:
-    """Looks for one design that meets the specs: the smallest networks, and drawn ones, each with the chips that suit it best.
+    """Looks for one design that meets the specs: the smallest networks, and drawn ones, each with
+    the chips that suit it best.
 
     Raises:
         ValueError: None was found; the nearest specs that a design meets are named.
@@ -126,40 +146,68 @@ def check_specs(study: Study, space: SearchSpace, seed: int) -> None:
     for row in rows[order[:8]]:
         if len(inner(row[None])[0]):
             return
-    unbounded = ChipSearch(study.model, Specs(), directions=((1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    unbounded = ChipSearch(
+        study.model,
+        Specs(),
+        directions=((1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    )
     best = np.concatenate([unbounded(rows[order[:1]])[0], rows])
     costs = study.costs(best)
     values = {metric: costs[f"asic_{metric}"] for metric in METRICS}
     near = study.specs.nearest_met(values)
-    wanted = ", ".join(f"{name} {getattr(study.specs, name):g}" for name in METRICS if np.isfinite(getattr(study.specs, name)))
-    reached = ", ".join(f"{name} {getattr(near, name):g}" for name in METRICS if np.isfinite(getattr(near, name)))
+    wanted = ", ".join(
+        f"{name} {getattr(study.specs, name):g}"
+        for name in METRICS
+        if np.isfinite(getattr(study.specs, name))
+    )
+    reached = ", ".join(
+        f"{name} {getattr(near, name):g}" for name in METRICS if np.isfinite(getattr(near, name))
+    )
     raise ValueError(
-        f"no design of space {space.name!r} was found that meets the specs {wanted}, not even with the smallest networks; the nearest specs "
+        f"no design of space {space.name!r} was found that meets the specs {wanted}, not even with "
+        "the smallest networks; the nearest specs "
         f"that one meets are {reached}: loosen --chip.latency, --chip.energy or --chip.area"
     )
 
 
 def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> tuple[Task, ...]:
     found: list[Task] = []
-    for place, label, options in zip(("first", "second"), labels, (config.first, config.second), strict=True):
-        part: Any = joint.networks[label]  # Any: ResNet9 or UNet, dataclasses with the fields asked below
+    for place, label, options in zip(
+        ("first", "second"), labels, (config.first, config.second), strict=True
+    ):
+        part: Any = joint.networks[
+            label
+        ]  # Any: ResNet9 or UNet, dataclasses with the fields asked below
         source = _source(options.data, part.image_size, place)
         segments = getattr(source, "task", "classification") == "segmentation"
         if segments != hasattr(part, "out_channels"):
             kinds = ("segmentation", "classification")
             raise ValueError(
-                f"task {label!r} of space {joint.name!r} is {kinds[not hasattr(part, 'out_channels')]}, and data source "
+                f"task {label!r} of space {joint.name!r} is "
+                f"{kinds[not hasattr(part, 'out_channels')]}, and data source "
                 f"{options.data.name!r} is for {kinds[not segments]}: choose other data"
             )
         outputs = {"out_channels" if segments else "num_classes": source.num_classes}
-        space = dataclasses.replace(part, in_channels=source.image_shape[0], image_size=source.image_shape[1], **outputs)
-        samplers.load(options.train.sampler, space, seed=config.seed, num_random=options.train.num_random)
+        space = dataclasses.replace(
+            part, in_channels=source.image_shape[0], image_size=source.image_shape[1], **outputs
+        )
+        samplers.load(
+            options.train.sampler, space, seed=config.seed, num_random=options.train.num_random
+        )
         if segments and (options.train.crop_padding or options.train.mirror):
             raise ValueError(
-                f"task {label!r} is segmentation, whose labels do not move with the image: set crop-padding 0 and no mirror, "
+                f"task {label!r} is segmentation, whose labels do not move with the image: set "
+                "crop-padding 0 and no mirror, "
                 f"got {options.train.crop_padding} and {options.train.mirror}"
             )
-        twin = next((t for t in found if (t.space, t.source, t.options.train) == (space, source, options.train)), None)
+        twin = next(
+            (
+                t
+                for t in found
+                if (t.space, t.source, t.options.train) == (space, source, options.train)
+            ),
+            None,
+        )
         calibration = Calibration(
             source=source,
             num_images=options.calibration_images,
@@ -169,10 +217,23 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         )
         kind = IntersectionOverUnion if segments else Accuracy
         teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
-        objective: Any = kind(source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus))
+        objective: Any = kind(
+            source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)
+        )
         if config.accuracy == "scratch":
             objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)
-        found.append(Task(label, twin.supernet if twin else label, space, source, options, calibration, objective, teachers))
+        found.append(
+            Task(
+                label,
+                twin.supernet if twin else label,
+                space,
+                source,
+                options,
+                calibration,
+                objective,
+                teachers,
+            )
+        )
     return tuple(found)
 
 
@@ -180,7 +241,11 @@ def _source(wanted: TaskData, image_size: int, place: str) -> DataSource:
     """The data of one task; errors name the options of this task."""
     try:
         return data.load(
-            wanted.name, root=wanted.root, image_size=wanted.image_size or image_size, limit=wanted.limit, download=wanted.download
+            wanted.name,
+            root=wanted.root,
+            image_size=wanted.image_size or image_size,
+            limit=wanted.limit,
+            download=wanted.download,
         )
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(str(error).replace("--data.", f"--{place}.data.")) from None
@@ -205,10 +270,14 @@ def _fitted(joint: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Pr
 def _study(space: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Study:
     limits = {name: getattr(options, name) for name in METRICS}
     specs = Specs(**{name: np.inf if limit is None else limit for name, limit in limits.items()})
-    model = asic.build(space, constants=options.constants, noc_scope=options.noc_scope, latency_limit=specs.latency).model
+    model = asic.build(
+        space, constants=options.constants, noc_scope=options.noc_scope, latency_limit=specs.latency
+    ).model
 
     def objectives(joint: Product) -> tuple[Objective, ...]:
-        measured = [TaskObjective(joint, task.label, task.objective, data=task.supernet) for task in tasks]
+        measured = [
+            TaskObjective(joint, task.label, task.objective, data=task.supernet) for task in tasks
+        ]
         weights = {one.name: task.options.weight for one, task in zip(measured, tasks, strict=True)}
         return (*measured, WeightedMean(weights))
 

@@ -14,12 +14,16 @@ class TaskData(DataOptions):
     """Which pictures of one task of several, so that the name has no short option of its own."""
 
     name: str = "digits"
-    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder; strokes and nuclei to segment."""
+    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder; strokes and
+    nuclei to segment.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions:
-    """One task: its data, and how its networks' supernet is trained. Tasks with equal options and networks share one."""
+    """One task: its data, and how its networks' supernet is trained. Tasks with equal options and
+    networks share one.
+    """
 
     data: TaskData = field(default_factory=TaskData)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -34,9 +38,14 @@ class TaskOptions:
         if self.weight < 0:
             raise ValueError(f"a task's weight must not be negative, got {self.weight}")
         if self.validation_limit is not None and self.validation_limit < 1:
-            raise ValueError(f"validation_limit must be at least 1, got {self.validation_limit}; leave it out for all")
+            raise ValueError(
+                f"validation_limit must be at least 1, got {self.validation_limit}; leave it out "
+                "for all"
+            )
         if self.calibration_images < 2:
-            raise ValueError(f"calibration_images must be at least 2, got {self.calibration_images}")
+            raise ValueError(
+                f"calibration_images must be at least 2, got {self.calibration_images}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +75,13 @@ class ChipOptions:
         for name in ("latency", "energy", "area"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"chip.{name} must be above 0, got {value}; leave it out for no limit")
+                raise ValueError(
+                    f"chip.{name} must be above 0, got {value}; leave it out for no limit"
+                )
         if self.units < 1 or self.bandwidth < 1:
             raise ValueError(
-                f"a chip needs units and bandwidth of at least 1, got chip.units {self.units}, chip.bandwidth {self.bandwidth}"
+                f"a chip needs units and bandwidth of at least 1, got chip.units {self.units}, "
+                f"chip.bandwidth {self.bandwidth}"
             )
 
 
@@ -80,9 +92,13 @@ class JointSearchOptions:
     searcher: str = "pymoo_algorithm"
     """An algorithm of evoray.searchers."""
     chips: Literal["exact", "genes"] = "exact"
-    """Every network tuple gets its best chips by the exact inner search, or chips are genes like any other."""
+    """Every network tuple gets its best chips by the exact inner search, or chips are genes like
+    any other.
+    """
     evaluations: int = 240
-    """Distinct designs to evaluate; those that differ in the chip alone share their networks' measurements."""
+    """Distinct designs to evaluate; those that differ in the chip alone share their networks'
+    measurements.
+    """
     population: int = 16
     """Designs that a generation proposes."""
     fixed: tuple[str, ...] = ()
@@ -95,23 +111,34 @@ class JointSearchOptions:
         if self.evaluations < 1:
             raise ValueError(f"search.evaluations must be at least 1, got {self.evaluations}")
         if self.population < 2:
-            raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
+            raise ValueError(
+                f"search.population must be at least 2, got {self.population}: evolution needs "
+                "parents"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoSearch:
-    """Trains a supernet for each task, then searches the networks of both tasks and the chip that runs them, within its specs."""
+    """Trains a supernet for each task, then searches the networks of both tasks and the chip that
+    runs them, within its specs.
+    """
 
     space: str = "nasaic:digits"
-    """A joint search space of two networks and a chip: NAME, NAME:PRESET, package.module:object or path/to/file.py:object."""
+    """A joint search space of two networks and a chip: NAME, NAME:PRESET, package.module:object or
+    path/to/file.py:object.
+    """
     first: TaskOptions = field(default_factory=TaskOptions)
     second: TaskOptions = field(default_factory=TaskOptions)
     chip: ChipOptions = field(default_factory=ChipOptions)
     search: JointSearchOptions = field(default_factory=JointSearchOptions)
     accuracy: Literal["inherited", "scratch"] = "inherited"
-    """Networks are measured with a supernet's weights, or each is trained alone first; cluster.timeout-seconds must allow for that."""
+    """Networks are measured with a supernet's weights, or each is trained alone first;
+    cluster.timeout-seconds must allow for that.
+    """
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
     trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this: say it again to resume."""
+    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this:
+    say it again to resume.
+    """

@@ -1,4 +1,6 @@
-"""One design in plain data: its chip, its networks, which sub-accelerator runs which layer and when, where its energy goes."""
+"""One design in plain data: its chip, its networks, which sub-accelerator runs which layer and
+when, where its energy goes.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ from searchspaces.base import Choices, architectures, options_of
 
 
 def described(study: Study, row: Choices, values: Mapping[str, float]) -> dict[str, Any]:
-    """(g,) a canonical design -> "chip", "networks", "layers", "specs", "units" and "values" for files and pictures.
+    """(g,) a canonical design -> "chip", "networks", "layers", "specs", "units" and "values" for
+    files and pictures.
 
-    Each of "layers" has its task, name, sub-accelerator, start and end in cycles, MACs and energy; "chip" lists the sub-accelerators.
+    Each of "layers" has its task, name, sub-accelerator, start and end in cycles, MACs and energy;
+    "chip" lists the sub-accelerators.
     """
     rows = np.asarray(row, dtype=np.int16)[None]
     model = study.model
@@ -25,10 +29,25 @@ def described(study: Study, row: Choices, values: Mapping[str, float]) -> dict[s
     there = np.flatnonzero(layers["count"][0] > 0)
     assignment, start = costs.mapping.assignment[0][there], costs.mapping.start[0][there]
     table = {name: layers[name][0][there] for name in LAYER}
-    machine = {name: np.asarray(chips[name])[0][assignment] for name in ("template", "pes", "noc_bw_elem_per_cycle")}
-    prices = price(table, {**machine, "noc_scope": np.full(len(there), model.noc_scope)}, constants=model.constants)
+    machine = {
+        name: np.asarray(chips[name])[0][assignment]
+        for name in ("template", "pes", "noc_bw_elem_per_cycle")
+    }
+    prices = price(
+        table,
+        {**machine, "noc_scope": np.full(len(there), model.noc_scope)},
+        constants=model.constants,
+    )
     labels = list(study.space.networks)
-    macs = table["K"] * table["C"] * table["R"] * table["S"] * table["OY"] * table["OX"] * table["count"]
+    macs = (
+        table["K"]
+        * table["C"]
+        * table["R"]
+        * table["S"]
+        * table["OY"]
+        * table["OX"]
+        * table["count"]
+    )
     constants = model.constants
     split = {
         "MACs": macs * constants.mac_energy,
@@ -51,13 +70,21 @@ def described(study: Study, row: Choices, values: Mapping[str, float]) -> dict[s
         }
         for index, column in enumerate(there)
     ]
-    own = {label: architectures(part, columns)[0] for label, part, columns in _networks(study, rows)}
+    own = {
+        label: architectures(part, columns)[0] for label, part, columns in _networks(study, rows)
+    }
     return {
         "chip": _slots(chips),
         "budget": {"pes": int(study.chip.most_units), "bandwidth": int(study.chip.most_bandwidth)},
-        "networks": {label: options_of(study.space.networks[label], one) for label, one in own.items()},
+        "networks": {
+            label: options_of(study.space.networks[label], one) for label, one in own.items()
+        },
         "layers": listed,
-        "specs": {name: getattr(study.specs, name) for name in METRICS if np.isfinite(getattr(study.specs, name))},
+        "specs": {
+            name: getattr(study.specs, name)
+            for name in METRICS
+            if np.isfinite(getattr(study.specs, name))
+        },
         "units": {"latency": "cycles", "energy": constants.energy_unit, "area": "um2"},
         "values": dict(values),
     }
@@ -65,14 +92,22 @@ def described(study: Study, row: Choices, values: Mapping[str, float]) -> dict[s
 
 def _networks(study: Study, rows: Choices) -> list[tuple[str, Any, Choices]]:
     parts = zip(study.space.labels, study.space.split(rows), strict=True)
-    return [(label, part, columns) for label, (part, columns) in parts if label in study.space.networks]
+    return [
+        (label, part, columns) for label, (part, columns) in parts if label in study.space.networks
+    ]
 
 
 def _slots(chips: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of one chip, empty slots too, so that indices are those of the mapping."""
-    columns = (np.asarray(chips[name])[0].tolist() for name in ("template", "pes", "noc_bw_elem_per_cycle"))
+    columns = (
+        np.asarray(chips[name])[0].tolist() for name in ("template", "pes", "noc_bw_elem_per_cycle")
+    )
     return [
-        {"template": template if pes else "none", "pes": int(pes), "bandwidth": int(bandwidth) if pes else 0}
+        {
+            "template": template if pes else "none",
+            "pes": int(pes),
+            "bandwidth": int(bandwidth) if pes else 0,
+        }
         for template, pes, bandwidth in zip(*columns, strict=True)
     ]
 

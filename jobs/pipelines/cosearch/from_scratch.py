@@ -1,4 +1,6 @@
-"""An objective on networks that are trained alone, from scratch, instead of inheriting a supernet's weights: dear, and NASAIC's own way."""
+"""An objective on networks that are trained alone, from scratch, instead of inheriting a supernet's
+weights: dear, and NASAIC's own way.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from objectives.base import Candidate, DataSource, Goal, Needs, Objective
 
 
 class TrainedFromScratch:
-    """Trains the candidate's network by the supernet's recipe with hard labels, then measures it. The seed and the network decide.
+    """Trains the candidate's network by the supernet's recipe with hard labels, then measures it.
+    The seed and the network decide.
 
     Attributes:
         tolerance: By how much two measurements of one candidate may differ.
@@ -22,7 +25,14 @@ class TrainedFromScratch:
 
     tolerance = 0.0
 
-    def __init__(self, inner: Objective, source: DataSource, recipe: TrainConfig, seed: int, teachers: Sequence[Teacher] = ()) -> None:
+    def __init__(
+        self,
+        inner: Objective,
+        source: DataSource,
+        recipe: TrainConfig,
+        seed: int,
+        teachers: Sequence[Teacher] = (),
+    ) -> None:
         self._inner = inner
         self._source = source
         self._recipe = recipe
@@ -59,7 +69,11 @@ class TrainedFromScratch:
         seed = seed_for(self._seed, "alone", candidate.architecture.key)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = candidate.subnet  # without a supernet its weights are fresh; the objective measures this very network
+            network = (
+                candidate.subnet
+            )  # without a supernet its weights are fresh; the objective measures this very network
         taught = [teacher.load() for teacher in self._teachers]
-        train_network(network, self._source, self._recipe, seed=seed, device=self._device, teachers=taught)
+        train_network(
+            network, self._source, self._recipe, seed=seed, device=self._device, teachers=taught
+        )
         return self._inner.measure(candidate)

@@ -1,7 +1,9 @@
-"""The phases of a co-search: supernets, search, comparison with other methods, report. Each goes on where it was left.
+"""The phases of a co-search: supernets, search, comparison with other methods, report. Each goes on
+where it was left.
 
-A run folder holds beside the usual: supernet/TASK/ for each task's supernet, comparison/METHOD/ledger and comparison/METHOD/outcome.json
-for each method, and chip.json, the design that is handed over.
+A run folder holds beside the usual: supernet/TASK/ for each task's supernet,
+comparison/METHOD/ledger and comparison/METHOD/outcome.json for each method, and chip.json, the
+design that is handed over.
 """
 
 from __future__ import annotations
@@ -57,7 +59,15 @@ from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from searchspaces.own import admitted, recorded, replaced
 
-__all__ = ["CONFIG", "build_setup", "carry_out", "config_of", "exported_networks", "job_of", "probing"]
+__all__ = [
+    "CONFIG",
+    "build_setup",
+    "carry_out",
+    "config_of",
+    "exported_networks",
+    "job_of",
+    "probing",
+]
 
 CONFIG = CoSearch
 _CONFIG: TypeAdapter[CoSearch] = TypeAdapter(CoSearch)
@@ -78,22 +88,29 @@ def job_of(name: str, preset: str, config: CoSearch, setup: SearchSetup) -> dict
 
 
 def config_of(folder: RunFolder, given: Sequence[str] = ()) -> CoSearch:
-    """The configuration that a run was started with; `given` are import paths that the user names again.
+    """The configuration that a run was started with; `given` are import paths that the user names
+    again.
 
     Raises:
-        ValueError: job.json does not hold one, or names an object of the user's own that is not followed.
+        ValueError: job.json does not hold one, or names an object of the user's own that is not
+            followed.
     """
     job = folder.job()
     if "config" not in job:
-        raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
+        raise ValueError(
+            f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run"
+        )
     texts = searchspaces.own_paths([_CONFIG.validate_python(job["config"]).space])
-    found = _CONFIG.validate_python(replaced(job["config"], admitted(texts, job.get("own"), given, folder.path)))
+    found = _CONFIG.validate_python(
+        replaced(job["config"], admitted(texts, job.get("own"), given, folder.path))
+    )
     check_values(found)  # somebody may have edited the file
     return trusting(found, False)
 
 
 def carry_out(folder: RunFolder, config: CoSearch, console: Terminal) -> None:
-    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but the report.
+    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing
+    but the report.
 
     Raises:
         RuntimeError: Training or search cannot go on; what is done stays.
@@ -127,12 +144,22 @@ def finish(folder: RunFolder, console: Terminal) -> None:
     console.print(f"report: {folder.report}")
 
 
-def _train(folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, console: Terminal) -> None:
+def _train(
+    folder: RunFolder, config: CoSearch, task: Task, use_gpu: bool, console: Terminal
+) -> None:
     options, place = config.cluster, folder.supernet / task.supernet
-    workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
+    workers = (
+        (options.min_train_workers, options.train_workers)
+        if options.min_train_workers
+        else options.train_workers
+    )
     recipe = task.options.train
     name = f"train {task.label}"
-    with timed(folder, name), phase(console, name, total_steps(task.source, recipe)) as bar, tailing(lambda: read_metrics(place), bar):
+    with (
+        timed(folder, name),
+        phase(console, name, total_steps(task.source, recipe)) as bar,
+        tailing(lambda: read_metrics(place), bar),
+    ):
         train_on_ray(
             task.space,
             task.source,
@@ -180,7 +207,9 @@ def _measuring(folder: RunFolder, config: CoSearch, setup: SearchSetup) -> Study
     return dataclasses.replace(setup.study, evaluator=evaluator, ledger=ledger)
 
 
-def _search(folder: RunFolder, config: CoSearch, setup: SearchSetup, study: Study, console: Terminal) -> Records:
+def _search(
+    folder: RunFolder, config: CoSearch, setup: SearchSetup, study: Study, console: Terminal
+) -> Records:
     search, problem = config.search, study.problem(setup.space)
     columns = schema(problem.value_names, problem.measured_names)
     searcher = _searcher(study, problem, config)
@@ -189,19 +218,38 @@ def _search(folder: RunFolder, config: CoSearch, setup: SearchSetup, study: Stud
     metrics = SearchMetrics()
     kept = None
     if config.accuracy == "inherited":
-        kept = keep_only(digest_of(folder, setup.tasks), folder.ledger, [folder.shards, folder.inside("comparison")])
+        kept = keep_only(
+            digest_of(folder, setup.tasks),
+            folder.ledger,
+            [folder.shards, folder.inside("comparison")],
+        )
     try:
-        with timed(folder, "search"), phase(console, "search", search.evaluations) as bar, FolderLedger(folder.ledger, columns) as ledger:
+        with (
+            timed(folder, "search"),
+            phase(console, "search", search.evaluations) as bar,
+            FolderLedger(folder.ledger, columns) as ledger,
+        ):
             evaluator.remember(ledger.records)
             if kept is not None:
                 evaluator.remember(kept)
 
             def show(progress: Progress) -> None:
                 metrics.update(progress)
-                bar.update(progress.evaluations, f"generation {progress.generation}, front of {progress.front_size}")
+                bar.update(
+                    progress.evaluations,
+                    f"generation {progress.generation}, front of {progress.front_size}",
+                )
 
             schedule = Schedule(evaluations=search.evaluations, population=search.population)
-            Search(problem, shards, evaluator, ledger, schedule, snapshots=folder.shards, on_progress=show).run()
+            Search(
+                problem,
+                shards,
+                evaluator,
+                ledger,
+                schedule,
+                snapshots=folder.shards,
+                on_progress=show,
+            ).run()
             records = ledger.records
     finally:
         shards.close()
@@ -210,22 +258,34 @@ def _search(folder: RunFolder, config: CoSearch, setup: SearchSetup, study: Stud
     best = study.best(records)
     if best is None:
         raise RuntimeError("the search measured no design; see the errors in the ledger")
-    write_json(folder.path / "chip.json", described(study, records.choices[best], values_of(records, best)))
+    write_json(
+        folder.path / "chip.json", described(study, records.choices[best], values_of(records, best))
+    )
     return records
 
 
 def _searcher(study: Study, problem: Problem, config: CoSearch) -> Searcher:
     if config.search.chips == "exact":
-        return methods.exact_searcher(study, problem, config.search.searcher, config.seed, config.search.population)
-    return searchers.load(config.search.searcher, problem, seed=config.seed, population=config.search.population)
+        return methods.exact_searcher(
+            study, problem, config.search.searcher, config.seed, config.search.population
+        )
+    return searchers.load(
+        config.search.searcher, problem, seed=config.seed, population=config.search.population
+    )
 
 
 def values_of(records: Records, row: int) -> dict[str, float]:
     """What is known of one record."""
-    return {name: float(column[row]) for name, column in records.values.items() if np.isfinite(column[row])}
+    return {
+        name: float(column[row])
+        for name, column in records.values.items()
+        if np.isfinite(column[row])
+    }
 
 
-def _compare(folder: RunFolder, config: CoSearch, study: Study, known: Records, console: Terminal) -> None:
+def _compare(
+    folder: RunFolder, config: CoSearch, study: Study, known: Records, console: Terminal
+) -> None:
     """Gives every other method as many network tuples as the search has measured."""
     problem = study.problem()
     counter = SharedEvaluator(problem, _Nothing())
@@ -246,11 +306,20 @@ def _compare(folder: RunFolder, config: CoSearch, study: Study, known: Records, 
             continue
         with timed(folder, "comparison"), phase(console, method, 1) as bar:
             bar.update(0, f"{networks} network tuples to measure")
-            outcome = methods.METHODS[method](study, methods.Budget(networks, config.seed, config.search.population))
+            outcome = methods.METHODS[method](
+                study, methods.Budget(networks, config.seed, config.search.population)
+            )
             bar.update(1, "")
         kept = ("method", "violation", "num_networks", "num_priced", "num_skipped", "seconds")
         told = {name: getattr(outcome, name) for name in kept}
-        _write_outcome(folder, {**told, "values": dict(outcome.values), **described(study, outcome.best, outcome.values)})
+        _write_outcome(
+            folder,
+            {
+                **told,
+                "values": dict(outcome.values),
+                **described(study, outcome.best, outcome.values),
+            },
+        )
 
 
 class _Nothing:
@@ -277,11 +346,23 @@ def _write_outcome(folder: RunFolder, outcome: Mapping[str, Any]) -> None:
 def _methods_table(outcomes: list[dict[str, Any]]) -> Table:
     first = outcomes[0]["values"]
     names = [ACCURACY, *(name for name in first if name not in (ACCURACY, *COSTS)), *COSTS]
-    table = Table("method", "specs", *names, "networks", "chip", title="Methods at equal numbers of measured networks")
+    table = Table(
+        "method",
+        "specs",
+        *names,
+        "networks",
+        "chip",
+        title="Methods at equal numbers of measured networks",
+    )
     for outcome in outcomes:
         values = outcome["values"]
         met = "met" if outcome["violation"] <= 0 else f"broken by {outcome['violation']:.2f}"
-        cells = [f"{values[name]:,.4g}" if values[name] < 1e4 else f"{values[name]:.3e}" for name in names]
-        chip = " ".join(f"{slot['template']} {slot['pes']}x{slot['bandwidth']}" for slot in outcome["chip"])
+        cells = [
+            f"{values[name]:,.4g}" if values[name] < 1e4 else f"{values[name]:.3e}"
+            for name in names
+        ]
+        chip = " ".join(
+            f"{slot['template']} {slot['pes']}x{slot['bandwidth']}" for slot in outcome["chip"]
+        )
         table.add_row(outcome["method"], met, *cells, str(outcome["num_networks"]), chip)
     return table

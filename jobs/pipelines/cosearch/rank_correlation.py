@@ -1,4 +1,6 @@
-"""Probes of a co-search: the accuracy of all tasks together, inherited, and with each task's network trained alone."""
+"""Probes of a co-search: the accuracy of all tasks together, inherited, and with each task's
+network trained alone.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,23 @@ def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
         FileNotFoundError: A supernet has no checkpoint.
     """
     if config.accuracy == "scratch":
-        raise ValueError(f"run {folder.path} trained each network alone to measure it: there is no inherited accuracy to trust or not")
+        raise ValueError(
+            f"run {folder.path} trained each network alone to measure it: there is no inherited "
+            "accuracy to trust or not"
+        )
     table = read_ledger(folder.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no evaluations to probe: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     setup = build_setup(config)
     digest = digest_of(folder, setup.tasks)
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
-    arguments = [(config, choices) for choices in choose_probes(_distinct(table, setup), probes, ACCURACY)]
+    arguments = [
+        (config, choices) for choices in choose_probes(_distinct(table, setup), probes, ACCURACY)
+    ]
     weights = {task.supernet: weights_of(folder, task)[0] for task in setup.tasks}
     return Probing(folder, ACCURACY, "%", _measure, weights, arguments)
 
@@ -50,7 +60,9 @@ def _distinct(table: pa.Table, setup: SearchSetup) -> pa.Table:
     return done.take(pa.array(np.sort(np.unique(networks, axis=0, return_index=True)[1])))
 
 
-def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, ...], gpus: float) -> Probe:
+def _measure(
+    weights: dict[str, Weights], config: CoSearch, choices: tuple[int, ...], gpus: float
+) -> Probe:
     torch.set_num_threads(1)
     setup = build_setup(config, gpus=gpus)
     space = setup.study.space
@@ -66,11 +78,19 @@ def _measure(weights: dict[str, Weights], config: CoSearch, choices: tuple[int, 
             task.options.train,
             weights[task.supernet],
             objective,
-            type(objective)(task.source, None, limit=task.options.validation_limit, needs=objective.needs),
+            type(objective)(
+                task.source, None, limit=task.options.validation_limit, needs=objective.needs
+            ),
             seed=config.seed,
             device="cuda" if gpus else "cpu",
             teachers=task.teachers,
         )
     mean = WeightedMean({task.label: task.options.weight for task in setup.tasks})
     sides = ("inherited", "inherited_without_recalibration", "stand_alone")
-    return Probe(design.key, *(mean.combine({label: getattr(one, side) for label, one in found.items()}) for side in sides))
+    return Probe(
+        design.key,
+        *(
+            mean.combine({label: getattr(one, side) for label, one in found.items()})
+            for side in sides
+        ),
+    )

@@ -1,4 +1,6 @@
-"""A design of a finished co-search to take away: each task's network with its supernet's weights, and the chip that it runs on."""
+"""A design of a finished co-search to take away: each task's network with its supernet's weights,
+and the chip that it runs on.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +36,18 @@ def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
 
 
 def digest_of(folder: RunFolder, tasks: Sequence[Task]) -> str:
-    """Names the weights that a record was measured with: the beginnings of all supernets' digests."""
+    """Names the weights that a record was measured with: the beginnings of all supernets'
+    digests.
+    """
     digests = {task.supernet: weights_of(folder, task)[1] for task in tasks}
     return "+".join(digests.values())
 
 
-def exported_networks(folder: RunFolder, config: CoSearch, pick: str) -> tuple[ExportedNetwork, ...]:
-    """The networks of the design that `pick` names, one a task, batch norm recalibrated; "about" tells the chip and what runs where.
+def exported_networks(
+    folder: RunFolder, config: CoSearch, pick: str
+) -> tuple[ExportedNetwork, ...]:
+    """The networks of the design that `pick` names, one a task, batch norm recalibrated; "about"
+    tells the chip and what runs where.
 
     Raises:
         ValueError: It names none, or the run kept no weights.
@@ -48,11 +55,15 @@ def exported_networks(folder: RunFolder, config: CoSearch, pick: str) -> tuple[E
     """
     if config.accuracy == "scratch":
         raise ValueError(
-            f"run {folder.path} trained each network alone to measure it and kept no weights: search with --accuracy inherited to export"
+            f"run {folder.path} trained each network alone to measure it and kept no weights: "
+            "search with --accuracy inherited to export"
         )
     table = read_ledger(folder.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     row = picking.pick(table, folder.job()["values"], pick)
     setup = build_setup(untaught(config))
     return tuple(_taken(folder, setup, row))
@@ -73,7 +84,15 @@ def _taken(folder: RunFolder, setup: SearchSetup, row: dict[str, Any]) -> Iterat
         }
         network, digest = _network(folder, task, own[task.label])
         told = {**about, "weights_digest": digest}
-        yield ExportedNetwork(network, own[task.label], task.space, task.source.image_shape, told, design=row["key"], label=task.label)
+        yield ExportedNetwork(
+            network,
+            own[task.label],
+            task.space,
+            task.source.image_shape,
+            told,
+            design=row["key"],
+            label=task.label,
+        )
 
 
 def _network(folder: RunFolder, task: Task, architecture: Architecture) -> tuple[nn.Module, str]:

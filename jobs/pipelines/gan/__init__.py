@@ -1,1 +1,3 @@
-"""A search for generative adversarial networks in two stages: configuration, setup, the stages, pictures of what was found."""
+"""A search for generative adversarial networks in two stages: configuration, setup, the stages,
+pictures of what was found.
+"""

@@ -64,38 +64,64 @@ def build_setup(config: GanSearch) -> SearchSetup:
         ValueError: Something of the configuration does not exist or does not fit.
         FileNotFoundError: Data, weights or a run are not there.
     """
-    generators = _space(config.generators.space, Generator, config.generators.channels, "generators")
-    discriminators = _space(config.discriminators.space, Discriminator, config.discriminators.channels, "discriminators")
+    generators = _space(
+        config.generators.space, Generator, config.generators.channels, "generators"
+    )
+    discriminators = _space(
+        config.discriminators.space, Discriminator, config.discriminators.channels, "discriminators"
+    )
     options = config.data
     size = options.image_size or generators.image_size
-    source = data.load(options.name, root=options.root, image_size=size, limit=options.limit, download=options.download)
+    source = data.load(
+        options.name,
+        root=options.root,
+        image_size=size,
+        limit=options.limit,
+        download=options.download,
+    )
     generators = dataclasses.replace(generators, image_channels=source.image_shape[0])
     discriminators = dataclasses.replace(discriminators, image_channels=source.image_shape[0])
     for option, space in (("generators", generators), ("discriminators", discriminators)):
         made = (space.image_channels, space.image_size, space.image_size)
         if made != source.image_shape:
             raise ValueError(
-                f"{options.name!r} has images of shape {source.image_shape}, space {space.name!r} of {option}.space is for {made}: "
+                f"{options.name!r} has images of shape {source.image_shape}, space {space.name!r} "
+                f"of {option}.space is for {made}: "
                 f"set --data.image-size {space.image_size}, or choose a space for these images"
             )
     for stage in (config.generators, config.discriminators):
         RealImages(source, stage.train.gan.discriminator_batch, seed=config.seed)
     extractor = _extractor(config)
-    num_features = extractor.num_features if extractor else Shape(image_shape=source.image_shape, num_classes=2).num_features
+    num_features = (
+        extractor.num_features
+        if extractor
+        else Shape(image_shape=source.image_shape, num_classes=2).num_features
+    )
     num_real = sum(len(source.open(split)) for split in image_splits(source))
     for what, count in (
-        (f"measure.num-images: {config.measure.num_images} generated images", config.measure.num_images),
+        (
+            f"measure.num-images: {config.measure.num_images} generated images",
+            config.measure.num_images,
+        ),
         (f"{num_real} real images of {source.name!r}", num_real),
     ):
         check_enough(what, count, num_features, config.measure.allow_few)
-    return SearchSetup(generators, discriminators, source, _opponent(config, discriminators), extractor)
+    return SearchSetup(
+        generators, discriminators, source, _opponent(config, discriminators), extractor
+    )
 
 
 def _space(name: str, kind: type[_S], channels: int | None, option: str) -> _S:
     space = searchspaces.load(name)
     if not isinstance(space, kind):
-        known = [f"eagan:{preset}" for preset in searchspaces.presets("eagan") if preset.startswith(option[:-1])]
-        raise ValueError(f"{option}.space {name!r} is no space of {option}; there is {', '.join(known)}")
+        known = [
+            f"eagan:{preset}"
+            for preset in searchspaces.presets("eagan")
+            if preset.startswith(option[:-1])
+        ]
+        raise ValueError(
+            f"{option}.space {name!r} is no space of {option}; there is {', '.join(known)}"
+        )
     return dataclasses.replace(space, channels=channels) if channels is not None else space
 
 
@@ -115,7 +141,10 @@ def _opponent(config: GanSearch, space: Discriminator) -> nn.Module:
         torch.manual_seed(seed_for(config.seed, "opponent"))
         if name == "plain":
             if space.image_size < 32:
-                raise ValueError(f"generators.opponent 'plain' needs images of 32 pixels and more, got {space.image_size}: take 'autogan'")
+                raise ValueError(
+                    "generators.opponent 'plain' needs images of 32 pixels and more, got "
+                    f"{space.image_size}: take 'autogan'"
+                )
             return PlainDiscriminator(space.image_channels, space.channels)
         codes = found_codes(name) if isinstance(name, Path) else autogan_codes()
         return space.build_subnet(None, space.architecture(codes))
@@ -134,11 +163,18 @@ def found_codes(run: Path) -> list[list[int]]:
         ValueError: `run` is neither a known discriminator nor a finished run.
     """
     if not run.is_dir():
-        raise ValueError(f"generators.opponent {run} is neither autogan nor plain, nor the folder of a finished eagan run")
+        raise ValueError(
+            f"generators.opponent {run} is neither autogan nor plain, nor the folder of a finished "
+            "eagan run"
+        )
     file = RunFolder.open(run).path / PAIR
     if not file.is_file():
-        raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")
+        raise ValueError(
+            f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`"
+        )
     codes: list[list[int]] | None = read_object(file, Pair).get("discriminator", {}).get("codes")
     if codes is None:
-        raise ValueError(f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`")
+        raise ValueError(
+            f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`"
+        )
     return codes

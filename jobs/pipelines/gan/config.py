@@ -16,14 +16,21 @@ from jobs.pipelines.supernet.config import DataOptions
 Selector = Literal["nsga2", "cars"]
 
 
-def _check_evolution(name: str, population: int, channels: int | None, crossover: float, mutation: float) -> None:
+def _check_evolution(
+    name: str, population: int, channels: int | None, crossover: float, mutation: float
+) -> None:
     if channels is not None and channels < 1:
-        raise ValueError(f"{name}.channels must be at least 1, got {channels}; leave it out for the space's own")
+        raise ValueError(
+            f"{name}.channels must be at least 1, got {channels}; leave it out for the space's own"
+        )
     if population < 2:
-        raise ValueError(f"{name}.population must be at least 2, got {population}: evolution needs parents")
+        raise ValueError(
+            f"{name}.population must be at least 2, got {population}: evolution needs parents"
+        )
     if min(crossover, mutation) < 0 or not 0 < crossover + mutation <= 1:
         raise ValueError(
-            f"{name}.crossover-probability and {name}.mutation-probability must not be negative and add up to more than 0 and at most 1, "
+            f"{name}.crossover-probability and {name}.mutation-probability must not be negative "
+            "and add up to more than 0 and at most 1, "
             f"got {crossover} and {mutation}"
         )
 
@@ -37,8 +44,9 @@ class GeneratorOptions:
     channels: int | None = None
     """Of their cells; none for the space's own."""
     opponent: Literal["autogan", "plain"] | Path = "autogan"
-    """The fixed discriminator: autogan (AdversarialNAS's), plain (the released code's, variant GD2; 32 pixels and more), or the folder of an
-    earlier run, whose discriminator it becomes (variant GD3)."""
+    """The fixed discriminator: autogan (AdversarialNAS's), plain (the released code's, variant GD2;
+    32 pixels and more), or the folder of an earlier run, whose discriminator it becomes (variant
+    GD3)."""
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_one()))
     population: int = 32
     """Generators in a round."""
@@ -52,7 +60,13 @@ class GeneratorOptions:
     """The generator that stage 2 goes on with: a key, knee, or best:NAME on the front."""
 
     def __post_init__(self) -> None:
-        _check_evolution("generators", self.population, self.channels, self.crossover_probability, self.mutation_probability)
+        _check_evolution(
+            "generators",
+            self.population,
+            self.channels,
+            self.crossover_probability,
+            self.mutation_probability,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +89,29 @@ class DiscriminatorOptions:
     pick: str = "best:fid"
     """The discriminator of the found pair: a key, knee, or best:NAME on the front."""
     weight_resetting: bool = True
-    """Whether every round starts with copies of the best generator; else each goes on with its own or its parent's."""
+    """Whether every round starts with copies of the best generator; else each goes on with its own
+    or its parent's.
+    """
     pairing: Literal["serial", "averaged"] = "serial"
-    """serial as the paper: pairs train in turn on the same discriminator weights. averaged: workers train their pairs beside each other on
-    weights of their own, averaged then."""
+    """serial as the paper: pairs train in turn on the same discriminator weights. averaged: workers
+    train their pairs beside each other on weights of their own, averaged then."""
     pair_workers: int = 2
     """Workers of averaged pairs."""
     average_every_steps: int = 0
     """Groups of steps between two averagings; 0 for the end of each round."""
 
     def __post_init__(self) -> None:
-        _check_evolution("discriminators", self.population, self.channels, self.crossover_probability, self.mutation_probability)
+        _check_evolution(
+            "discriminators",
+            self.population,
+            self.channels,
+            self.crossover_probability,
+            self.mutation_probability,
+        )
         if self.pair_workers < 1 or self.average_every_steps < 0:
             raise ValueError(
-                "discriminators.pair-workers must be at least 1 and discriminators.average-every-steps not negative, "
+                "discriminators.pair-workers must be at least 1 and "
+                "discriminators.average-every-steps not negative, "
                 f"got {self.pair_workers} and {self.average_every_steps}"
             )
 
@@ -110,7 +133,8 @@ class FinalOptions:
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.num_images < 2 or self.log_every_steps < 1:
             raise ValueError(
-                "final.epochs must not be negative, final.num-images at least 2 and final.log-every-steps at least 1, "
+                "final.epochs must not be negative, final.num-images at least 2 and "
+                "final.log-every-steps at least 1, "
                 f"got {self.epochs}, {self.num_images} and {self.log_every_steps}"
             )
 
@@ -120,8 +144,8 @@ class ScoreOptions:
     """How generators are scored."""
 
     inception: Annotated[Path | None, tyro.conf.arg(aliases=("--inception",))] = None
-    """File of the published Inception weights (pt_inception-2015-12-05-6726825d.pth); without it a classifier is trained on the data, and
-    the scores bear its name."""
+    """File of the published Inception weights (pt_inception-2015-12-05-6726825d.pth); without it a
+    classifier is trained on the data, and the scores bear its name."""
     classifier_epochs: int = 30
     """Passes over the images of that classifier's training."""
     num_images: int = 5000
@@ -132,9 +156,15 @@ class ScoreOptions:
     """Whether fewer images than features are warned of instead of refused."""
 
     def __post_init__(self) -> None:
-        for name, least in (("classifier_epochs", 1), ("num_images", 20), ("calibration_images", 2)):
+        for name, least in (
+            ("classifier_epochs", 1),
+            ("num_images", 20),
+            ("calibration_images", 2),
+        ):
             if getattr(self, name) < least:
-                raise ValueError(f"measure.{name} must be at least {least}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"measure.{name} must be at least {least}, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +172,9 @@ class GanCluster:
     """What is run where."""
 
     address: str = ""
-    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this machine. Without it the one that this
-    program was submitted to, or else, as by local, one of its own."""
+    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this
+    machine. Without it the one that this program was submitted to, or else, as by local, one of its
+    own."""
     train_workers: int = 1
     """Workers of stage 1; from two on they are Ray Train's and share each step's images."""
     gpus: bool | None = None
@@ -159,9 +190,16 @@ class GanCluster:
 
     def __post_init__(self) -> None:
         check_address(self.address, "cluster.address")
-        for name, least in (("train_workers", 1), ("score_workers", 1), ("max_failures", 0), ("max_attempts", 1)):
+        for name, least in (
+            ("train_workers", 1),
+            ("score_workers", 1),
+            ("max_failures", 0),
+            ("max_attempts", 1),
+        ):
             if getattr(self, name) < least:
-                raise ValueError(f"cluster.{name} must be at least {least}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"cluster.{name} must be at least {least}, got {getattr(self, name)}"
+                )
         if self.timeout_seconds <= 0:
             raise ValueError(f"cluster.timeout_seconds must be above 0, got {self.timeout_seconds}")
 

@@ -1,4 +1,6 @@
-"""Probes of stage 1: a generator's inherited FID, and its FID after training alone against the same discriminator."""
+"""Probes of stage 1: a generator's inherited FID, and its FID after training alone against the same
+discriminator.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,19 @@ def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes
     stage = RunFolder.open(folder.path / "generators")
     table = read_ledger(stage.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no generators to probe yet: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no generators to probe yet: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     name = next(v["name"] for v in stage.job()["values"] if v["name"].startswith("fid"))
     tensors, digest = checkpoints.load_weights(stage.supernet)
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
     weights = part_of(tensors, "generators")
-    arguments = [(str(folder.path.absolute()), config, choices) for choices in choose_probes(table, probes, name)]
+    arguments = [
+        (str(folder.path.absolute()), config, choices)
+        for choices in choose_probes(table, probes, name)
+    ]
     return Probing(stage, name, "", _measure, {n: t.numpy() for n, t in weights.items()}, arguments)
 
 
@@ -52,28 +60,41 @@ def setting_of(run: Path, config: GanSearch) -> Setting:
     setup = build_setup(config)
     extractor = setup.extractor
     if extractor is None:
-        extractor = cast(Extractor, TrainedClassifier(next(iter(sorted((run / "classifier").glob("*.safetensors"))))))
+        extractor = cast(
+            Extractor,
+            TrainedClassifier(next(iter(sorted((run / "classifier").glob("*.safetensors"))))),
+        )
     return Setting(config, setup, extractor, run / "reference", None)
 
 
 def from_scratch_stage(setting: Setting, choices: tuple[int, ...], epochs: float) -> FinalStage:
-    """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe; its weights averaged as in the final
-    training, because what a single step leaves swings more than generators differ."""
+    """One generator against stage 1's discriminator, both from fresh weights, by stage 1's recipe;
+    its weights averaged as in the final training, because what a single step leaves swings more
+    than generators differ."""
     setup, seed = setting.setup, seed_for(setting.config.seed, "probe")
     space = cast(SearchSpace, setup.generators)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = space.build_subnet(None, architectures(space, np.array([choices], dtype=np.int16))[0])
+        network = space.build_subnet(
+            None, architectures(space, np.array([choices], dtype=np.int16))[0]
+        )
     own = setting.config.generators.train
     gan = dataclasses.replace(own.gan, average_decay=setting.config.final.gan.average_decay)
     train = dataclasses.replace(own, gan=gan, warmup_epochs=0.0, rounds=1, epochs=epochs)
-    return FinalStage(space, setup.source, train, setup.generators.latent, seed, network, setup.opponent)
+    return FinalStage(
+        space, setup.source, train, setup.generators.latent, seed, network, setup.opponent
+    )
 
 
-def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, ...], gpus: float) -> Probe:
+def _measure(
+    weights: Weights, run: str, config: GanSearch, choices: tuple[int, ...], gpus: float
+) -> Probe:
     torch.set_num_threads(1)
     setting = setting_of(Path(run), config)
-    space, device = cast(SearchSpace, setting.setup.generators), torch.device("cuda" if gpus else "cpu")
+    space, device = (
+        cast(SearchSpace, setting.setup.generators),
+        torch.device("cuda" if gpus else "cpu"),
+    )
     architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
     scorer = setting.scorer(config.measure.num_images)
     scores: Mapping[str, GenerativeScore] = {
@@ -86,6 +107,9 @@ def _measure(weights: Weights, run: str, config: GanSearch, choices: tuple[int, 
         score.open(device)
         found[name] = score.measure(Candidate(space, architecture, supernet))
     train = config.generators.train
-    network = train_from_scratch(from_scratch_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs), device)
+    network = train_from_scratch(
+        from_scratch_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs),
+        device,
+    )
     alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, found["recalibrated"], found["without"], alone)

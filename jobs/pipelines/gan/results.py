@@ -1,4 +1,6 @@
-"""The generators that a run has found, with their weights: of a stage's records, or of the final training."""
+"""The generators that a run has found, with their weights: of a stage's records, or of the final
+training.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,8 @@ def pair_of(run: RunFolder) -> dict[str, Any]:
 
 
 def row_of(stage: RunFolder, pick: str) -> dict[str, Any]:
-    """The record of a stage that `pick` names; NAME of "best:NAME" may leave out what stands behind "@".
+    """The record of a stage that `pick` names; NAME of "best:NAME" may leave out what stands behind
+    "@".
 
     Raises:
         ValueError: It names none, or the stage has no records.
@@ -64,7 +67,8 @@ def row_of(stage: RunFolder, pick: str) -> dict[str, Any]:
     table = read_ledger(stage.ledger)
     if table is None:
         raise ValueError(
-            f"stage {stage.path.name} of {stage.path.parent} has no records yet: finish it with `evoray resume {stage.path.parent}`"
+            f"stage {stage.path.name} of {stage.path.parent} has no records yet: finish it with "
+            f"`evoray resume {stage.path.parent}`"
         )
     values = stage.job()["values"]
     return picking.pick(table, values, full_name(pick, values))
@@ -74,7 +78,11 @@ def full_name(pick: str, values: Sequence[Mapping[str, Any]]) -> str:
     """ "best:fid" as "best:fid@digits-cnn" where that is the run's FID."""
     start, colon, name = pick.partition(":")
     names = [str(v["name"]) for v in values]
-    return f"{start}:{next((n for n in names if n.split('@')[0] == name), name)}" if colon and name not in names else pick
+    return (
+        f"{start}:{next((n for n in names if n.split('@')[0] == name), name)}"
+        if colon and name not in names
+        else pick
+    )
 
 
 def codes_of(space: Generator | Discriminator, row: Mapping[str, Any]) -> list[list[int]]:
@@ -93,7 +101,9 @@ class GeneratorFinder:
     def __init__(self, run: RunFolder, config: GanSearch, setup: SearchSetup) -> None:
         self._run, self._composition = run, setup
         self._calibration = LatentCalibration(
-            latent=setup.generators.latent, num_images=config.measure.calibration_images, seed=config.seed
+            latent=setup.generators.latent,
+            num_images=config.measure.calibration_images,
+            seed=config.seed,
         )
         self._weights: dict[str, dict[str, torch.Tensor]] = {}
         self._digests: dict[str, str] = {}
@@ -103,14 +113,25 @@ class GeneratorFinder:
 
     def front(self, name: str) -> pa.Table | None:
         """A stage's front, None where it has none yet."""
-        table = read_ledger(self.stage(name).ledger) if (self.stage(name).path / "job.json").is_file() else None
+        table = (
+            read_ledger(self.stage(name).ledger)
+            if (self.stage(name).path / "job.json").is_file()
+            else None
+        )
         return None if table is None else picking.front(table, self.stage(name).job()["values"])
 
     def generator(self, row: Mapping[str, Any]) -> nn.Module:
-        """The stand-alone network of a stage-1 record with its weights, neither trained nor recalibrated further."""
+        """The stand-alone network of a stage-1 record with its weights, neither trained nor
+        recalibrated further.
+        """
         space = cast(SearchSpace, self._composition.generators)
-        arrays = {name: tensor.numpy() for name, tensor in part_of(self._tensors("generators"), "generators").items()}
-        return space.build_subnet(supernet_with(space, arrays), architecture_of_row(space, row["choices"]))
+        arrays = {
+            name: tensor.numpy()
+            for name, tensor in part_of(self._tensors("generators"), "generators").items()
+        }
+        return space.build_subnet(
+            supernet_with(space, arrays), architecture_of_row(space, row["choices"])
+        )
 
     def of_row(self, stage: str, row: Mapping[str, Any]) -> FoundGenerator:
         """The generator of a record of one of the stages.
@@ -125,9 +146,14 @@ class GeneratorFinder:
         else:
             keys = self._round_keys()
             if row["key"] not in keys:
-                raise ValueError(f"discriminator {row['key']} is not of the last round, its generator is gone: pick one of the front")
+                raise ValueError(
+                    f"discriminator {row['key']} is not of the last round, its generator is gone: "
+                    "pick one of the front"
+                )
             network = self._generator_network()
-            network.load_state_dict(part_of(self._tensors(stage), f"generator-{keys.index(row['key'])}"))
+            network.load_state_dict(
+                part_of(self._tensors(stage), f"generator-{keys.index(row['key'])}")
+            )
         return self._ready(str(row["key"]), stage, row, network)
 
     def final(self) -> FoundGenerator:
@@ -137,7 +163,10 @@ class GeneratorFinder:
             ValueError: There was none.
         """
         if not (self._run.path / FINAL).is_dir() or "final" not in pair_of(self._run):
-            raise ValueError(f"run {self._run.path} has no final training: set final.epochs above 0, or pick a key")
+            raise ValueError(
+                f"run {self._run.path} has no final training: set final.epochs above 0, or pick a "
+                "key"
+            )
         pair = pair_of(self._run)
         network = self._generator_network()
         tensors = self._tensors(FINAL)
@@ -146,7 +175,8 @@ class GeneratorFinder:
         return self._ready(pair["generator"]["key"], FINAL, pair["final"], network)
 
     def pick(self, pick: str) -> FoundGenerator:
-        """ "final", "knee" or "best:NAME" of the last stage, or (the beginning of) a key of either stage.
+        """ "final", "knee" or "best:NAME" of the last stage, or (the beginning of) a key of either
+        stage.
 
         Raises:
             ValueError: It names none.
@@ -155,7 +185,10 @@ class GeneratorFinder:
             return self.final()
         begun = [name for name in reversed(STAGES) if self.front(name) is not None]
         if not begun:
-            raise ValueError(f"run {self._run.path} has nothing to pick from yet: finish it with `evoray resume {self._run.path}`")
+            raise ValueError(
+                f"run {self._run.path} has nothing to pick from yet: finish it with `evoray resume "
+                f"{self._run.path}`"
+            )
         errors = []
         for name in begun:
             try:
@@ -163,18 +196,26 @@ class GeneratorFinder:
             except ValueError as error:
                 errors.append(f"{name}: {error}")
                 continue
-            space = self._composition.generators if name == "generators" else self._composition.discriminators
+            space = (
+                self._composition.generators
+                if name == "generators"
+                else self._composition.discriminators
+            )
             picking.network(cast(SearchSpace, space), row)
             return self.of_row(name, row)
         raise ValueError("; ".join(errors))
 
     def _generator_network(self) -> nn.Module:
         space = cast(SearchSpace, self._composition.generators)
-        return space.build_subnet(None, architecture_of_row(space, pair_of(self._run)["generator"]["choices"]))
+        return space.build_subnet(
+            None, architecture_of_row(space, pair_of(self._run)["generator"]["choices"])
+        )
 
     def _round_keys(self) -> list[str]:
         """Of the last round's pairs in the order of their copies."""
-        found: list[str] = read_object(self.stage("discriminators").path / "pairs.json", Keys)["keys"]
+        found: list[str] = read_object(self.stage("discriminators").path / "pairs.json", Keys)[
+            "keys"
+        ]
         return found
 
     def _tensors(self, name: str) -> dict[str, torch.Tensor]:
@@ -183,11 +224,17 @@ class GeneratorFinder:
             self._weights[name], self._digests[name] = checkpoints.load_weights(folder)
         return self._weights[name]
 
-    def _ready(self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module) -> FoundGenerator:
+    def _ready(
+        self, key: str, stage: str, row: Mapping[str, Any], network: nn.Module
+    ) -> FoundGenerator:
         self._calibration(network, torch.device("cpu"))
         values = {
-            name: float(v) for name, v in row.items() if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")
+            name: float(v)
+            for name, v in row.items()
+            if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")
         }
-        choices = row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
+        choices = (
+            row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
+        )
         architecture = architecture_of_row(cast(SearchSpace, self._composition.generators), choices)
         return FoundGenerator(key, stage, values, network.eval(), architecture)

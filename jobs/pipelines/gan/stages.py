@@ -1,7 +1,8 @@
-"""The two stages of a run: each is a run folder inside the run's, trained and measured round by round.
+"""The two stages of a run: each is a run folder inside the run's, trained and measured round by
+round.
 
-What was done before is not repeated: training goes on from its newest checkpoint, rounds that were measured are read from their
-ledgers, and the populations follow from the seed and those records.
+What was done before is not repeated: training goes on from its newest checkpoint, rounds that were
+measured are read from their ledgers, and the populations follow from the seed and those records.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class Setting:
         setup: Its parts.
         extractor: Opened by workers.
         cache: Folder for reference statistics.
-        takes: What one process of training or scoring takes. Objective actors stay while the supernet trains on, though they rest, so
-            together all of them take no more than the cluster has. None for all in this process, without Ray.
+        takes: What one process of training or scoring takes. Objective actors stay while the
+            supernet trains on, though they rest, so together all of them take no more than the
+            cluster has. None for all in this process, without Ray.
     """
 
     config: GanSearch
@@ -83,14 +85,19 @@ class Setting:
 
     def calibration(self) -> LatentCalibration:
         return LatentCalibration(
-            latent=self.setup.generators.latent, num_images=self.config.measure.calibration_images, seed=self.config.seed
+            latent=self.setup.generators.latent,
+            num_images=self.config.measure.calibration_images,
+            seed=self.config.seed,
         )
 
     def problem(self, space: SearchSpace) -> Problem:
         """IS up, FID and parameters down, of candidates of this space."""
         scorer, calibration = self.scorer(self.config.measure.num_images), self.calibration()
         kinds: tuple[Kind, ...] = ("is", "fid")
-        measured = tuple(cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes or Needs())) for kind in kinds)
+        measured = tuple(
+            cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes or Needs()))
+            for kind in kinds
+        )
         costs = (complexity.Cost(space, "params"), complexity.Cost(space, "macs"))
         targets = (*(o.name for o in measured), "params")
         return Problem(space, measured, cast(tuple[CostModel, ...], costs), targets)
@@ -143,7 +150,14 @@ class GeneratorRun:
             train_rounds(self.stage, rounds, str(folder), False)
         else:
             workers, failures = cluster.train_workers, cluster.max_failures
-            train_stage_on_ray(self.stage, rounds, folder=folder, num_workers=workers, takes=takes, max_failures=failures)
+            train_stage_on_ray(
+                self.stage,
+                rounds,
+                folder=folder,
+                num_workers=workers,
+                takes=takes,
+                max_failures=failures,
+            )
 
     def round(self, population: Population) -> Round:
         return Round(population.architectures(self.stage.space))
@@ -152,7 +166,10 @@ class GeneratorRun:
         return self.stage.space
 
     def weights(self, checkpoint: Checkpoint) -> Weights:
-        return {name: tensor.numpy() for name, tensor in part_of(checkpoint.weights(), "generators").items()}
+        return {
+            name: tensor.numpy()
+            for name, tensor in part_of(checkpoint.weights(), "generators").items()
+        }
 
 
 class DiscriminatorRun:
@@ -179,10 +196,15 @@ class DiscriminatorRun:
         cluster, takes = self._setting.config.cluster, self._setting.takes
         if takes is None:
             if self.options.pairing != "serial":
-                raise ValueError("discriminators.pairing 'averaged' needs several workers: without Ray pairs train in turn")
+                raise ValueError(
+                    "discriminators.pairing 'averaged' needs several workers: without Ray pairs "
+                    "train in turn"
+                )
             train_rounds(self.stage, rounds, str(folder), False)
         elif self.options.pairing == "serial":
-            train_stage_on_ray(self.stage, rounds, folder=folder, takes=takes, max_failures=cluster.max_failures)
+            train_stage_on_ray(
+                self.stage, rounds, folder=folder, takes=takes, max_failures=cluster.max_failures
+            )
         else:
             train_pairs_on_ray(
                 self.stage,
@@ -206,12 +228,17 @@ class DiscriminatorRun:
 
     def weights(self, checkpoint: Checkpoint) -> Weights:
         tensors = checkpoint.weights()
-        copies = [part_of(tensors, f"generator-{index}") for index in range(self.options.population)]
+        copies = [
+            part_of(tensors, f"generator-{index}") for index in range(self.options.population)
+        ]
         return {name: tensor.numpy() for name, tensor in copies_state(copies).items()}
 
 
-def carry_out_stage(folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> Population:
-    """Trains and measures every round; the last population, whose records are the stage's ledger and front.
+def carry_out_stage(
+    folder: RunFolder, run: StageRun, setting: Setting, console: Terminal
+) -> Population:
+    """Trains and measures every round; the last population, whose records are the stage's ledger
+    and front.
 
     Raises:
         RuntimeError: Training or a round's measurements cannot go on; what is done stays.
@@ -225,11 +252,17 @@ def carry_out_stage(folder: RunFolder, run: StageRun, setting: Setting, console:
         for number in range(train.rounds):
             rounds.append(run.round(population))
             if not is_measured(folder, number, len(population.choices), problem):
-                with timed(folder, "train"), phase(console, run.name, total) as bar, tailing(folder.metrics, bar):
+                with (
+                    timed(folder, "train"),
+                    phase(console, run.name, total) as bar,
+                    tailing(folder.metrics, bar),
+                ):
                     run.train(rounds, folder.supernet)
             records = scoring.measure(population, number)
             if number + 1 < train.rounds:
-                population = next_population(searcher, problem, population, records, by=problem.targets[1])
+                population = next_population(
+                    searcher, problem, population, records, by=problem.targets[1]
+                )
     _conclude(folder, problem, records)
     return population
 
@@ -258,32 +291,45 @@ def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> 
 
 
 class Scoring:
-    """Measures a stage's rounds, on actors that stay from round to round where training leaves them their place."""
+    """Measures a stage's rounds, on actors that stay from round to round where training leaves them
+    their place.
+    """
 
-    def __init__(self, folder: RunFolder, run: StageRun, setting: Setting, console: Terminal) -> None:
+    def __init__(
+        self, folder: RunFolder, run: StageRun, setting: Setting, console: Terminal
+    ) -> None:
         self._folder, self._run, self._setting, self._console = folder, run, setting, console
         self._evaluator: RayEvaluator | None = None  # None too where all happens in this process
 
     def measure(self, population: Population, number: int) -> Records:
-        """The round's records in the order of the population; what its ledger has is not measured again."""
+        """The round's records in the order of the population; what its ledger has is not measured
+        again.
+        """
         problem = self._setting.problem(self._run.space(population))
         size = len(population.choices)
         checkpoint = checkpoints.latest(self._folder.supernet)
-        if checkpoint is not None and checkpoint.state["step"] == calendar_of(self._run.stage).start(
-            number + 1
-        ):  # else it is of a later round
+        if checkpoint is not None and checkpoint.state["step"] == calendar_of(
+            self._run.stage
+        ).start(number + 1):  # else it is of a later round
             keep_only(checkpoint.digest, self._folder.round(number))
-        with FolderLedger(self._folder.round(number), schema(problem.value_names, problem.measured_names)) as ledger:
+        with FolderLedger(
+            self._folder.round(number), schema(problem.value_names, problem.measured_names)
+        ) as ledger:
             if len(ledger) == size:
                 return ledger.take(ledger.rows(population.keys))
-            with timed(self._folder, "measure"), phase(self._console, f"round {number + 1}", size) as bar:
+            with (
+                timed(self._folder, "measure"),
+                phase(self._console, f"round {number + 1}", size) as bar,
+            ):
                 found = measure_round(
                     problem,
                     population,
                     self._evaluator_for(problem),
                     ledger,
                     number,
-                    lambda progress: bar.update(progress.evaluations, f"{progress.failed} failed" if progress.failed else ""),
+                    lambda progress: bar.update(
+                        progress.evaluations, f"{progress.failed} failed" if progress.failed else ""
+                    ),
                 )
         if self._setting.config.cluster.train_workers > 1:
             self.close()  # Ray Train's workers need the cores and GPUs
@@ -316,7 +362,9 @@ class Scoring:
 
 
 def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
-    """The last round's records become the stage's ledger and front; what collapsed in training is written down."""
+    """The last round's records become the stage's ledger and front; what collapsed in training is
+    written down.
+    """
     columns = schema(problem.value_names, problem.measured_names)
     checkpoint = checkpoints.latest(folder.supernet)
     if checkpoint is not None:
@@ -330,9 +378,16 @@ def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
 
 
 def stage_folder(run: RunFolder, name: str, problem: Problem, extractor: Extractor) -> RunFolder:
-    """The stage's own run folder, made where it is not there; scores of two runs compare where their extractor's digest is the same."""
+    """The stage's own run folder, made where it is not there; scores of two runs compare where
+    their extractor's digest is the same.
+    """
     path = run.path / name
     if (path / "job.json").is_file():
         return RunFolder.open(path)
-    about = {"stage": name, "extractor": {"label": extractor.label or "inception", "digest": extractor.digest}}
-    return RunFolder.create(path, {**run.job(), "stages": [], **about, **environment.describe(problem)})
+    about = {
+        "stage": name,
+        "extractor": {"label": extractor.label or "inception", "digest": extractor.digest},
+    }
+    return RunFolder.create(
+        path, {**run.job(), "stages": [], **about, **environment.describe(problem)}
+    )

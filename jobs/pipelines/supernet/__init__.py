@@ -1,1 +1,3 @@
-"""What jobs share that train a supernet and search it: configuration, setup, the phases of a run."""
+"""What jobs share that train a supernet and search it: configuration, setup, the phases of a
+run.
+"""

@@ -1,4 +1,6 @@
-"""The configuration of a supernet search: frozen dataclasses, from which tyro makes the command line."""
+"""The configuration of a supernet search: frozen dataclasses, from which tyro makes the command
+line.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class DataOptions:
         for name in ("image_size", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"data.{name} must be at least 1, got {value}; leave it out for none")
+                raise ValueError(
+                    f"data.{name} must be at least 1, got {value}; leave it out for none"
+                )
 
 
 _BIGGEST_POPULATION = 1_000_000
@@ -48,8 +52,9 @@ class SearchOptions:
     options: tuple[str, ...] = ()
     """The algorithm's own options, such as "bins=8"."""
     targets: tuple[str, ...] = ("accuracy", "latency")
-    """What is optimised: measured objectives (accuracy, latency), costs (macs, params, predicted_latency@LABEL), and your own: a file's
-    name in objectives/, package.module:object, or path/to/file.py:object."""
+    """What is optimised: measured objectives (accuracy, latency), costs (macs, params,
+    predicted_latency@LABEL), and your own: a file's name in objectives/, package.module:object, or
+    path/to/file.py:object."""
     constraints: tuple[str, ...] = ()
     """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
     fixed: tuple[str, ...] = ()
@@ -69,25 +74,44 @@ class SearchOptions:
     migrants: str = "elites"
     """What a shard sends: elites, or random ones of its best."""
     asynchronous: bool = False
-    """Whether a finished candidate is replaced at once instead of at the end of its generation; the searcher steady_state always is."""
+    """Whether a finished candidate is replaced at once instead of at the end of its generation; the
+    searcher steady_state always is.
+    """
     rungs: int = 1
-    """Successive halving: measurements on the way to all validation images, each on three times as many as the one before."""
+    """Successive halving: measurements on the way to all validation images, each on three times as
+    many as the one before.
+    """
     warm_start: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=("--from",))] = ()
-    """Runs of the same space: their best networks are measured first, the predictor learns from all of theirs."""
+    """Runs of the same space: their best networks are measured first, the predictor learns from all
+    of theirs.
+    """
     baseline: bool = True
     """Whether random search with the same number of evaluations follows, for comparison."""
 
     def __post_init__(self) -> None:
-        for name, least in (("evaluations", 1), ("shards", 1), ("migrate_every", 0), ("num_migrants", 0)):
+        for name, least in (
+            ("evaluations", 1),
+            ("shards", 1),
+            ("migrate_every", 0),
+            ("num_migrants", 0),
+        ):
             if getattr(self, name) < least:
-                raise ValueError(f"search.{name} must be at least {least}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"search.{name} must be at least {least}, got {getattr(self, name)}"
+                )
         if self.population < 2:
-            raise ValueError(f"search.population must be at least 2, got {self.population}: evolution needs parents")
+            raise ValueError(
+                f"search.population must be at least 2, got {self.population}: evolution needs "
+                "parents"
+            )
         if self.population > _BIGGEST_POPULATION:
-            raise ValueError(f"search.population must be at most {_BIGGEST_POPULATION:,}, got {self.population}")
+            raise ValueError(
+                f"search.population must be at most {_BIGGEST_POPULATION:,}, got {self.population}"
+            )
         if self.shards > self.evaluations:
             raise ValueError(
-                f"search.shards must be at most search.evaluations, {self.evaluations}, or a shard has nothing to do; got {self.shards}"
+                f"search.shards must be at most search.evaluations, {self.evaluations}, or a shard "
+                f"has nothing to do; got {self.shards}"
             )
         if self.rungs < 1:
             raise ValueError(f"search.rungs must be at least 1, got {self.rungs}")
@@ -95,11 +119,17 @@ class SearchOptions:
             raise ValueError("search.searcher needs at least one algorithm, got none")
         if self.rungs > 1 and self.is_steady:
             raise ValueError(
-                "search.rungs above 1 compares the candidates of a generation, and an asynchronous search has none: "
+                "search.rungs above 1 compares the candidates of a generation, and an asynchronous "
+                "search has none: "
                 "leave search.rungs at 1, or choose another searcher"
             )
         _ = self.own_options
-        Migration(every=self.migrate_every, num_migrants=self.num_migrants, topology=self.topology, select=self.migrants)
+        Migration(
+            every=self.migrate_every,
+            num_migrants=self.num_migrants,
+            topology=self.topology,
+            select=self.migrants,
+        )
 
     @property
     def own_options(self) -> dict[str, Any]:
@@ -140,16 +170,27 @@ class MeasureOptions:
     latency_threads: int = 1
     """Threads of one timed forward pass."""
     objectives: tuple[str, ...] = ()
-    """Objectives and cost models of your own that are recorded and may be constrained without being targets, named as there."""
+    """Objectives and cost models of your own that are recorded and may be constrained without being
+    targets, named as there.
+    """
     latency_tables: tuple[Path, ...] = ()
     """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
 
     def __post_init__(self) -> None:
-        for name, least in (("calibration_images", 2), ("latency_batch", 1), ("latency_threads", 1)):
+        for name, least in (
+            ("calibration_images", 2),
+            ("latency_batch", 1),
+            ("latency_threads", 1),
+        ):
             if getattr(self, name) < least:
-                raise ValueError(f"measure.{name} must be at least {least}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"measure.{name} must be at least {least}, got {getattr(self, name)}"
+                )
         if self.validation_limit is not None and self.validation_limit < 1:
-            raise ValueError(f"measure.validation_limit must be at least 1, got {self.validation_limit}; leave it out for all")
+            raise ValueError(
+                f"measure.validation_limit must be at least 1, got {self.validation_limit}; leave "
+                "it out for all"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +198,19 @@ class ClusterOptions:
     """What is run where."""
 
     address: str = ""
-    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this machine. Without it the one that this
-    program was submitted to, or else, as by local, one of its own."""
+    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this
+    machine. Without it the one that this program was submitted to, or else, as by local, one of its
+    own."""
     train_workers: int = 2
     """Training workers, data-parallel; from two on they are Ray Train's."""
     min_train_workers: int = 0
-    """Training goes on with as few workers as this when machines are lost; 0 for exactly train_workers."""
+    """Training goes on with as few workers as this when machines are lost; 0 for exactly
+    train_workers.
+    """
     train_gpus: bool | None = None
-    """Whether each training worker and the accuracy objective take a GPU; none for: if the cluster has one."""
+    """Whether each training worker and the accuracy objective take a GPU; none for: if the cluster
+    has one.
+    """
     max_failures: int = 3
     """How often training is started again after a worker died."""
     accuracy_workers: int = 1
@@ -176,13 +222,23 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         check_address(self.address, "cluster.address")
-        for name, least in (("train_workers", 1), ("max_failures", 0), ("accuracy_workers", 1), ("max_attempts", 1)):
+        for name, least in (
+            ("train_workers", 1),
+            ("max_failures", 0),
+            ("accuracy_workers", 1),
+            ("max_attempts", 1),
+        ):
             if getattr(self, name) < least:
-                raise ValueError(f"cluster.{name} must be at least {least}, got {getattr(self, name)}")
+                raise ValueError(
+                    f"cluster.{name} must be at least {least}, got {getattr(self, name)}"
+                )
         if self.timeout_seconds <= 0:
             raise ValueError(f"cluster.timeout_seconds must be above 0, got {self.timeout_seconds}")
         if not 0 <= self.min_train_workers <= self.train_workers:
-            raise ValueError(f"cluster.min_train_workers must be between 0 and {self.train_workers}, got {self.min_train_workers}")
+            raise ValueError(
+                f"cluster.min_train_workers must be between 0 and {self.train_workers}, got "
+                f"{self.min_train_workers}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,4 +255,6 @@ class SupernetSearch:
     seed: int = 0
     """Of all randomness."""
     trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this: say it again to resume."""
+    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this:
+    say it again to resume.
+    """

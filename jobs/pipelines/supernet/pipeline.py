@@ -1,4 +1,6 @@
-"""The phases of a supernet search: train, search, compare with random search, report. Each goes on where it was left."""
+"""The phases of a supernet search: train, search, compare with random search, report. Each goes on
+where it was left.
+"""
 
 from __future__ import annotations
 
@@ -63,26 +65,34 @@ def job_of(name: str, preset: str, config: SupernetSearch, setup: SearchSetup) -
 
 
 def config_of(folder: RunFolder, given: Sequence[str] = ()) -> SupernetSearch:
-    """The configuration that a run was started with; `given` are import paths that the user names again.
+    """The configuration that a run was started with; `given` are import paths that the user names
+    again.
 
     Raises:
-        ValueError: job.json does not hold one, or names an object of the user's own that is not followed.
+        ValueError: job.json does not hold one, or names an object of the user's own that is not
+            followed.
     """
     job = folder.job()
     if "stages" in job:
         raise ValueError(
-            f"run {folder.path} of job {job['job']!r} has no single supernet: this command is for jobs that train and search one"
+            f"run {folder.path} of job {job['job']!r} has no single supernet: this command is for "
+            "jobs that train and search one"
         )
     if "config" not in job:
-        raise ValueError(f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run")
+        raise ValueError(
+            f"{folder.path / 'job.json'} holds no configuration: restore it, or start a new run"
+        )
     try:
         config = _CONFIG.validate_python(job["config"])
     except ValidationError:
         raise ValueError(
-            f"the configuration of run {folder.path}, of job {job.get('job')!r}, is none of a supernet search: this command knows runs of "
+            f"the configuration of run {folder.path}, of job {job.get('job')!r}, is none of a "
+            "supernet search: this command knows runs of "
             "one network"
         ) from None
-    found = _CONFIG.validate_python(replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path)))
+    found = _CONFIG.validate_python(
+        replaced(job["config"], admitted(own_paths(config), job.get("own"), given, folder.path))
+    )
     check_values(found)  # somebody may have edited the file
     return trusting(found, False)
 
@@ -97,7 +107,9 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
     return {name: tensor.numpy() for name, tensor in weights.items()}, digest
 
 
-def exported_networks(folder: RunFolder, config: SupernetSearch, pick: str) -> tuple[ExportedNetwork, ...]:
+def exported_networks(
+    folder: RunFolder, config: SupernetSearch, pick: str
+) -> tuple[ExportedNetwork, ...]:
     """The network that `pick` names, with the weights that it has in the supernet.
 
     Raises:
@@ -105,7 +117,10 @@ def exported_networks(folder: RunFolder, config: SupernetSearch, pick: str) -> t
     """
     table = read_ledger(folder.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     values = folder.job()["values"]
     row = picking.pick(table, values, pick)
     setup = build_setup(untaught(config))
@@ -114,7 +129,11 @@ def exported_networks(folder: RunFolder, config: SupernetSearch, pick: str) -> t
     architecture = picking.network(setup.space, row)
     network = setup.space.build_subnet(supernet_with(setup.space, weights), architecture)
     setup.calibration(network, torch.device("cpu"))
-    about = {"weights_digest": digest, "values": {v["name"]: row[v["name"]] for v in values}, "source": setup.source.name}
+    about = {
+        "weights_digest": digest,
+        "values": {v["name"]: row[v["name"]] for v in values},
+        "source": setup.source.name,
+    }
     return (ExportedNetwork(network, architecture, setup.space, setup.source.image_shape, about),)
 
 
@@ -129,7 +148,8 @@ def probing(folder: RunFolder, config: SupernetSearch, probes: int) -> Probing:
 
 
 def carry_out(folder: RunFolder, config: SupernetSearch, console: Terminal) -> None:
-    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing but the report.
+    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing
+    but the report.
 
     Raises:
         RuntimeError: Training or search cannot go on; what is done stays.
@@ -156,9 +176,15 @@ def finish(folder: RunFolder, console: Terminal) -> None:
     console.print(f"report: {folder.report}")
 
 
-def _train(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, use_gpu: bool, console: Terminal) -> None:
+def _train(
+    folder: RunFolder, config: SupernetSearch, setup: SearchSetup, use_gpu: bool, console: Terminal
+) -> None:
     options = config.cluster
-    workers = (options.min_train_workers, options.train_workers) if options.min_train_workers else options.train_workers
+    workers = (
+        (options.min_train_workers, options.train_workers)
+        if options.min_train_workers
+        else options.train_workers
+    )
     with (
         timed(folder, "train"),
         phase(console, "training", total_steps(setup.source, config.train)) as bar,
@@ -177,7 +203,9 @@ def _train(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, use_gp
         )
 
 
-def _search(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, console: Terminal) -> None:
+def _search(
+    folder: RunFolder, config: SupernetSearch, setup: SearchSetup, console: Terminal
+) -> None:
     problem, options = setup.problem, config.cluster
     arrays, digest = supernet_weights(folder)
     pool = PoolOptions(
@@ -193,7 +221,9 @@ def _search(folder: RunFolder, config: SupernetSearch, setup: SearchSetup, conso
     try:
         with FolderLedger(folder.ledger, columns) as ledger:
             _evolve(folder, config, setup, evaluator, ledger, kept, console)
-            folder.write_front(picking.front(to_table(ledger.records, columns), folder.job()["values"]))
+            folder.write_front(
+                picking.front(to_table(ledger.records, columns), folder.job()["values"])
+            )
             if config.search.baseline:
                 _compare(folder, config, setup, evaluator, ledger.records, console)
     finally:
@@ -218,8 +248,14 @@ def _evolve(
         population=search.population,
         options=search.own_options,
     )
-    shards = RayShards(problem, warm_started(problem, searchers, search.warm_start, population=search.population))
-    used = HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs)) if search.rungs > 1 else evaluator
+    shards = RayShards(
+        problem, warm_started(problem, searchers, search.warm_start, population=search.population)
+    )
+    used = (
+        HalvingEvaluator(problem, evaluator, Halving(rungs=search.rungs))
+        if search.rungs > 1
+        else evaluator
+    )
     metrics = SearchMetrics()
     try:
         with timed(folder, "search"), phase(console, "search", search.evaluations) as bar:
@@ -232,11 +268,23 @@ def _evolve(
                 evaluations=search.evaluations,
                 population=search.population,
                 migration=Migration(
-                    every=search.migrate_every, num_migrants=search.num_migrants, topology=search.topology, select=search.migrants
+                    every=search.migrate_every,
+                    num_migrants=search.num_migrants,
+                    topology=search.topology,
+                    select=search.migrants,
                 ),
             )
             search_class = SteadySearch if search.is_steady else Search
-            search_class(problem, shards, used, ledger, schedule, snapshots=folder.shards, reuse=kept, on_progress=show).run()
+            search_class(
+                problem,
+                shards,
+                used,
+                ledger,
+                schedule,
+                snapshots=folder.shards,
+                reuse=kept,
+                on_progress=show,
+            ).run()
     finally:
         shards.close()
 
@@ -249,9 +297,16 @@ def _compare(
     known: Records,
     console: Terminal,
 ) -> None:
-    """Random search with as many evaluations; what the search has measured already is taken from it."""
+    """Random search with as many evaluations; what the search has measured already is taken from
+    it.
+    """
     problem, search = setup.problem, config.search
-    shards = RayShards(problem, searchers_for(problem, "random", num_shards=1, seed=config.seed, population=search.population))
+    shards = RayShards(
+        problem,
+        searchers_for(
+            problem, "random", num_shards=1, seed=config.seed, population=search.population
+        ),
+    )
     columns = schema(problem.value_names, problem.measured_names)
     try:
         with (
@@ -267,7 +322,9 @@ def _compare(
                 Schedule(evaluations=search.evaluations, population=search.population),
                 snapshots=folder.baseline / "shards",
                 reuse=known,
-                on_progress=lambda progress: bar.update(progress.evaluations, "random search, for comparison"),
+                on_progress=lambda progress: bar.update(
+                    progress.evaluations, "random search, for comparison"
+                ),
             ).run()
     finally:
         shards.close()

@@ -18,7 +18,9 @@ from objectives.accuracy import Accuracy
 from searchspaces.base import architectures
 
 
-def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int) -> Probing:
+def accuracy_probing(
+    folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int
+) -> Probing:
     """Of `probes` networks, spread over the inherited accuracy.
 
     Raises:
@@ -26,7 +28,10 @@ def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights
     """
     table = read_ledger(folder.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no evaluations to probe: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no evaluations to probe: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
     setup = build_setup(config)  # here, for its parts may be in the user's folder
@@ -34,7 +39,13 @@ def accuracy_probing(folder: RunFolder, config: SupernetSearch, weights: Weights
     return Probing(folder, "accuracy", "%", _measure, weights, arguments)
 
 
-def _measure(weights: Weights, config: SupernetSearch, setup: SearchSetup, choices: tuple[int, ...], gpus: float) -> Probe:
+def _measure(
+    weights: Weights,
+    config: SupernetSearch,
+    setup: SearchSetup,
+    choices: tuple[int, ...],
+    gpus: float,
+) -> Probe:
     torch.set_num_threads(1)
     source: Any = setup.source
     architecture = architectures(setup.space, np.array([choices], dtype=np.int16))[0]

@@ -1,4 +1,6 @@
-"""One network of a run trained alone: from fresh weights, those of the supernet, or those of an earlier training at another resolution."""
+"""One network of a run trained alone: from fresh weights, those of the supernet, or those of an
+earlier training at another resolution.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,18 @@ class RetrainOptions:
     trust_code: bool = False
     """Whether files that can run code, .pt2 teachers, are loaded."""
     image_size: int | None = None
-    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas); positions are interpolated."""
+    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas);
+    positions are interpolated.
+    """
 
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {self.workers}")
         if self.image_size is not None and self.image_size < 1:
-            raise ValueError(f"--image-size must be at least 1, got {self.image_size}; leave it out for the run's own")
+            raise ValueError(
+                f"--image-size must be at least 1, got {self.image_size}; leave it out for the "
+                "run's own"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,24 @@ class Retraining:
 def alone(recipe: TrainConfig) -> TrainConfig:
     """What a supernet's recipe has for several subnets a step means nothing to one network."""
     defaults = TrainConfig()
-    return replace(recipe, sampler=defaults.sampler, num_random=defaults.num_random, divergence=defaults.divergence, conflict_every_steps=0)
+    return replace(
+        recipe,
+        sampler=defaults.sampler,
+        num_random=defaults.num_random,
+        divergence=defaults.divergence,
+        conflict_every_steps=0,
+    )
 
 
-def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, pick: str, output: Path | None) -> Retraining:
-    """Finds the network and what it starts from; goes on with a training of the same network and recipe, and refuses to mix two.
+def prepare(
+    folder: RunFolder,
+    config: SupernetSearch,
+    options: RetrainOptions,
+    pick: str,
+    output: Path | None,
+) -> Retraining:
+    """Finds the network and what it starts from; goes on with a training of the same network and
+    recipe, and refuses to mix two.
 
     Raises:
         ValueError: There is no such network, or the folder holds another training.
@@ -88,7 +108,10 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
     """
     table = read_ledger(folder.ledger)
     if table is None:
-        raise ValueError(f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume {folder.path}`")
+        raise ValueError(
+            f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume "
+            f"{folder.path}`"
+        )
     values = folder.job()["values"]
     row = picking.pick(table, values, pick or "knee")
     config = replace(config, train=options.train, trust_code=options.trust_code)
@@ -100,13 +123,18 @@ def prepare(folder: RunFolder, config: SupernetSearch, options: RetrainOptions, 
         source = build_setup(replace(config, data=data)).source
         setup = replace(setup, space=_resized(setup.space, options.image_size), source=source)
     initial = None if started is None else fitted_weights(started, _network(setup, architecture))
-    place = output or folder.inside("retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else ""))
+    place = output or folder.inside(
+        "retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else "")
+    )
     _check_recipe(place, options, architecture)
-    return Retraining(architecture, setup, initial, {v["name"]: row[v["name"]] for v in values}, place)
+    return Retraining(
+        architecture, setup, initial, {v["name"]: row[v["name"]] for v in values}, place
+    )
 
 
 def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float], list[Path]]:
-    """Trains, on the cluster that is connected, and exports; accuracies in percent by split, and the files.
+    """Trains, on the cluster that is connected, and exports; accuracies in percent by split, and
+    the files.
 
     Raises:
         RuntimeError: The training failed again and again.
@@ -128,10 +156,14 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     weights, _ = checkpoints.load_weights(work.output / "training")
     network = _network(setup, architecture)
     network.load_state_dict(fitted_weights(weights, network))
-    accuracies = {split: _accuracy(setup, architecture, network, split) for split in ("val", "test")}
+    accuracies = {
+        split: _accuracy(setup, architecture, network, split) for split in ("val", "test")
+    }
     about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
     shape = setup.source.image_shape
-    return accuracies, export(network, architecture, setup.space, shape, "safetensors", work.output, extra=about)
+    return accuracies, export(
+        network, architecture, setup.space, shape, "safetensors", work.output, extra=about
+    )
 
 
 def _network(setup: SearchSetup, architecture: Architecture) -> nn.Module:
@@ -139,7 +171,9 @@ def _network(setup: SearchSetup, architecture: Architecture) -> nn.Module:
         return setup.space.build_subnet(None, architecture)
 
 
-def _started(folder: RunFolder, setup: SearchSetup, row: dict[str, Any], weights: str | Path) -> dict[str, Tensor] | None:
+def _started(
+    folder: RunFolder, setup: SearchSetup, row: dict[str, Any], weights: str | Path
+) -> dict[str, Tensor] | None:
     architecture = picking.network(setup.space, row)
     if weights == "fresh":
         return None
@@ -153,18 +187,23 @@ def _started(folder: RunFolder, setup: SearchSetup, row: dict[str, Any], weights
     file, about = Path(weights) / "weights.safetensors", Path(weights) / "architecture.json"
     if not file.is_file() or not about.is_file():
         raise FileNotFoundError(
-            f"--weights must be fresh, supernet or the folder of a finished retraining; {weights} has no weights.safetensors"
+            f"--weights must be fresh, supernet or the folder of a finished retraining; {weights} "
+            "has no weights.safetensors"
         )
     key = read_object(about, Exported)["key"]
     if key != architecture.key:
-        raise ValueError(f"{weights} holds network {key}, not {architecture.key}: pick that one with --pick {key}")
+        raise ValueError(
+            f"{weights} holds network {key}, not {architecture.key}: pick that one with --pick "
+            f"{key}"
+        )
     return load_file(file)
 
 
 def _resized(space: SearchSpace, image_size: int) -> SearchSpace:
     if not any(field.name == "image_size" for field in dataclasses.fields(cast(Any, space))):
         raise ValueError(
-            f"--image-size: networks of {space.name!r} have the resolution that their genes say; pick a network of another one"
+            f"--image-size: networks of {space.name!r} have the resolution that their genes say; "
+            "pick a network of another one"
         )
     return cast(SearchSpace, replace(cast(Any, space), image_size=image_size))
 
@@ -180,19 +219,28 @@ def _check_recipe(output: Path, options: RetrainOptions, architecture: Architect
     file = output / "recipe.json"
     found = read_object(file, Recipe) if file.is_file() else None
     if found is not None and found != {"key": architecture.key, "recipe": _recipe(options)}:
-        raise ValueError(f"{output} holds a training of another network or recipe: name another folder with --output")
+        raise ValueError(
+            f"{output} holds a training of another network or recipe: name another folder with "
+            "--output"
+        )
     place = next(folder for folder in (output, *output.parents) if folder.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
         raise PermissionError(f"{output} cannot be written: name another folder with --output")
 
 
 def begin(work: Retraining, options: RetrainOptions) -> None:
-    """Makes the folder this training's: everything has been checked, and another recipe is refused from now on."""
+    """Makes the folder this training's: everything has been checked, and another recipe is refused
+    from now on.
+    """
     work.output.mkdir(parents=True, exist_ok=True)
-    write_json(work.output / "recipe.json", {"key": work.architecture.key, "recipe": _recipe(options)})
+    write_json(
+        work.output / "recipe.json", {"key": work.architecture.key, "recipe": _recipe(options)}
+    )
 
 
-def _accuracy(setup: SearchSetup, architecture: Architecture, network: nn.Module, split: str) -> float:
+def _accuracy(
+    setup: SearchSetup, architecture: Architecture, network: nn.Module, split: str
+) -> float:
     objective = Accuracy(setup.source, setup.calibration, split=split)
     objective.open(torch.device("cpu"))
     return objective.measure(BuiltCandidate(setup.space, architecture, network))

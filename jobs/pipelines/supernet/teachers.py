@@ -1,4 +1,6 @@
-"""Networks from outside that teach, and the trust in those that can run code, which only a command line gives and never a run folder."""
+"""Networks from outside that teach, and the trust in those that can run code, which only a command
+line gives and never a run folder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _T = TypeVar("_T")
 
 
 def trusting(config: _T, trust_code: bool) -> _T:
-    """The configuration with what this command line says of code in files; one that knows no such files as it is."""
+    """The configuration with what this command line says of code in files; one that knows no such
+    files as it is.
+    """
     if not hasattr(config, "trust_code"):
         return config
     return cast(_T, dataclasses.replace(cast(Any, config), trust_code=trust_code))
@@ -32,11 +36,15 @@ def untaught(config: _T) -> _T:
         if isinstance(part, TrainConfig):
             changes[name] = dataclasses.replace(part, teachers=())
         elif part is not None:
-            changes[name] = dataclasses.replace(part, train=dataclasses.replace(part.train, teachers=()))
+            changes[name] = dataclasses.replace(
+                part, train=dataclasses.replace(part.train, teachers=())
+            )
     return cast(_T, dataclasses.replace(cast(Any, config), **changes))
 
 
-def teachers_of(recipe: TrainConfig, known: Sequence[SearchSpace], source: DataSource, *, trust_code: bool) -> tuple[Teacher, ...]:
+def teachers_of(
+    recipe: TrainConfig, known: Sequence[SearchSpace], source: DataSource, *, trust_code: bool
+) -> tuple[Teacher, ...]:
     """The recipe's teachers; a network of one of the `known` spaces is built by that one.
 
     Raises:
@@ -46,7 +54,9 @@ def teachers_of(recipe: TrainConfig, known: Sequence[SearchSpace], source: DataS
     return tuple(_teacher(place, known, source, trust_code) for place in recipe.teachers)
 
 
-def _teacher(place: Path, known: Sequence[SearchSpace], source: DataSource, trust_code: bool) -> Teacher:
+def _teacher(
+    place: Path, known: Sequence[SearchSpace], source: DataSource, trust_code: bool
+) -> Teacher:
     check_place(place, trust_code=trust_code)
     if not place.is_dir():
         return Teacher(place, None)
@@ -56,17 +66,29 @@ def _teacher(place: Path, known: Sequence[SearchSpace], source: DataSource, trus
     return found
 
 
-def _space_of(about: dict[str, Any], known: Sequence[SearchSpace], source: DataSource) -> SearchSpace:
+def _space_of(
+    about: dict[str, Any], known: Sequence[SearchSpace], source: DataSource
+) -> SearchSpace:
     name = about["space"]
-    own = next((getattr(space, "inner", space) for space in known if space.name == name), None)  # a teacher's genes are free
+    own = next(
+        (getattr(space, "inner", space) for space in known if space.name == name), None
+    )  # a teacher's genes are free
     if own is None and searchspaces.own_paths([name]):
         raise ValueError(
-            f"the teacher is a network of {name!r}, and a file does not say what is imported: teach with one of evoray's spaces"
+            f"the teacher is a network of {name!r}, and a file does not say what is imported: "
+            "teach with one of evoray's spaces"
         )
     space: Any = own or searchspaces.load(name)  # Any: dataclasses with the fields asked below
-    fields = {field.name for field in dataclasses.fields(space)} if dataclasses.is_dataclass(space) else set()
+    fields = (
+        {field.name for field in dataclasses.fields(space)}
+        if dataclasses.is_dataclass(space)
+        else set()
+    )
     shape = about.get("input_shape")
     fits: dict[str, Any] = {"num_classes": source.num_classes, "in_channels": source.image_shape[0]}
     if isinstance(shape, list) and len(shape) == 3 and type(shape[1]) is int:
         fits["image_size"] = shape[1]
-    return cast(SearchSpace, dataclasses.replace(space, **{key: value for key, value in fits.items() if key in fields}))
+    return cast(
+        SearchSpace,
+        dataclasses.replace(space, **{key: value for key, value in fits.items() if key in fields}),
+    )

@@ -1,6 +1,7 @@
 """Data sources for classification: one file each; this folder is the registry.
 
-A source is a small picklable object (`objectives.base.DataSource`); the worker that needs images opens a split of it.
+A source is a small picklable object (`objectives.base.DataSource`); the worker that needs images
+opens a split of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import cast
 from evoray.data.images import ImageSource
 from searchspaces.registry import Registry
 
-_PARTS = frozenset({"class_folders", "contents", "images", "pictures", "splitting", "torchvision_sets"})
+_PARTS = frozenset(
+    {"class_folders", "contents", "images", "pictures", "splitting", "torchvision_sets"}
+)
 REGISTRY = Registry("evoray.data", "data source", apart=_PARTS)
 
 
@@ -21,7 +24,12 @@ def names() -> list[str]:
 
 
 def load(
-    name: str, *, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False
+    name: str,
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
 ) -> ImageSource:
     """The source called `name`, checked but not read.
 
@@ -42,5 +50,8 @@ def load(
     if limit is not None and limit < 1:
         raise ValueError(f"data.limit must be at least 1 image, got {limit}")
     return cast(
-        ImageSource, REGISTRY.module(name).build(root=root and root.absolute(), image_size=image_size, limit=limit, download=download)
+        ImageSource,
+        REGISTRY.module(name).build(
+            root=root and root.absolute(), image_size=image_size, limit=limit, download=download
+        ),
     )

@@ -1,4 +1,6 @@
-"""CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32 x 32, 10 classes; from pickled batches or lossless WebP sheets."""
+"""CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32 x 32, 10 classes; from pickled
+batches or lossless WebP sheets.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
 from evoray.data.splitting import train_or_val
 
 _TRAIN = [f"data_batch_{n}" for n in range(1, 6)]
-_EXPECTED = "cifar-10-batches-py/ (the distribution's pickles, also torchvision's layout) or data_batch_*.webp with labels.npz"
+_EXPECTED = (
+    "cifar-10-batches-py/ (the distribution's pickles, also torchvision's layout) or "
+    "data_batch_*.webp with labels.npz"
+)
 _VAL_SHARE = 0.1  # of the training images: 5,000 of the full set
 
 
@@ -53,8 +58,14 @@ class Cifar10:
 
     def contents(self) -> Contents:
         sheets = (self.folder / "labels.npz").is_file()
-        names = ["labels.npz", *(f"{name}.webp" for name in (*_TRAIN, "test_batch"))] if sheets else [*_TRAIN, "test_batch"]
-        return of_files((name, self.folder / name) for name in names if (self.folder / name).is_file())
+        names = (
+            ["labels.npz", *(f"{name}.webp" for name in (*_TRAIN, "test_batch"))]
+            if sheets
+            else [*_TRAIN, "test_batch"]
+        )
+        return of_files(
+            (name, self.folder / name) for name in names if (self.folder / name).is_file()
+        )
 
 
 def _read(source: Cifar10, split: str) -> Arrays:
@@ -67,7 +78,9 @@ def _read(source: Cifar10, split: str) -> Arrays:
 
 
 def _read_sheets(folder: Path, test: bool) -> Arrays:
-    """Each sheet is a lossless picture of 100 x 100 tiles of 32 x 32 pixels, row by row; missing training sheets are left out."""
+    """Each sheet is a lossless picture of 100 x 100 tiles of 32 x 32 pixels, row by row; missing
+    training sheets are left out.
+    """
     stored = np.load(folder / "labels.npz", allow_pickle=False)
     names = ["test_batch"] if test else _TRAIN
     labels = stored["test_labels" if test else "train_labels"].astype(np.int64)
@@ -95,22 +108,34 @@ def _read_pickles(folder: Path, test: bool) -> Arrays:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits what a NumPy array is made of and nothing else: the distribution's format is a pickle, and a pickle can run code."""
+    """Admits what a NumPy array is made of and nothing else: the distribution's format is a pickle,
+    and a pickle can run code.
+    """
 
     _ADMITTED = frozenset({"_reconstruct", "ndarray", "dtype"})
 
     def find_class(self, module: str, name: str) -> Any:  # Any: classes of NumPy
         if module.split(".")[0] == "numpy" and name in self._ADMITTED:
-            return super().find_class("numpy._core.multiarray" if name == "_reconstruct" else "numpy", name)
+            return super().find_class(
+                "numpy._core.multiarray" if name == "_reconstruct" else "numpy", name
+            )
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(
-            f"a CIFAR-10 batch holds {module}.{name}, which does not belong there: the file is not what it claims to be"
+            f"a CIFAR-10 batch holds {module}.{name}, which does not belong there: the file is not "
+            "what it claims to be"
         )
 
 
-def build(*, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False) -> Cifar10:
-    """CIFAR-10 from `root`, from EVORAY_DATA, or fetched by torchvision into `root` when `download` is set.
+def build(
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
+) -> Cifar10:
+    """CIFAR-10 from `root`, from EVORAY_DATA, or fetched by torchvision into `root` when `download`
+    is set.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -120,7 +145,13 @@ def build(*, root: Path | None = None, image_size: int | None = None, limit: int
 
         CIFAR10(str(root or Path.home() / ".cache" / "evoray"), download=True)
         root = root or Path.home() / ".cache" / "evoray"
-    candidates = ("cifar-10-batches-py", "cifar10/cifar-10-batches-py", "labels.npz", "cifar10/labels.npz", "data_batch_1")
+    candidates = (
+        "cifar-10-batches-py",
+        "cifar10/cifar-10-batches-py",
+        "labels.npz",
+        "cifar10/labels.npz",
+        "data_batch_1",
+    )
     found = data_folder(root, os.environ.get("EVORAY_DATA", ""), candidates, "cifar10", _EXPECTED)
     folder = found.parent if found.name in ("labels.npz", "data_batch_1") else found
     return Cifar10(folder=folder, image_size=image_size or 32, limit=limit)

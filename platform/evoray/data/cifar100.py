@@ -1,4 +1,6 @@
-"""CIFAR-100 (Krizhevsky 2009): 60,000 colour images of 32 x 32, 100 classes, through torchvision."""
+"""CIFAR-100 (Krizhevsky 2009): 60,000 colour images of 32 x 32, 100 classes, through
+torchvision.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,11 @@ from evoray.data.torchvision_sets import TorchvisionSource, check_present, root_
 
 
 def build(
-    *, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
 ) -> TorchvisionSource:
     """CIFAR-100 in torchvision's layout.
 

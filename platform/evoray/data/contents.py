@@ -1,4 +1,6 @@
-"""Digests of data sets: the same data elsewhere has the same one, other data under the same name has not."""
+"""Digests of data sets: the same data elsewhere has the same one, other data under the same name
+has not.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,12 @@ class Contents:
     size: int
 
 
-def of_files(named: Iterable[tuple[str, Path]], unread: Iterable[tuple[str, Path]] = ()) -> Contents:
-    """Digests files by the names that they have in the data set, whose order does not matter; of `unread` ones names and sizes count."""
+def of_files(
+    named: Iterable[tuple[str, Path]], unread: Iterable[tuple[str, Path]] = ()
+) -> Contents:
+    """Digests files by the names that they have in the data set, whose order does not matter; of
+    `unread` ones names and sizes count.
+    """
     pairs, apart = sorted(named), sorted(unread)
     with ThreadPoolExecutor(_THREADS) as pool:
         digests = list(pool.map(_digest, [path for _, path in pairs]))

@@ -1,4 +1,6 @@
-"""scikit-learn's digits: 1,797 real handwritten digits of 8 x 8 grey pixels, embedded, no download (UCI optdigits test set)."""
+"""scikit-learn's digits: 1,797 real handwritten digits of 8 x 8 grey pixels, embedded, no download
+(UCI optdigits test set).
+"""
 
 from __future__ import annotations
 
@@ -57,16 +59,30 @@ def _read(source: Digits, split: str) -> Arrays:
     pixels = np.round(images.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     labels = labels.astype(np.int64)
     rest, test = stratified(labels, _TEST_SHARE, "test")
-    chosen = test if split == "test" else rest[train_or_val(labels[rest], split, _VAL_SHARE, source.limit)]
+    chosen = (
+        test
+        if split == "test"
+        else rest[train_or_val(labels[rest], split, _VAL_SHARE, source.limit)]
+    )
     return resized(pixels[chosen], source.image_size), labels[chosen]
 
 
-def build(*, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False) -> Digits:
-    """Digits; there is nothing to read from a folder or to fetch, so `root` and `download` are refused.
+def build(
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
+) -> Digits:
+    """Digits; there is nothing to read from a folder or to fetch, so `root` and `download` are
+    refused.
 
     Raises:
         ValueError: A root was given.
     """
     if root is not None or download:
-        raise ValueError(f"data source 'digits' is embedded and reads no folder: leave out --data.root (got {root}) and --data.download")
+        raise ValueError(
+            "data source 'digits' is embedded and reads no folder: leave out --data.root (got "
+            f"{root}) and --data.download"
+        )
     return Digits(image_size=image_size or 32, limit=limit)

@@ -1,4 +1,6 @@
-"""Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of clothes, 28 x 28 scaled to 32 x 32, 10 classes, through torchvision."""
+"""Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of clothes, 28 x 28 scaled to 32 x 32, 10
+classes, through torchvision.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,11 @@ from evoray.data.torchvision_sets import TorchvisionSource, check_present, root_
 
 
 def build(
-    *, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
 ) -> TorchvisionSource:
     """Fashion-MNIST in torchvision's layout.
 

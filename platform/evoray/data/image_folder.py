@@ -1,4 +1,6 @@
-"""Anyone's own pictures: DIR/train/CLASS/* with val/ and test/ beside it, or just DIR/CLASS/* (docs/data.md says what may be there)."""
+"""Anyone's own pictures: DIR/train/CLASS/* with val/ and test/ beside it, or just DIR/CLASS/*
+(docs/data.md says what may be there).
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,18 @@ _NAMED = 5  # files that a message names
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
-    """Pictures in folders named after their classes; grey ones become RGB, damaged ones are named and left out.
+    """Pictures in folders named after their classes; grey ones become RGB, damaged ones are named
+    and left out.
 
-    Without a folder val/ or test/ a fixed share of the training pictures takes its place; with val/ and no test/, val/ is both.
+    Without a folder val/ or test/ a fixed share of the training pictures takes its place; with val/
+    and no test/, val/ is both.
 
     Attributes:
         folder: Holds the splits, or the class folders themselves.
         classes: Folder names, sorted; a class's index is its place here.
         splits: Of train, val and test those that have a folder, with its name.
-        image_size: Pictures are scaled so that the shorter side has so many pixels, then the centre is cut out.
+        image_size: Pictures are scaled so that the shorter side has so many pixels, then the centre
+            is cut out.
         limit: At most so many training images.
     """
 
@@ -72,9 +77,14 @@ class ImageFolder:
         read = {file for split in SPLITS for file in _files(self, split)[0]}
         folders = dict(self.splits).values() or ("",)
         listed = [class_folders.listed(self.folder / place).pictures.values() for place in folders]
-        every = [file for classes in listed for files in classes for file in files if file.is_file()]
+        every = [
+            file for classes in listed for files in classes for file in files if file.is_file()
+        ]
         named = [(file.relative_to(self.folder).as_posix(), file) for file in every]
-        return of_files([pair for pair in named if pair[1] in read], [pair for pair in named if pair[1] not in read])
+        return of_files(
+            [pair for pair in named if pair[1] in read],
+            [pair for pair in named if pair[1] not in read],
+        )
 
 
 def _read(source: ImageFolder, split: str) -> Arrays:
@@ -82,7 +92,8 @@ def _read(source: ImageFolder, split: str) -> Arrays:
     needed = len(files) * 3 * source.image_size**2
     if needed > _MEMORY_BYTES:
         raise ValueError(
-            f"the {split} pictures in {source.folder} take {needed / 1024**3:.1f} GiB at {source.image_size} px, more than "
+            f"the {split} pictures in {source.folder} take {needed / 1024**3:.1f} GiB at "
+            f"{source.image_size} px, more than "
             f"{_MEMORY_BYTES // 1024**3}: choose a smaller --data.image-size or a --data.limit"
         )
     scale = _scale(source) if any(map(is_deep, files)) else Scale()
@@ -96,9 +107,16 @@ def _read(source: ImageFolder, split: str) -> Arrays:
     damaged = [file for file, good in zip(files, kept, strict=True) if not good]
     if damaged:
         _warn(f"{len(damaged)} damaged pictures are left out: {_some(damaged)}")
-    empty = [name for index, name in enumerate(source.classes) if index in labels and index not in labels[kept]]
+    empty = [
+        name
+        for index, name in enumerate(source.classes)
+        if index in labels and index not in labels[kept]
+    ]
     if empty:
-        raise ValueError(f"class {', '.join(empty)} has no readable picture in the {split} part of {source.folder}: mend or remove it")
+        raise ValueError(
+            f"class {', '.join(empty)} has no readable picture in the {split} part of "
+            f"{source.folder}: mend or remove it"
+        )
     return pixels[kept], labels[kept]
 
 
@@ -108,17 +126,23 @@ def _scale(source: ImageFolder) -> Scale:
 
 
 def _files(source: ImageFolder, split: str) -> tuple[list[Path], NDArray[np.int64]]:
-    """The split's files and labels; what has no folder of its own is split off the training pictures."""
+    """The split's files and labels; what has no folder of its own is split off the training
+    pictures.
+    """
     folders = {name: source.folder / place for name, place in source.splits}
     place = folders.get(split) or (folders.get("val") if split == "test" else None)
     if place and split != "train":
         return _labelled(class_folders.listed(place).pictures, source.classes)
-    files, labels = _labelled(class_folders.listed(folders.get("train", source.folder)).pictures, source.classes)
+    files, labels = _labelled(
+        class_folders.listed(folders.get("train", source.folder)).pictures, source.classes
+    )
     chosen = _chosen(labels, split, source.limit, "val" in folders, "test" in folders)
     return [files[i] for i in chosen], labels[chosen]
 
 
-def _chosen(labels: NDArray[np.int64], split: str, limit: int | None, has_val: bool, has_test: bool) -> NDArray[np.int64]:
+def _chosen(
+    labels: NDArray[np.int64], split: str, limit: int | None, has_val: bool, has_test: bool
+) -> NDArray[np.int64]:
     """Indices of a split of the training pictures; a class of one or two keeps one for training."""
     rest, test = stratified(labels, _SHARE, "test", keep=2)
     if split == "test":
@@ -128,32 +152,51 @@ def _chosen(labels: NDArray[np.int64], split: str, limit: int | None, has_val: b
     return rest[train_or_val(labels[rest], split, _SHARE, limit)]
 
 
-def _labelled(pictures: Mapping[str, Sequence[Path]], classes: Sequence[str]) -> tuple[list[Path], NDArray[np.int64]]:
-    index = {name: classes.index(own) for name, own in (class_folders.same_classes(classes, list(pictures)) or {}).items()}
+def _labelled(
+    pictures: Mapping[str, Sequence[Path]], classes: Sequence[str]
+) -> tuple[list[Path], NDArray[np.int64]]:
+    index = {
+        name: classes.index(own)
+        for name, own in (class_folders.same_classes(classes, list(pictures)) or {}).items()
+    }
     if not index:
-        raise ValueError(f"the classes {_words(pictures)} are no longer those that the data had: {_words(classes)}; restore them")
+        raise ValueError(
+            f"the classes {_words(pictures)} are no longer those that the data had: "
+            f"{_words(classes)}; restore them"
+        )
     found = sorted(((index[name], file) for name, files in pictures.items() for file in files))
     return [file for _, file in found], np.array([label for label, _ in found], dtype=np.int64)
 
 
-def build(*, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False) -> ImageFolder:
+def build(
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
+) -> ImageFolder:
     """The pictures below `root`; what is left out of them is counted and named in one warning.
 
     Raises:
         FileNotFoundError: The folder is not there or holds no class folders.
-        ValueError: The folder can be read in more than one way, or its splits have different classes.
+        ValueError: The folder can be read in more than one way, or its splits have different
+            classes.
     """
     if root is None:
         raise FileNotFoundError(
-            "data source 'image_folder' needs a folder: give --data.root DIR with DIR/train/CLASS/*.jpg or DIR/CLASS/*.jpg"
+            "data source 'image_folder' needs a folder: give --data.root DIR with "
+            "DIR/train/CLASS/*.jpg or DIR/CLASS/*.jpg"
         )
     root = root.absolute()
     if not root.is_dir():
         raise FileNotFoundError(
-            f"data folder {root} does not exist: give --data.root an existing folder with train/CLASS/*.jpg or CLASS/*.jpg"
+            f"data folder {root} does not exist: give --data.root an existing folder with "
+            "train/CLASS/*.jpg or CLASS/*.jpg"
         )
     places = class_folders.splits_of(root)
-    listings = {split: class_folders.listed(place) for split, place in (places or {"train": root}).items()}
+    listings = {
+        split: class_folders.listed(place) for split, place in (places or {"train": root}).items()
+    }
     classes = _classes(places.get("train", root), listings["train"], flat=not places)
     _check_same_classes(classes, places, listings)
     source = ImageFolder(
@@ -173,29 +216,47 @@ def _classes(place: Path, listing: Listing, flat: bool) -> tuple[str, ...]:
         class_folders.check_no_unknown_splits(place, listing.pictures)
     if len(listing.pictures) < 2:
         loose = f", {len(listing.left_out)} files in no class folder" if listing.left_out else ""
-        only = f" ({next(iter(listing.pictures))}: if the classes are inside it, give that folder)" if listing.pictures else ""
+        only = (
+            f" ({next(iter(listing.pictures))}: if the classes are inside it, give that folder)"
+            if listing.pictures
+            else ""
+        )
         raise FileNotFoundError(
-            f"{place} holds pictures of {len(listing.pictures)} classes{only}{loose}; expected at least two folders named after classes, "
+            f"{place} holds pictures of {len(listing.pictures)} classes{only}{loose}; expected at "
+            "least two folders named after classes, "
             "with pictures in them"
         )
     return tuple(sorted(listing.pictures))
 
 
-def _check_same_classes(classes: Sequence[str], places: Mapping[str, Path], listings: Mapping[str, Listing]) -> None:
+def _check_same_classes(
+    classes: Sequence[str], places: Mapping[str, Path], listings: Mapping[str, Listing]
+) -> None:
     for split in [split for split in places if split != "train"]:
         names = sorted(listings[split].pictures)
         if class_folders.same_classes(classes, names) is None:
             raise ValueError(
-                f"{places[split]} has other classes than {places['train']}: {_words(names) or 'none with pictures'}, "
-                f"expected {_words(classes)}: make the class folders the same, or move {places[split].name}/ away"
+                f"{places[split]} has other classes than {places['train']}: "
+                f"{_words(names) or 'none with pictures'}, "
+                f"expected {_words(classes)}: make the class folders the same, or move "
+                f"{places[split].name}/ away"
             )
 
 
 def _tell(root: Path, listings: Mapping[str, Listing]) -> None:
     left = [file for listing in listings.values() for file in listing.left_out]
     empty = [folder for listing in listings.values() for folder in listing.empty]
-    parts = [f"{len(left)} files are left out, which are no pictures or in no class folder: {_some(left)}"] if left else []
-    parts += [f"{len(empty)} folders without pictures are no classes: {_some(empty)}"] if empty else []
+    parts = (
+        [
+            f"{len(left)} files are left out, which are no pictures or in no class folder: "
+            f"{_some(left)}"
+        ]
+        if left
+        else []
+    )
+    parts += (
+        [f"{len(empty)} folders without pictures are no classes: {_some(empty)}"] if empty else []
+    )
     if parts:
         _warn(f"of {root} {'; '.join(parts)}")
 
@@ -208,13 +269,21 @@ def _check_rare(source: ImageFolder, training: Listing) -> None:
     """
     labels = _labelled(training.pictures, source.classes)[1]
     has_val, has_test = (split in dict(source.splits) for split in ("val", "test"))
-    for split in [split for split, there in (("val", has_val), ("test", has_test or has_val)) if not there]:
+    for split in [
+        split for split, there in (("val", has_val), ("test", has_test or has_val)) if not there
+    ]:
         chosen = labels[_chosen(labels, split, source.limit, has_val, has_test)]
         missing = [name for label, name in enumerate(source.classes) if label not in chosen]
         if len(missing) == len(source.classes):
-            raise ValueError(f"the classes of {source.folder} have too few pictures for a {split} part: add some, or a folder {split}/")
+            raise ValueError(
+                f"the classes of {source.folder} have too few pictures for a {split} part: add "
+                f"some, or a folder {split}/"
+            )
         if missing:
-            _warn(f"{_some(missing)}: too few pictures for the {split} part of {source.folder}, all of them are kept for the other parts")
+            _warn(
+                f"{_some(missing)}: too few pictures for the {split} part of {source.folder}, all "
+                "of them are kept for the other parts"
+            )
 
 
 @cache  # a source is built more than once in a run

@@ -1,4 +1,6 @@
-"""What the sources share: a split of uint8 images in memory, and the base that caches opened splits in the process."""
+"""What the sources share: a split of uint8 images in memory, and the base that caches opened splits
+in the process.
+"""
 
 from __future__ import annotations
 
@@ -81,14 +83,25 @@ class MemorySplit:
         labels: (n,) int64.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
         """`pixels` is (n, c, h, w)."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(labels):
-            raise ValueError(f"a split needs (n, c, h, w) uint8 images and n labels, got {pixels.shape} {pixels.dtype} and {len(labels)}")
+            raise ValueError(
+                f"a split needs (n, c, h, w) uint8 images and n labels, got {pixels.shape} "
+                f"{pixels.dtype} and {len(labels)}"
+            )
         self._pixels = torch.from_numpy(np.ascontiguousarray(pixels))
         self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64))
         self._scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-        self._shift = -torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1) * 255.0 * self._scale
+        self._shift = (
+            -torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1) * 255.0 * self._scale
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,19 +122,26 @@ def check_split(split: str, also: Sequence[str] = ()) -> None:
 
 
 def resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """(n, c, h, w) -> (n, c, size, size), bilinear with antialiasing; as it is where it has that size."""
+    """(n, c, h, w) -> (n, c, size, size), bilinear with antialiasing; as it is where it has that
+    size.
+    """
     if pixels.shape[-2:] == (size, size):
         return pixels
     parts = []
     for start in range(0, len(pixels), 4096):
         part = torch.from_numpy(pixels[start : start + 4096]).to(torch.float32)
-        scaled = torch.nn.functional.interpolate(part, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        scaled = torch.nn.functional.interpolate(
+            part, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
         parts.append(scaled.round().clamp(0, 255).to(torch.uint8).numpy())
     return np.concatenate(parts)
 
 
-def data_folder(root: Path | None, environment: str, candidates: Sequence[str], source: str, expected: str) -> Path:
-    """The first folder that exists among `root` (or the one the environment names) and its `candidates` inside.
+def data_folder(
+    root: Path | None, environment: str, candidates: Sequence[str], source: str, expected: str
+) -> Path:
+    """The first folder that exists among `root` (or the one the environment names) and its
+    `candidates` inside.
 
     Raises:
         FileNotFoundError: None does; says what was looked for.
@@ -129,10 +149,14 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
     base = root if root is not None else Path(environment).absolute() if environment else None
     if base is None:
         raise FileNotFoundError(
-            f"data source {source!r} needs a folder: give --data.root DIR or set EVORAY_DATA; expected there: {expected}"
+            f"data source {source!r} needs a folder: give --data.root DIR or set EVORAY_DATA; "
+            f"expected there: {expected}"
         )
     if not base.is_dir():
-        raise FileNotFoundError(f"data folder {base} does not exist: give --data.root an existing folder with {expected}")
+        raise FileNotFoundError(
+            f"data folder {base} does not exist: give --data.root an existing folder with "
+            f"{expected}"
+        )
     for name in candidates:
         if (base / name).exists():
             return base / name
@@ -140,7 +164,9 @@ def data_folder(root: Path | None, environment: str, candidates: Sequence[str], 
 
 
 @lru_cache(maxsize=4)
-def opened(source: ImageSource, split: str, read: Callable[[Any, str], Arrays]) -> MemorySplit:  # Any: each reader knows its own source
+def opened(
+    source: ImageSource, split: str, read: Callable[[Any, str], Arrays]
+) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
     check_split(split, getattr(source, "unlabelled_splits", ()))
     try:
@@ -151,5 +177,8 @@ def opened(source: ImageSource, split: str, read: Callable[[Any, str], Arrays]) 
             f"{str(error) or type(error).__name__}; restore its files"
         ) from error
     if not len(labels):
-        raise ValueError(f"the {split} part of data source {source.name!r} in {source.folder} holds no image: restore its files")
+        raise ValueError(
+            f"the {split} part of data source {source.name!r} in {source.folder} holds no image: "
+            "restore its files"
+        )
     return MemorySplit(pixels, labels, source.mean, source.std)

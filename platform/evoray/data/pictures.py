@@ -1,7 +1,9 @@
-"""One picture as a person sees it: upright, on white where it is transparent, its values on the scale that they are meant on.
+"""One picture as a person sees it: upright, on white where it is transparent, its values on the
+scale that they are meant on.
 
-Grey values deeper than eight bits have no scale of their own, so the training pictures of the data set give it, all of one kind
-together (`Scale`): a dark picture stays darker than a bright one, and 12 bits stored in 16 do not become black.
+Grey values deeper than eight bits have no scale of their own, so the training pictures of the data
+set give it, all of one kind together (`Scale`): a dark picture stays darker than a bright one, and
+12 bits stored in 16 do not become black.
 """
 
 from __future__ import annotations
@@ -32,7 +34,17 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # What Pillow raises for files that are damaged or no pictures.
-_DAMAGE = (OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError, EOFError, struct.error, Image.DecompressionBombError)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,9 @@ def is_picture(file: Path) -> bool:
 
 
 def is_deep(file: Path) -> bool:
-    """Tells whether the picture has one channel of more than eight bits; a file that is no picture has not."""
+    """Tells whether the picture has one channel of more than eight bits; a file that is no picture
+    has not.
+    """
     try:
         with _opened(file, load=False) as picture:
             return _has_depth(picture.mode)
@@ -114,7 +128,9 @@ def decode(file: Path, size: int, scale: Scale) -> NDArray[np.uint8]:
         turn = _TURNS.get(_orientation(picture))
     side = min(shown.size)
     left, top = (shown.width - side) / 2, (shown.height - side) / 2
-    square = shown.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    square = shown.resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
+    )
     return np.asarray(square if turn is None else square.transpose(turn)).transpose(2, 0, 1)
 
 
@@ -126,7 +142,9 @@ def _on_background(picture: Image.Image) -> Image.Image:
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, (*_BACKGROUND, 255)), layer).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (*_BACKGROUND, 255)), layer).convert(
+        "RGB"
+    )
 
 
 def _eight_bits(picture: Image.Image, scale: Scale) -> Image.Image:
@@ -143,14 +161,20 @@ def _values(picture: Image.Image) -> NDArray[np.float64]:
 
 
 def _integer_limits(low: float, high: float) -> tuple[float, float]:
-    """0 and the largest number of the fewest usual bits; signed or larger numbers have the limits that occur."""
+    """0 and the largest number of the fewest usual bits; signed or larger numbers have the limits
+    that occur.
+    """
     fitting = [2.0**bits - 1 for bits in _BITS if low >= 0 and high < 2**bits]
     return (0.0, fitting[0]) if fitting else _apart(low, high)
 
 
 def _float_limits(low: float, high: float) -> tuple[float, float]:
     """0 to 1, -1 to 1 or 0 to 255 where all values are in there; else the limits that occur."""
-    usual = [pair for pair in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)) if pair[0] <= low and high <= pair[1]]
+    usual = [
+        pair
+        for pair in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+        if pair[0] <= low and high <= pair[1]
+    ]
     return usual[0] if usual else _apart(low, high)
 
 
@@ -159,7 +183,9 @@ def _apart(low: float, high: float) -> tuple[float, float]:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """Reads the orientation of EXIF; 1 where that is missing or damaged, and for TIFF, which Pillow turns itself."""
+    """Reads the orientation of EXIF; 1 where that is missing or damaged, and for TIFF, which Pillow
+    turns itself.
+    """
     try:
         return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged annotation may raise anything, and the picture is whole

@@ -1,4 +1,6 @@
-"""Dividing labelled images into parts that hold the same share of every class; the same in every run and process."""
+"""Dividing labelled images into parts that hold the same share of every class; the same in every
+run and process.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,11 @@ from numpy.typing import NDArray
 from evoray.seeds import generator_for
 
 
-def stratified(labels: NDArray[np.int64], share: float, *words: str, keep: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of (the rest, about `share` of each class and at least one), each sorted; `words` name the split, the seed is fixed.
+def stratified(
+    labels: NDArray[np.int64], share: float, *words: str, keep: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of (the rest, about `share` of each class and at least one), each sorted; `words`
+    name the split, the seed is fixed.
 
     The rest keeps at least `keep` of each class that has them, also where the share gets none then.
     """
@@ -25,13 +30,19 @@ def stratified(labels: NDArray[np.int64], share: float, *words: str, keep: int =
 
 
 def limited(labels: NDArray[np.int64], limit: int | None) -> NDArray[np.int64]:
-    """Indices of at most about `limit` images, the same share of each class; all when limit is None or not reached."""
+    """Indices of at most about `limit` images, the same share of each class; all when limit is None
+    or not reached.
+    """
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     return stratified(labels, limit / len(labels), "limit")[1]
 
 
-def train_or_val(labels: NDArray[np.int64], split: str, share: float, limit: int | None) -> NDArray[np.int64]:
-    """Indices of the "val" part, `share` of a training set that comes without one, or of the at most `limit` that stay "train"."""
+def train_or_val(
+    labels: NDArray[np.int64], split: str, share: float, limit: int | None
+) -> NDArray[np.int64]:
+    """Indices of the "val" part, `share` of a training set that comes without one, or of the at
+    most `limit` that stay "train".
+    """
     rest, val = stratified(labels, share, "val", keep=1)
     return val if split == "val" else rest[limited(labels[rest], limit)]

@@ -1,4 +1,6 @@
-"""Digits in noise, to be segmented: scikit-learn's handwritten digits, each pixel labelled ink or not. Embedded, no download."""
+"""Digits in noise, to be segmented: scikit-learn's handwritten digits, each pixel labelled ink or
+not. Embedded, no download.
+"""
 
 from __future__ import annotations
 
@@ -55,18 +57,30 @@ class Strokes:
 
 def _read(source: Strokes, split: str) -> Arrays:
     digits = Digits(image_size=source.image_size, limit=source.limit).open(split)
-    clean = np.rint((digits.images(range(len(digits))).numpy() * Digits.std[0] + Digits.mean[0]) * 255.0).clip(0, 255)
+    clean = np.rint(
+        (digits.images(range(len(digits))).numpy() * Digits.std[0] + Digits.mean[0]) * 255.0
+    ).clip(0, 255)
     noise = generator_for(0, "strokes", split).integers(0, 256, size=clean.shape)
     pixels = np.rint((1.0 - _NOISE) * clean + _NOISE * noise).astype(np.uint8)
     return pixels, (clean[:, 0] >= _INK).astype(np.int64)
 
 
-def build(*, root: Path | None = None, image_size: int | None = None, limit: int | None = None, download: bool = False) -> Strokes:
-    """Strokes; there is nothing to read from a folder or to fetch, so `root` and `download` are refused.
+def build(
+    *,
+    root: Path | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    download: bool = False,
+) -> Strokes:
+    """Strokes; there is nothing to read from a folder or to fetch, so `root` and `download` are
+    refused.
 
     Raises:
         ValueError: A root was given.
     """
     if root is not None or download:
-        raise ValueError(f"data source 'strokes' is embedded and reads no folder: leave out --data.root (got {root}) and --data.download")
+        raise ValueError(
+            "data source 'strokes' is embedded and reads no folder: leave out --data.root (got "
+            f"{root}) and --data.download"
+        )
     return Strokes(image_size=image_size or 16, limit=limit)

@@ -49,7 +49,9 @@ class TorchvisionSource:
 
     def contents(self) -> Contents:
         parts = [_dataset(self, train=train) for train in (True, False)]
-        return of_arrays(np.asarray(values) for part in parts for values in (part.data, part.targets))
+        return of_arrays(
+            np.asarray(values) for part in parts for values in (part.data, part.targets)
+        )
 
 
 def check_present(source: TorchvisionSource, download: bool) -> TorchvisionSource:
@@ -62,7 +64,8 @@ def check_present(source: TorchvisionSource, download: bool) -> TorchvisionSourc
         _dataset(source, train=True, download=download)
     except RuntimeError as error:
         raise FileNotFoundError(
-            f"data source {source.name!r} is not in {source.folder} ({error}): put torchvision's {source.dataset} files there, "
+            f"data source {source.name!r} is not in {source.folder} ({error}): put torchvision's "
+            f"{source.dataset} files there, "
             "or add --data.download to fetch them"
         ) from None
     return source
@@ -74,10 +77,14 @@ def root_of(root: Path | None) -> Path:
     return root or (Path(named).absolute() if named else Path.home() / ".cache" / "evoray")
 
 
-def _dataset(source: TorchvisionSource, *, train: bool, download: bool = False) -> Any:  # Any: torchvision's data sets are untyped
+def _dataset(
+    source: TorchvisionSource, *, train: bool, download: bool = False
+) -> Any:  # Any: torchvision's data sets are untyped
     import torchvision.datasets  # slow to import, and needed here only
 
-    return getattr(torchvision.datasets, source.dataset)(str(source.folder), train=train, download=download)
+    return getattr(torchvision.datasets, source.dataset)(
+        str(source.folder), train=train, download=download
+    )
 
 
 def _read(source: TorchvisionSource, split: str) -> Arrays:

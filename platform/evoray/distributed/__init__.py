@@ -1,1 +1,3 @@
-"""Everything that touches Ray: cluster, objective actors, population shards, Ray Train. The only folder that imports it."""
+"""Everything that touches Ray: cluster, objective actors, population shards, Ray Train. The only
+folder that imports it.
+"""

@@ -1,4 +1,6 @@
-"""Getting a Ray cluster: a local one of its own, or, where that is asked for, one that runs already."""
+"""Getting a Ray cluster: a local one of its own, or, where that is asked for, one that runs
+already.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from typing import Any
 import grpc
 import ray
 from ray._private import ray_constants, services
-from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
@@ -30,13 +34,16 @@ _JOIN_SECONDS = 30.0
 
 @contextmanager
 def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
-    """Connects on entry and disconnects on leaving, when a local cluster ends; yields a line for the user, "" where there is none.
+    """Connects on entry and disconnects on leaving, when a local cluster ends; yields a line for
+    the user, "" where there is none.
 
-    Nothing of a local cluster stays behind, but the logs in its session folder where the program has failed.
+    Nothing of a local cluster stays behind, but the logs in its session folder where the program
+    has failed.
 
     Args:
-        address: HOST:PORT of a cluster to join, "auto" for the one that `ray start` started on this machine, "local" for one of
-            its own; "" for the cluster that this program was submitted to, or else one of its own.
+        address: HOST:PORT of a cluster to join, "auto" for the one that `ray start` started on this
+            machine, "local" for one of its own; "" for the cluster that this program was submitted
+            to, or else one of its own.
         dashboard: Whether a local cluster serves Ray's dashboard.
 
     Raises:
@@ -44,7 +51,8 @@ def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
         PermissionError: The cluster wants another token than this user has, or one at all.
         RuntimeError: No local cluster could be started.
     """
-    # Ray Train asks its workers every 2 s by default, which would add 2 s to every report; set before the workers' cluster starts.
+    # Ray Train asks its workers every 2 s by default, which would add 2 s to every report; set
+    # before the workers' cluster starts.
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")
     if ray.is_initialized():
@@ -69,7 +77,8 @@ def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
 
 
 def check_cluster(address: str) -> None:
-    """Looks whether the cluster that `cluster(address)` would join is there; it changes nothing and takes 30 s at most.
+    """Looks whether the cluster that `cluster(address)` would join is there; it changes nothing and
+    takes 30 s at most.
 
     Raises:
         ConnectionError: There is no cluster at `address`.
@@ -111,11 +120,14 @@ def _join(address: str) -> str:
             context = ray.init(address=there, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ConnectionError(
-            f"the Ray cluster at {there} cannot be joined from this machine ({' '.join(str(error).split())}): make the machine a node of it "
+            f"the Ray cluster at {there} cannot be joined from this machine "
+            f"({' '.join(str(error).split())}): make the machine a node of it "
             f"with `ray start --address {there}`, or send the job there with `evoray submit`"
         ) from None
     shown = f"; its dashboard: http://{context.dashboard_url}" if context.dashboard_url else ""
-    return f"joined the Ray cluster at {there}{shown} (--cluster.address local starts one of its own)"
+    return (
+        f"joined the Ray cluster at {there}{shown} (--cluster.address local starts one of its own)"
+    )
 
 
 def _reachable(address: str) -> str:
@@ -129,7 +141,9 @@ def _check_alive(address: str) -> None:
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     channel = init_grpc_channel(address)
     try:
-        stub: Any = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)  # Any: generated, without types
+        stub: Any = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(
+            channel
+        )  # Any: generated, without types
         # A plain call would wait in C for its whole time; this waits where Python takes signals.
         stub.CheckAlive.future(gcs_service_pb2.CheckAliveRequest(), timeout=_JOIN_SECONDS).result()
     except grpc.RpcError as error:
@@ -137,10 +151,12 @@ def _check_alive(address: str) -> None:
         reason = status.details() or status.code().name
         if status.code() == grpc.StatusCode.UNAUTHENTICATED:
             raise PermissionError(
-                f"the Ray cluster at {address} refused: {reason}; put its token (on its head: `ray get-auth-token`) into ~/.ray/auth_token"
+                f"the Ray cluster at {address} refused: {reason}; put its token (on its head: `ray "
+                "get-auth-token`) into ~/.ray/auth_token"
             ) from None
         raise ConnectionError(
-            f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, name another with "
+            f"no Ray cluster answers at {address} ({reason}): start one with `ray start --head`, "
+            "name another with "
             "--cluster.address HOST:PORT, or take --cluster.address local for one of its own"
         ) from None
     finally:
@@ -149,9 +165,11 @@ def _check_alive(address: str) -> None:
 
 @contextmanager
 def _on_loopback() -> Iterator[None]:
-    """A local cluster is for this machine: Ray's ports, that of its metrics asks for no token, then listen on loopback only.
+    """A local cluster is for this machine: Ray's ports, that of its metrics asks for no token, then
+    listen on loopback only.
 
-    Ray does so by itself on systems that it does not build clusters of; elsewhere it replaces 127.0.0.1 by an address of the network.
+    Ray does so by itself on systems that it does not build clusters of; elsewhere it replaces
+    127.0.0.1 by an address of the network.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -163,7 +181,9 @@ def _on_loopback() -> Iterator[None]:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """ray.init replaces the program's handler of SIGTERM by one that leaves through a stack dump."""
+    """ray.init replaces the program's handler of SIGTERM by one that leaves through a stack
+    dump.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -179,11 +199,21 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _save_token() -> None:
-    """Writes the token that Ray would write, which starts a local cluster with one, but readable by its owner only."""
-    if has_token() or os.environ.get("RAY_AUTH_MODE", "token") != "token" or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+    """Writes the token that Ray would write, which starts a local cluster with one, but readable by
+    its owner only.
+    """
+    if (
+        has_token()
+        or os.environ.get("RAY_AUTH_MODE", "token") != "token"
+        or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    ):
         return
     file = Path.home() / ".ray" / "auth_token"
-    with contextlib.suppress(OSError):  # Ray complains better where it cannot be written; another program may just have written it
+    with contextlib.suppress(
+        OSError
+    ):  # Ray complains better where it cannot be written; another program may just have written it
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        with os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as out:
             out.write(secrets.token_hex(32))

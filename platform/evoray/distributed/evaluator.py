@@ -1,4 +1,6 @@
-"""The Ray evaluator: a pool of bench actors for each objective, on the resources that the objective needs."""
+"""The Ray evaluator: a pool of bench actors for each objective, on the resources that the objective
+needs.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,12 @@ class RayEvaluator:
     """
 
     def __init__(
-        self, problem: Problem, weights: Weights | None = None, *, weights_digest: str = "", options: PoolOptions | None = None
+        self,
+        problem: Problem,
+        weights: Weights | None = None,
+        *,
+        weights_digest: str = "",
+        options: PoolOptions | None = None,
     ) -> None:
         self._problem = problem
         self._orders: dict[float, list[list[str]]] = {}  # by share
@@ -47,20 +54,32 @@ class RayEvaluator:
         if self._options.is_fixed:
             self._needs = fitting(self._needs, workers, ray.cluster_resources())
         self._pools = {
-            o.name: Pool(o.name, workers[o.name], o.needs, partial(_start, problem, o, self._needs[o.name], stored), self._options)
+            o.name: Pool(
+                o.name,
+                workers[o.name],
+                o.needs,
+                partial(_start, problem, o, self._needs[o.name], stored),
+                self._options,
+            )
             for o in problem.measured
         }
 
     def renew(self, problem: Problem, weights: Weights, *, weights_digest: str) -> None:
-        """Goes on with weights that were trained further, on the same actors; `problem` has the same objectives, perhaps another space.
+        """Goes on with weights that were trained further, on the same actors; `problem` has the
+        same objectives, perhaps another space.
 
         Raises:
             RuntimeError: Candidates are being measured.
         """
         if self._attempts:
-            raise RuntimeError(f"{len(self._attempts)} candidates are being measured on the old weights: collect them first")
+            raise RuntimeError(
+                f"{len(self._attempts)} candidates are being measured on the old weights: collect "
+                "them first"
+            )
         self._problem, self._digest, self._orders = problem, weights_digest, {}
-        stored = self._stored = ray.put(dict(weights))  # the reference keeps the weights where actors that start later find them
+        stored = self._stored = ray.put(
+            dict(weights)
+        )  # the reference keeps the weights where actors that start later find them
         for objective in problem.measured:
             start = partial(_start, problem, objective, self._needs[objective.name], stored)
             self._pools[objective.name].renew(start, problem.space, stored)
@@ -69,7 +88,12 @@ class RayEvaluator:
         order = self._orders.setdefault(share, stages(self._problem, share))
         for architecture in architectures:
             attempt = Attempt(
-                self._problem, architecture, order, share=share, max_attempts=self._options.max_attempts, weights_digest=self._digest
+                self._problem,
+                architecture,
+                order,
+                share=share,
+                max_attempts=self._options.max_attempts,
+                weights_digest=self._digest,
             )
             self._attempts[architecture.key] = attempt
             for name in attempt.waiting:
@@ -136,8 +160,11 @@ class RayEvaluator:
         del self._attempts[attempt.architecture.key]
 
 
-def fitting(needs: Mapping[str, Needs], workers: Mapping[str, int], has: Mapping[str, float]) -> dict[str, Needs]:
-    """Needs of which all actors together find room on a machine that has so much: of what is short each gets the same share.
+def fitting(
+    needs: Mapping[str, Needs], workers: Mapping[str, int], has: Mapping[str, float]
+) -> dict[str, Needs]:
+    """Needs of which all actors together find room on a machine that has so much: of what is short
+    each gets the same share.
 
     Otherwise the actors that come last would wait for ever, and with them every candidate.
 
@@ -153,19 +180,24 @@ def fitting(needs: Mapping[str, Needs], workers: Mapping[str, int], has: Mapping
         if not 0.0 < there < total:
             continue
         _log.warning(
-            "the actors of %s need %g %s together, and this machine has %g: they share them, so that measured times are noisier",
+            "the actors of %s need %g %s together, and this machine has %g: they share them, so "
+            "that measured times are noisier",
             ", ".join(needs),
             total,
             part,
             there,
         )
         for name, need in fitted.items():
-            share = math.floor(1e4 * getattr(need, part) * there / total) / 1e4  # Ray counts in steps of 0.0001
+            share = (
+                math.floor(1e4 * getattr(need, part) * there / total) / 1e4
+            )  # Ray counts in steps of 0.0001
             fitted[name] = dataclasses.replace(need, **{part: share})
     return fitted
 
 
-def _start(problem: Problem, objective: Objective, needs: Needs, weights: Any) -> Any:  # Any: Ray's handles are untyped
+def _start(
+    problem: Problem, objective: Objective, needs: Needs, weights: Any
+) -> Any:  # Any: Ray's handles are untyped
     actor_class: Any = ray.remote(EvaluationWorker)
     return actor_class.options(
         num_cpus=needs.cpus,

@@ -1,7 +1,9 @@
-"""A stage of EAGAN on Ray: one worker, several that share gradients, or several that share the pairs of stage 2.
+"""A stage of EAGAN on Ray: one worker, several that share gradients, or several that share the
+pairs of stage 2.
 
-A worker alone is a Ray task, not a TorchTrainer: there is no process group to form, which would take ten seconds in every round.
-Whatever dies is started again from the newest checkpoint in the stage's folder.
+A worker alone is a Ray task, not a TorchTrainer: there is no process group to form, which would
+take ten seconds in every round. Whatever dies is started again from the newest checkpoint in the
+stage's folder.
 """
 
 from __future__ import annotations
@@ -30,14 +32,23 @@ from objectives.base import Needs
 
 
 def train_stage_on_ray(
-    stage: Stage, rounds: Sequence[Round], *, folder: Path, num_workers: int = 1, takes: Needs | None = None, max_failures: int = 3
+    stage: Stage,
+    rounds: Sequence[Round],
+    *,
+    folder: Path,
+    num_workers: int = 1,
+    takes: Needs | None = None,
+    max_failures: int = 3,
 ) -> None:
-    """Trains to the end of the last of `rounds`, data-parallel where there are several workers; returns at once where that is done.
+    """Trains to the end of the last of `rounds`, data-parallel where there are several workers;
+    returns at once where that is done.
 
-    `takes` is what a worker alone takes of its machine, and whether it uses a GPU; of several each has a core, and a GPU if so.
+    `takes` is what a worker alone takes of its machine, and whether it uses a GPU; of several each
+    has a core, and a GPU if so.
 
     Raises:
-        RuntimeError: Ray is not initialised, or training failed more often than that, or by a mistake.
+        RuntimeError: Ray is not initialised, or training failed more often than that, or by a
+            mistake.
     """
     check_connected()
     folder = folder.absolute()
@@ -47,7 +58,16 @@ def train_stage_on_ray(
     takes = takes or Needs()
     if num_workers == 1:
         arguments = [(list(rounds), str(folder), takes.gpus > 0)]
-        list(run_tasks(train_rounds, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        list(
+            run_tasks(
+                train_rounds,
+                arguments,
+                shared=stage,
+                num_cpus=takes.cpus,
+                num_gpus=takes.gpus,
+                retries=max_failures,
+            )
+        )
     else:
         fit_on_ray(
             _train_worker,
@@ -59,7 +79,10 @@ def train_stage_on_ray(
             max_failures=max_failures,
         )
     if _step(folder) < calendar.start(len(rounds)):
-        raise RuntimeError(f"the workers wrote no checkpoint to {folder}: every node of the cluster must see this folder")
+        raise RuntimeError(
+            f"the workers wrote no checkpoint to {folder}: every node of the cluster must see this "
+            "folder"
+        )
 
 
 def train_pairs_on_ray(
@@ -72,9 +95,11 @@ def train_pairs_on_ray(
     takes: Needs | None = None,
     max_failures: int = 3,
 ) -> None:
-    """Stage 2 by parameter averaging: each worker trains its pairs on its own discriminator weights, averaged after `every_steps`.
+    """Stage 2 by parameter averaging: each worker trains its pairs on its own discriminator
+    weights, averaged after `every_steps`.
 
-    The warm-up, which has one generator, runs on one worker. `every_steps` 0 averages at the end of each round.
+    The warm-up, which has one generator, runs on one worker. `every_steps` 0 averages at the end of
+    each round.
     """
     takes, folder, calendar = takes or Needs(), folder.absolute(), calendar_of(stage)
     train_stage_on_ray(stage, [], folder=folder, takes=takes, max_failures=max_failures)
@@ -85,19 +110,36 @@ def train_pairs_on_ray(
     while (step := _step(folder)) < end:
         round_end = calendar.start(calendar.round_of(step) + 1)
         until = min(round_end, step + every_steps) if every_steps else round_end
-        arguments = [(list(rounds), str(folder), takes.gpus > 0, RoundPart(index, num_workers), until) for index in range(num_workers)]
-        found = list(run_tasks(train_round_part, arguments, shared=stage, num_cpus=takes.cpus, num_gpus=takes.gpus, retries=max_failures))
+        arguments = [
+            (list(rounds), str(folder), takes.gpus > 0, RoundPart(index, num_workers), until)
+            for index in range(num_workers)
+        ]
+        found = list(
+            run_tasks(
+                train_round_part,
+                arguments,
+                shared=stage,
+                num_cpus=takes.cpus,
+                num_gpus=takes.gpus,
+                retries=max_failures,
+            )
+        )
         found.sort(key=lambda share: int(share["index"]))
         _save_merged(stage, calendar, folder, until, found)
         losses = [loss for share in found for loss in share["losses"]]
         for number in range(step, until):
             known = [(n, v) for n, v in vars(losses[number - step]).items() if math.isfinite(v)]
-            metrics_log.add(number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until)
+            metrics_log.add(
+                number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until
+            )
 
 
 def calendar_of(stage: Stage) -> Calendar:
     """Which step is in which round."""
-    return Calendar.of(stage.config, RealImages(stage.source, stage.config.gan.discriminator_batch, seed=stage.seed))
+    return Calendar.of(
+        stage.config,
+        RealImages(stage.source, stage.config.gan.discriminator_batch, seed=stage.seed),
+    )
 
 
 def _step(folder: Path) -> int:
@@ -105,9 +147,13 @@ def _step(folder: Path) -> int:
     return int(found.state["step"]) if found else 0
 
 
-def _save_merged(stage: Stage, calendar: Calendar, folder: Path, step: int, found: Sequence[Mapping[str, Any]]) -> None:
+def _save_merged(
+    stage: Stage, calendar: Calendar, folder: Path, step: int, found: Sequence[Mapping[str, Any]]
+) -> None:
     before = checkpoints.latest(folder)
-    old: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {}) if before is None else (before.weights(), before.optimizer())
+    old: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = (
+        ({}, {}) if before is None else (before.weights(), before.optimizer())
+    )
     seen = [] if before is None else before.state["collapses"]
     new = [c for share in found for c in share["collapses"][len(seen) :]]
     weights = merged(old[0], [share["weights"] for share in found])

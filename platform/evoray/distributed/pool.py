@@ -1,4 +1,6 @@
-"""A pool of bench actors for one objective: batches, time-outs, replacement of lost actors, stealing, release when idle."""
+"""A pool of bench actors for one objective: batches, time-outs, replacement of lost actors,
+stealing, release when idle.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from evoray.evaluation.evaluator import Attempt
 from objectives.base import Needs
 
 _log = logging.getLogger(__name__)
-_OPENING_SECONDS = 600.0  # an actor may wait this long for its resources, imports and data before it is started anew
+# an actor may wait this long for its resources, imports and data before it is started anew
+_OPENING_SECONDS = 600.0
 _OPENING_ATTEMPTS = 3
 _NODES_LOST = 5  # under one candidate; more, and the candidate is taken to be what brings them down
 _BATCH_SECONDS = 0.1  # a call should last about so long: a hundred times what it costs
 _LARGEST_BATCH = 1024
-_PIPELINED_SECONDS = 0.25  # calls shorter than this are sent two at a time, so that an actor never waits for the driver
-_EXHAUSTED = re.compile(r"MemoryError|OutOfMemory|can't allocate memory")  # of an objective; Python, NumPy, CUDA, torch
+# calls shorter than this are sent two at a time, so that an actor never waits for the driver
+_PIPELINED_SECONDS = 0.25
+_EXHAUSTED = re.compile(
+    r"MemoryError|OutOfMemory|can't allocate memory"
+)  # of an objective; Python, NumPy, CUDA, torch
 _REASON_LENGTH = 400  # of a record's error
 _STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
 
@@ -43,9 +49,10 @@ class PoolOptions:
         batch_size: Candidates in one call; None for what lasts a tenth of a second.
         timeout_seconds: A measurement that takes longer is stopped with its actor.
         max_attempts: How often one measurement is started before its candidate counts as failed.
-        idle_seconds: Actors without work for so long are released; they are started again when there is work.
-        is_fixed: Whether the cluster never grows: actors that it cannot hold beside each other then share what it has, instead of
-            waiting for a node that joins.
+        idle_seconds: Actors without work for so long are released; they are started again when
+            there is work.
+        is_fixed: Whether the cluster never grows: actors that it cannot hold beside each other then
+            share what it has, instead of waiting for a node that joins.
     """
 
     workers: int = 1
@@ -58,8 +65,15 @@ class PoolOptions:
 
     def __post_init__(self) -> None:
         counts = [self.workers, self.max_attempts, *(self.workers_of or {}).values()]
-        if min(counts) < 1 or min(self.timeout_seconds, self.idle_seconds) <= 0 or (self.batch_size is not None and self.batch_size < 1):
-            raise ValueError(f"objective workers, attempts and batch size must be at least 1 and the times positive, got {self}")
+        if (
+            min(counts) < 1
+            or min(self.timeout_seconds, self.idle_seconds) <= 0
+            or (self.batch_size is not None and self.batch_size < 1)
+        ):
+            raise ValueError(
+                "objective workers, attempts and batch size must be at least 1 and the times "
+                f"positive, got {self}"
+            )
 
 
 @dataclass(eq=False)
@@ -78,8 +92,8 @@ class _Worker:
 
 @dataclass(eq=False)
 class _Call:
-    """Candidates on their way; none while the actor opens, or when they were taken back. The deadline is set when the call becomes its
-    actor's first."""
+    """Candidates on their way; none while the actor opens, or when they were taken back. The
+    deadline is set when the call becomes its actor's first."""
 
     worker: _Worker
     attempts: list[Attempt]
@@ -90,11 +104,19 @@ class _Call:
 class Pool:
     """The actors of one objective.
 
-    A batch whose actor died or was late is split: its candidates are measured again one by one, so that only the one which is to
-    blame counts an attempt. A lost node is nobody's fault: its candidates are measured elsewhere. Everything that ends comes out of `take`.
+    A batch whose actor died or was late is split: its candidates are measured again one by one, so
+    that only the one which is to blame counts an attempt. A lost node is nobody's fault: its
+    candidates are measured elsewhere. Everything that ends comes out of `take`.
     """
 
-    def __init__(self, name: str, num_workers: int, needs: Needs, start: Callable[[], Ref], options: PoolOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        num_workers: int,
+        needs: Needs,
+        start: Callable[[], Ref],
+        options: PoolOptions,
+    ) -> None:
         self.name = name
         self._num_workers = num_workers
         self._needs = needs
@@ -114,10 +136,12 @@ class Pool:
         return list(self._calls)
 
     def renew(self, start: Callable[[], Ref], space: Any, weights: Ref) -> None:
-        """Actors go on with other weights, those that are started from now on begin with them; nothing may be waiting.
+        """Actors go on with other weights, those that are started from now on begin with them;
+        nothing may be waiting.
 
-        An actor takes its calls in order, so whatever it is sent after this it measures on the new weights. One that cannot take
-        them has died, or fails what comes next, and is replaced like any other.
+        An actor takes its calls in order, so whatever it is sent after this it measures on the new
+        weights. One that cannot take them has died, or fails what comes next, and is replaced like
+        any other.
         """
         self._start_actor = start
         for worker in self._workers:
@@ -132,10 +156,14 @@ class Pool:
         self._suspects.append(attempt)
 
     def dispatch(self) -> None:
-        """Sends what waits to actors that are free; starts actors that are missing, releases those that are idle."""
+        """Sends what waits to actors that are free; starts actors that are missing, releases those
+        that are idle.
+        """
         now = time.monotonic()
         if self._queue or self._suspects:
-            self._start_missing(min(self._num_workers, len(self._queue) + len(self._suspects) + len(self._calls)))
+            self._start_missing(
+                min(self._num_workers, len(self._queue) + len(self._suspects) + len(self._calls))
+            )
             self._send(now)
         else:
             self._steal(now)
@@ -155,12 +183,17 @@ class Pool:
         except TaskCancelledError:
             self._forget(ref, call)
             self._requeue([call])
-        except RayTaskError as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
+        except (
+            RayTaskError
+        ) as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
             self._forget(ref, call)
             yield from self._blame(call, _reason(error), 0.0)
-        except RayError as error:  # died, killed for the node's memory, lost with its node, cannot be placed anywhere
+        # died, killed for the node's memory, lost with its node, cannot be placed anywhere
+        except RayError as error:
             with_node = isinstance(error, ActorUnavailableError) or "node has died" in str(error)
-            yield from self._lost(call.worker, f"its worker died: {_reason(error)}", 0.0, with_node=with_node)
+            yield from self._lost(
+                call.worker, f"its worker died: {_reason(error)}", 0.0, with_node=with_node
+            )
         else:
             self._forget(ref, call)
             if not call.worker.is_open:
@@ -169,7 +202,8 @@ class Pool:
                 yield from self._measured(call, result)
 
     def stop_late(self) -> Iterator[Measured]:
-        """Kills the actors whose call is past its deadline; what they measured fails or is tried again.
+        """Kills the actors whose call is past its deadline; what they measured fails or is tried
+        again.
 
         A call that has ended is never late, however long the driver was busy with other things.
         """
@@ -181,7 +215,10 @@ class Pool:
                 limit = self._options.timeout_seconds
                 yield from self._lost(call.worker, f"did not return within {limit:g} s", limit)
             else:
-                why = f"it was not ready after {_OPENING_SECONDS:g} s; does the cluster have {self._needs}?"
+                why = (
+                    f"it was not ready after {_OPENING_SECONDS:g} s; does the cluster have "
+                    f"{self._needs}?"
+                )
                 yield from self._lost(call.worker, why, 0.0)
 
     def close(self) -> None:
@@ -227,7 +264,9 @@ class Pool:
                     self._send_to(worker, depth)
 
     def _send_to(self, worker: _Worker, depth: int) -> None:
-        if self._suspects:  # each alone, so that it is clear who is to blame; actors run dry for them, or new ones would put them off
+        # each alone, so that it is clear who is to blame; actors run dry for them, or new ones
+        # would put them off
+        if self._suspects:
             batch = self._next(self._suspects, 1) if depth == 0 else []
         elif depth == 0 or self._batch_size() * self._seconds_each < _PIPELINED_SECONDS:
             batch = self._next(self._queue, self._batch_size())
@@ -248,19 +287,23 @@ class Pool:
         return batch
 
     def _batch_size(self) -> int:
-        """What lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so that all actors end together."""
+        """What lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so
+        that all actors end together.
+        """
         if self._options.batch_size is not None:
             return self._options.batch_size
         if math.isnan(self._seconds_each):
             return 1
         fair = math.ceil(len(self._queue) / (2 * len(self._workers)))
-        return max(1, min(int(_BATCH_SECONDS / max(self._seconds_each, 1e-9)), fair, _LARGEST_BATCH))
+        return max(
+            1, min(int(_BATCH_SECONDS / max(self._seconds_each, 1e-9)), fair, _LARGEST_BATCH)
+        )
 
     def _steal(self, now: float) -> None:
         """Takes calls that wait behind a long one back and gives them to actors that are idle.
 
-        Ray confirms a cancellation only when the actor comes to it, so that is not waited for. Should the call have begun in
-        this very moment, what it brings is dropped.
+        Ray confirms a cancellation only when the actor comes to it, so that is not waited for.
+        Should the call have begun in this very moment, what it brings is dropped.
         """
         idle = sum(not w.calls and w.is_open for w in self._workers)
         for worker in self._workers:
@@ -279,31 +322,57 @@ class Pool:
             ray.kill(worker.actor)
             self._workers.remove(worker)
 
-    def _measured(self, call: _Call, result: bytes | tuple[bytes, dict[int, str]]) -> Iterator[Measured]:
+    def _measured(
+        self, call: _Call, result: bytes | tuple[bytes, dict[int, str]]
+    ) -> Iterator[Measured]:
         pairs, errors = (result, {}) if isinstance(result, bytes) else result
         found = np.frombuffer(pairs).reshape(-1, 2).tolist()
         mean = sum(seconds for _, seconds in found) / len(found)
-        self._seconds_each = mean if math.isnan(self._seconds_each) else 0.7 * self._seconds_each + 0.3 * mean
+        self._seconds_each = (
+            mean if math.isnan(self._seconds_each) else 0.7 * self._seconds_each + 0.3 * mean
+        )
         for i, (attempt, (value, seconds)) in enumerate(zip(call.attempts, found, strict=True)):
-            yield attempt, None if i in errors else value, seconds, errors.get(i, ""), call.worker.name
+            yield (
+                attempt,
+                None if i in errors else value,
+                seconds,
+                errors.get(i, ""),
+                call.worker.name,
+            )
         exhausted = next((error for error in errors.values() if _EXHAUSTED.search(error)), "")
         if exhausted and call.worker in self._workers:
-            self._requeue(self._replace(call.worker, f"its memory is exhausted, perhaps by what it measured before: {exhausted}"))
+            self._requeue(
+                self._replace(
+                    call.worker,
+                    f"its memory is exhausted, perhaps by what it measured before: {exhausted}",
+                )
+            )
 
     def _blame(self, call: _Call, reason: str, seconds: float) -> Iterator[Measured]:
-        """A single candidate is to blame; of several it is not known which, so each is tried alone."""
+        """A single candidate is to blame; of several it is not known which, so each is tried
+        alone.
+        """
         if len(call.attempts) == 1:
             yield call.attempts[0], None, seconds, reason, ""
         else:
             self._suspects.extend(call.attempts)
 
-    def _lost(self, worker: _Worker, reason: str, seconds: float, *, with_node: bool = False) -> Iterator[Measured]:
-        """The actor is gone, or has to go. Its first call is to blame, unless the whole node went, or the way to it."""
+    def _lost(
+        self, worker: _Worker, reason: str, seconds: float, *, with_node: bool = False
+    ) -> Iterator[Measured]:
+        """The actor is gone, or has to go. Its first call is to blame, unless the whole node went,
+        or the way to it.
+        """
         calls = self._replace(worker, reason)
         if not worker.is_open:
             self._failed_openings += not with_node
-            if self._failed_openings >= _OPENING_ATTEMPTS and not any(w.is_open for w in self._workers):
-                raise RuntimeError(f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} attempts): {reason}")
+            if self._failed_openings >= _OPENING_ATTEMPTS and not any(
+                w.is_open for w in self._workers
+            ):
+                raise RuntimeError(
+                    f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} "
+                    f"attempts): {reason}"
+                )
             return
         first = calls[0]
         if with_node:
@@ -316,7 +385,9 @@ class Pool:
             yield from self._blame(first, reason, seconds)
 
     def _replace(self, worker: _Worker, reason: str) -> list[_Call]:
-        """Ends an actor, if it still lives; returns the calls that it leaves. `dispatch` starts as many as are needed, one starts now."""
+        """Ends an actor, if it still lives; returns the calls that it leaves. `dispatch` starts as
+        many as are needed, one starts now.
+        """
         _log.warning("a worker of objective %s is replaced: %s", self.name, reason)
         ray.kill(worker.actor)
         self._workers.remove(worker)
@@ -329,8 +400,14 @@ class Pool:
 
 
 def _reason(error: BaseException) -> str:
-    """One line of Ray's many: what the constructor raised stands in the last; why an actor died begins with the actor, but not the text."""
-    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    """One line of Ray's many: what the constructor raised stands in the last; why an actor died
+    begins with the actor, but not the text.
+    """
+    lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+        type(error).__name__
+    ]
     if "creation task" in lines[0]:
         return lines[-1]
-    return next((line for line in lines if re.match("The actor (died|is dead) because", line)), lines[0])[:_REASON_LENGTH]
+    return next(
+        (line for line in lines if re.match("The actor (died|is dead) because", line)), lines[0]
+    )[:_REASON_LENGTH]

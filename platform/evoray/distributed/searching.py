@@ -24,10 +24,12 @@ _NO_LIMIT = 1e9  # seconds: as in this process, a measurement may take as long a
 def searching(
     address: str, problem: Problem, searchers: Sequence[Searcher], weights: Weights | None
 ) -> Iterator[tuple[RayShards, RayEvaluator]]:
-    """Connects, starts an actor for each shard and as many for the objectives as there is room for; ends what it started.
+    """Connects, starts an actor for each shard and as many for the objectives as there is room for;
+    ends what it started.
 
     Raises:
-        ValueError: Something cannot be sent to a worker, or an objective needs more than a local cluster has.
+        ValueError: Something cannot be sent to a worker, or an objective needs more than a local
+            cluster has.
         ConnectionError: There is no cluster at `address`.
     """
     check_ships(problem.space, f"space {problem.space.name!r}")
@@ -50,7 +52,8 @@ def searching(
 
 
 def _room(problem: Problem, has: Mapping[str, float], *, is_fixed: bool) -> int:
-    """Actors of each objective, so that those of all objectives run beside each other; one at least.
+    """Actors of each objective, so that those of all objectives run beside each other; one at
+    least.
 
     Raises:
         ValueError: An objective needs more than there will ever be.
@@ -62,7 +65,8 @@ def _room(problem: Problem, has: Mapping[str, float], *, is_fixed: bool) -> int:
             needed = getattr(objective.needs, part)
             if is_fixed and needed > there:
                 raise ValueError(
-                    f"objective {objective.name!r} needs {needed:g} {part}, and this machine offers {there:g}: lower its needs, or "
+                    f"objective {objective.name!r} needs {needed:g} {part}, and this machine "
+                    f"offers {there:g}: lower its needs, or "
                     "name a cluster that has them"
                 )
         total = sum(getattr(objective.needs, part) for objective in problem.measured)

@@ -1,7 +1,8 @@
-"""Finds and ends the processes and the session folder of a local Ray cluster, so that nothing of it stays behind. Imports no Ray.
+"""Finds and ends the processes and the session folder of a local Ray cluster, so that nothing of it
+stays behind. Imports no Ray.
 
-Ray ends its own processes in its own time, and not those of a start that was interrupted. Reads Linux's /proc; elsewhere Ray's
-way has to do.
+Ray ends its own processes in its own time, and not those of a start that was interrupted. Reads
+Linux's /proc; elsewhere Ray's way has to do.
 """
 
 from __future__ import annotations
@@ -49,19 +50,26 @@ class Session:
 
 
 def own_session() -> Session:
-    """Finds the clusters of this process; to be asked before Ray ends them, for what has lost its parent cannot be found any more."""
-    table = {entry.name: stat for entry in Path("/proc").glob("[0-9]*") if (stat := _stat(entry.name))}
+    """Finds the clusters of this process; to be asked before Ray ends them, for what has lost its
+    parent cannot be found any more.
+    """
+    table = {
+        entry.name: stat for entry in Path("/proc").glob("[0-9]*") if (stat := _stat(entry.name))
+    }
     children: dict[str, list[str]] = {}
     for pid, fields in table.items():
         children.setdefault(fields[1], []).append(pid)
     mine = str(os.getpid())
-    # Ray names a session after the process that started it, and hands its folder to every process of the head.
+    # Ray names a session after the process that started it, and hands its folder to every process
+    # of the head.
     named = re.compile(rf"--[\w-]+=(/.*?/session_[\d_-]+_{mine})(?:/|$)")
     folders: set[Path] = set()
     below: list[str] = []
     for pid in children.get(mine, []):
         found = {Path(match[1]) for word in _words(pid) if (match := named.match(word))}
-        folders |= {path for path in found if path.is_dir()}  # a worker's command line, as one word, begins like a path too
+        folders |= {
+            path for path in found if path.is_dir()
+        }  # a worker's command line, as one word, begins like a path too
         below += [pid] if found else []
     processes: set[Process] = set()
     while below:
@@ -73,19 +81,32 @@ def own_session() -> Session:
 
 def _living(processes: frozenset[Process]) -> list[int]:
     """Selects the processes that live, without those that only wait for their parent to notice."""
-    return [pid for pid, started in processes if (stat := _stat(str(pid))) and stat[19] == started and stat[0] != "Z"]
+    return [
+        pid
+        for pid, started in processes
+        if (stat := _stat(str(pid))) and stat[19] == started and stat[0] != "Z"
+    ]
 
 
 def _stat(pid: str) -> list[str]:
-    """State, parent, ..., start time (the twentieth), as proc(5) counts them from the third; empty where it has ended."""
+    """State, parent, ..., start time (the twentieth), as proc(5) counts them from the third; empty
+    where it has ended.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
     except OSError:
         return []
 
 
 def _words(pid: str) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")
+        return (
+            Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")
+        )
     except OSError:
         return []

@@ -1,4 +1,6 @@
-"""Population shards as Ray actors; one that dies is rebuilt from its last barrier and does its work again."""
+"""Population shards as Ray actors; one that dies is rebuilt from its last barrier and does its work
+again.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ _CALL_SECONDS = 600.0
 
 
 class RayShards:
-    """The shards of a search, one actor each; they take no core of their own because they think while the objectives wait.
+    """The shards of a search, one actor each; they take no core of their own because they think
+    while the objectives wait.
 
-    Between two calls of "state" each call is remembered, so that a rebuilt shard repeats them and stands where the lost one stood.
+    Between two calls of "state" each call is remembered, so that a rebuilt shard repeats them and
+    stands where the lost one stood.
     """
 
     def __init__(self, problem: Problem, searchers: Sequence[Searcher]) -> None:
@@ -69,12 +73,21 @@ class RayShards:
             except (
                 RayTaskError,
                 GetTimeoutError,
-            ):  # what the shard raised, or its searcher takes for ever: neither is mended by another try
+                # what the shard raised, or its searcher takes for ever: neither is mended by another
+                # try
+            ):
                 raise
             except RayError as error:  # died, killed for the node's memory, lost with its node
-                _log.warning("population shard %d died (%s): it is rebuilt from its last state", index, str(error).splitlines()[0])
+                _log.warning(
+                    "population shard %d died (%s): it is rebuilt from its last state",
+                    index,
+                    str(error).splitlines()[0],
+                )
                 ref = self._rebuild(index, method, args)
-        raise RuntimeError(f"population shard {index} died {_MAX_REBUILDS} times in one generation: see the worker logs of the cluster")
+        raise RuntimeError(
+            f"population shard {index} died {_MAX_REBUILDS} times in one generation: see the "
+            "worker logs of the cluster"
+        )
 
     def _rebuild(self, index: int, method: str, args: tuple[Any, ...]) -> Any:
         actor = self._actors[index] = self._build(index)

@@ -19,11 +19,14 @@ def run_tasks(
     num_gpus: float = 0.0,
     retries: int = 2,
 ) -> Iterator[T]:
-    """`work(shared, *arguments[i])` for every i, as results come in; `shared` travels once to each node.
+    """`work(shared, *arguments[i])` for every i, as results come in; `shared` travels once to each
+    node.
 
     A task whose worker dies is repeated up to `retries` times; what `work` raises is raised here.
     """
-    remote: Any = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=retries)(work)  # Any: Ray's handles are untyped
+    remote: Any = ray.remote(num_cpus=num_cpus, num_gpus=num_gpus, max_retries=retries)(
+        work
+    )  # Any: Ray's handles are untyped
     common = ray.put(shared)
     waiting = [remote.remote(common, *args) for args in arguments]
     while waiting:

@@ -1,8 +1,11 @@
-"""Training on Ray, of a supernet or one network alone: the plain loop of `evoray.training` on one worker, or on several that share gradients.
+"""Training on Ray, of a supernet or one network alone: the plain loop of `evoray.training` on one
+worker, or on several that share gradients.
 
-A worker alone is a Ray task, not a TorchTrainer, which takes ten seconds and more to form a process group that one worker does not need.
-Checkpoints are the loop's own, written by rank 0 to the run folder, not Ray's: they are renamed into place when they are whole, carry
-digests and hold no pickle, so that a half-written or damaged one is found and the one before it used, whoever was killed.
+A worker alone is a Ray task, not a TorchTrainer, which takes ten seconds and more to form a process
+group that one worker does not need. Checkpoints are the loop's own, written by rank 0 to the run
+folder, not Ray's: they are renamed into place when they are whole, carry digests and hold no
+pickle, so that a half-written or damaged one is found and the one before it used, whoever was
+killed.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ def train_on_ray(
     initial: Mapping[str, torch.Tensor] | None = None,
     teachers: Sequence[Teacher] = (),
 ) -> None:
-    """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished one returns at once.
+    """Trains a supernet, or goes on with it, until its last checkpoint is in `folder`; a finished
+    one returns at once.
 
     Args:
         space: What to train.
@@ -60,13 +64,15 @@ def train_on_ray(
         num_workers: One worker, data-parallel ones, or (fewest, most) for elastic training.
         use_gpu: Whether each worker takes a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
-        max_failures: How often the training is started again from its last checkpoint after workers, nodes or their links were lost.
+        max_failures: How often the training is started again from its last checkpoint after
+            workers, nodes or their links were lost.
         architecture: Trains this network alone, instead of the supernet.
         initial: The state dict that it starts from; None for fresh weights.
         teachers: Networks from outside; each worker loads them.
 
     Raises:
-        RuntimeError: Ray is not initialised, or training failed more often than that, or by a mistake.
+        RuntimeError: Ray is not initialised, or training failed more often than that, or by a
+            mistake.
     """
     check_connected()
     if _is_finished(folder, source, config):
@@ -79,11 +85,15 @@ def train_on_ray(
         "folder": str(folder.absolute()),
         "architecture": architecture,
         "teachers": tuple(teachers),
-        "initial": None if initial is None else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
+        "initial": None
+        if initial is None
+        else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
     }
     if num_workers in (1, (1, 1)):
         alone = {**arguments, "threads": threads_per_worker, "device": "cuda" if use_gpu else "cpu"}
-        _run_on_one_worker(alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures)
+        _run_on_one_worker(
+            alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures
+        )
     else:
         fit_on_ray(
             _train_worker,
@@ -95,13 +105,18 @@ def train_on_ray(
             max_failures=max_failures,
         )
     if not _is_finished(folder, source, config):
-        raise RuntimeError(f"the workers wrote no final checkpoint to {folder}: every node of the cluster must see this folder")
+        raise RuntimeError(
+            f"the workers wrote no final checkpoint to {folder}: every node of the cluster must "
+            "see this folder"
+        )
 
 
 def check_connected() -> None:
     """Raises RuntimeError where Ray is not initialised."""
     if not ray.is_initialized():
-        raise RuntimeError("Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training")
+        raise RuntimeError(
+            "Ray is not initialised: enter `evoray.distributed.cluster.cluster()` before training"
+        )
 
 
 def fit_on_ray(
@@ -114,18 +129,21 @@ def fit_on_ray(
     threads_per_worker: int,
     max_failures: int,
 ) -> None:
-    """Runs `worker({**arguments, "threads": ...})` on every worker of a TorchTrainer, which forms their process group.
+    """Runs `worker({**arguments, "threads": ...})` on every worker of a TorchTrainer, which forms
+    their process group.
 
-    It is run again, up to `max_failures` times, after workers, nodes or their links were lost. Ray's own counter would also repeat
-    what a worker raises by mistake.
+    It is run again, up to `max_failures` times, after workers, nodes or their links were lost.
+    Ray's own counter would also repeat what a worker raises by mistake.
 
     Raises:
-        RuntimeError: It failed more often than that, or by a mistake that the next start would repeat.
+        RuntimeError: It failed more often than that, or by a mistake that the next start would
+            repeat.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in `folder` itself.
+    # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in
+    # `folder` itself.
     scratch = folder / ".ray"
     last: BaseException | None = None
     try:
@@ -136,7 +154,9 @@ def fit_on_ray(
                 scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
                 torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
                 run_config=RunConfig(
-                    name=f"fit-{time.time_ns()}", storage_path=str(scratch), failure_config=FailureConfig(max_failures=0)
+                    name=f"fit-{time.time_ns()}",
+                    storage_path=str(scratch),
+                    failure_config=FailureConfig(max_failures=0),
                 ),
             )
             try:
@@ -146,15 +166,21 @@ def fit_on_ray(
                 mistake = mistake_in(error)
                 if mistake is not None:
                     said = " ".join(str(mistake).split())
-                    raise RuntimeError(f"training failed: {type(mistake).__name__}: {said}") from error
+                    raise RuntimeError(
+                        f"training failed: {type(mistake).__name__}: {said}"
+                    ) from error
                 last = error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(last)}") from last
+    raise RuntimeError(
+        f"training failed more than {max_failures} times; the last error: {_reason(last)}"
+    ) from last
 
 
 class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
-    """Leaves the program's own handler of SIGINT in place: Ray Train's ends the process without a word, with code 1."""
+    """Leaves the program's own handler of SIGINT in place: Ray Train's ends the process without a
+    word, with code 1.
+    """
 
     def _register_sigint_handler(self, controller: Any) -> None:  # Any: an actor
         pass
@@ -170,13 +196,26 @@ def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) ->
     return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
 
 
-def _run_on_one_worker(arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int) -> None:
+def _run_on_one_worker(
+    arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int
+) -> None:
     try:
-        list(run_tasks(_train_alone, [()], shared=arguments, num_cpus=num_cpus, num_gpus=num_gpus, retries=max_failures))
+        list(
+            run_tasks(
+                _train_alone,
+                [()],
+                shared=arguments,
+                num_cpus=num_cpus,
+                num_gpus=num_gpus,
+                retries=max_failures,
+            )
+        )
     except RayTaskError as error:
         raise RuntimeError(f"training failed: {_reason(error)}") from error
     except RayError as error:
-        raise RuntimeError(f"training failed more than {max_failures} times; the last error: {_reason(error)}") from error
+        raise RuntimeError(
+            f"training failed more than {max_failures} times; the last error: {_reason(error)}"
+        ) from error
 
 
 def _train_alone(arguments: Mapping[str, Any]) -> None:
@@ -193,13 +232,20 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
     space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
     teachers = [teacher.load() for teacher in arguments["teachers"]]
-    where: dict[str, Any] = {"folder": Path(arguments["folder"]), "group": group, "device": device, "teachers": teachers}
+    where: dict[str, Any] = {
+        "folder": Path(arguments["folder"]),
+        "group": group,
+        "device": device,
+        "teachers": teachers,
+    }
     if architecture is None:
         train_supernet(space, source, config, seed=seed, **where)
     else:
         network = fresh_network(space, architecture, seed)
         if arguments["initial"] is not None:
-            network.load_state_dict({name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()})
+            network.load_state_dict(
+                {name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()}
+            )
         train_network(network, source, config, seed=seed, **where)
 
 

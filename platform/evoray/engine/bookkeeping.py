@@ -1,4 +1,6 @@
-"""Bookkeeping: what a search knows already, what it must have measured, and what becomes of it. Each network is measured once."""
+"""Bookkeeping: what a search knows already, what it must have measured, and what becomes of it.
+Each network is measured once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class Bookkeeping:
     """Stands between proposals and the ledger.
 
     Attributes:
-        waiting: Networks on their way through the evaluator, by key: the proposals they came with and their row there.
+        waiting: Networks on their way through the evaluator, by key: the proposals they came with
+            and their row there.
         num_known: Proposals that were answered from what was known.
         num_failed: Failed records that count.
     """
@@ -29,7 +32,9 @@ class Bookkeeping:
         self._problem = problem
         self._ledger = ledger
         self._reuse = reuse
-        self._reuse_rows = {} if reuse is None else {key: row for row, key in enumerate(reuse.keys.tolist())}
+        self._reuse_rows = (
+            {} if reuse is None else {key: row for row, key in enumerate(reuse.keys.tolist())}
+        )
         self._counted: set[bytes] = set()
         self.waiting: dict[bytes, tuple[Proposals, int]] = {}
         self.num_known = 0
@@ -46,11 +51,19 @@ class Bookkeeping:
         return len(self._counted) - len(self.waiting)
 
     def admit(self, proposals: Proposals, generation: int) -> Proposals:
-        """Counts the proposals; returns those that nobody has measured and nobody is measuring, each network once."""
+        """Counts the proposals; returns those that nobody has measured and nobody is measuring,
+        each network once.
+        """
         keys = proposals.keys.tolist()
         if self._all_new(keys):
             self._counted.update(keys)
-            self.waiting.update(zip(keys, zip(itertools.repeat(proposals), range(len(keys)), strict=False), strict=True))
+            self.waiting.update(
+                zip(
+                    keys,
+                    zip(itertools.repeat(proposals), range(len(keys)), strict=False),
+                    strict=True,
+                )
+            )
             return proposals
         rows = self._ledger.rows(proposals.keys).tolist()
         new: list[int] = []
@@ -84,7 +97,9 @@ class Bookkeeping:
         return records
 
     def finish_unmeasured(self, proposals: Proposals, generation: int) -> Records:
-        """The same for a problem without measured objectives: the costs are all there is to know."""
+        """The same for a problem without measured objectives: the costs are all there is to
+        know.
+        """
         num = len(proposals)
         empty = np.full(num, "", dtype=object)
         bare = Records(
@@ -116,7 +131,11 @@ class Bookkeeping:
 
     def counted(self) -> Records:
         """Those that count towards the budget, in the ledger's order."""
-        rows = self._ledger.rows(np.array(sorted(self._counted), dtype=np.bytes_)) if self._counted else np.zeros(0, dtype=np.int64)
+        rows = (
+            self._ledger.rows(np.array(sorted(self._counted), dtype=np.bytes_))
+            if self._counted
+            else np.zeros(0, dtype=np.int64)
+        )
         return self._ledger.take(np.sort(rows[rows >= 0]))
 
     def resume(self, ended: Records, waiting: Proposals | None, num_known: int) -> None:
@@ -130,13 +149,18 @@ class Bookkeeping:
         self.num_failed = int(ended.failed.sum())
 
     def check_measured(self) -> None:
-        """An objective that nothing was measured under means that the search was about something else.
+        """An objective that nothing was measured under means that the search was about something
+        else.
 
         Raises:
             RuntimeError: There is one.
         """
         records = self._ledger.take(np.arange(len(self._ledger)))
-        missing = [name for name in self._problem.value_names if name not in records.values or np.isnan(records.values[name]).all()]
+        missing = [
+            name
+            for name in self._problem.value_names
+            if name not in records.values or np.isnan(records.values[name]).all()
+        ]
         if missing and len(records):
             errors = sorted(set(records.errors[records.failed].tolist()))[:3]
             why = (
@@ -144,10 +168,14 @@ class Bookkeeping:
                 if errors
                 else f"no candidate met {' and '.join(map(str, self._problem.measured_constraints))}"
             )
-            raise RuntimeError(f"{', '.join(missing)} was never measured in {len(records)} evaluations: {why}")
+            raise RuntimeError(
+                f"{', '.join(missing)} was never measured in {len(records)} evaluations: {why}"
+            )
 
     def _all_new(self, keys: list[bytes]) -> bool:
-        """The common case, settled without a look at each key: nothing is known but what was counted, and none of these was."""
+        """The common case, settled without a look at each key: nothing is known but what was
+        counted, and none of these was.
+        """
         nothing_else = not self._reuse_rows and len(self._ledger) == self.num_ended
         return nothing_else and len(set(keys)) == len(keys) and self._counted.isdisjoint(keys)
 
@@ -158,7 +186,17 @@ class Bookkeeping:
     def _write(self, proposals: Proposals, measured: Records, generation: int) -> Records:
         values = {**measured.values, **proposals.costs}
         own = {
-            name: getattr(measured, name) for name in ("keys", "choices", "seconds", "status", "errors", "attempts", "workers", "digests")
+            name: getattr(measured, name)
+            for name in (
+                "keys",
+                "choices",
+                "seconds",
+                "status",
+                "errors",
+                "attempts",
+                "workers",
+                "digests",
+            )
         }
         for name in ("errors", "workers"):
             own[name] = recordable_texts(own[name])
@@ -180,7 +218,8 @@ class Bookkeeping:
             records = self._ledger.take(np.arange(len(self._ledger)))
             if records.failed.all():
                 raise RuntimeError(
-                    f"the first {len(records)} candidates all failed; the last one, {records[-1].key}, with: {records[-1].error}"
+                    f"the first {len(records)} candidates all failed; the last one, "
+                    f"{records[-1].key}, with: {records[-1].error}"
                 )
 
 

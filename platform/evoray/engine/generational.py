@@ -1,4 +1,6 @@
-"""The generational search loop: ask, evaluate, write down, tell. The same seed gives the same front on any number of workers."""
+"""The generational search loop: ask, evaluate, write down, tell. The same seed gives the same front
+on any number of workers.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ from evoray.records.ledger import Ledger
 from evoray.records.records import Records
 
 _log = logging.getLogger(__name__)
-COLLECT_SECONDS = 1.0  # how long one wait for records may last, so that progress is shown and an interrupt is heard
+# how long one wait for records may last, so that progress is shown and an interrupt is heard
+COLLECT_SECONDS = 1.0
 _EMPTY_GENERATIONS = 20  # without one new network: the space is exhausted
 
 
 class Search:
-    """One search over a ledger. `run()` starts it, or resumes it from the ledger and the last snapshot."""
+    """One search over a ledger. `run()` starts it, or resumes it from the ledger and the last
+    snapshot.
+    """
 
     def __init__(
         self,
@@ -40,10 +45,11 @@ class Search:
         first_generation: int = 0,
         spent: Callable[[Records], bool] | None = None,
     ) -> None:
-        """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger that need not be measured again.
+        """`snapshots` is a folder for the shards' states; `reuse` holds records of another ledger
+        that need not be measured again.
 
-        `first_generation` is the number of the first one, in records. `spent` says of the records that count, at each barrier, whether a
-        budget other than their number is used up.
+        `first_generation` is the number of the first one, in records. `spent` says of the records
+        that count, at each barrier, whether a budget other than their number is used up.
         """
         self._problem = problem
         self._shards = shards
@@ -66,9 +72,15 @@ class Search:
         """
         self._snapshots.restore(self._shards, self._take)
         empty = 0
-        while self._bookkeeping.num_counted < self._schedule.evaluations and empty < _EMPTY_GENERATIONS and not self._is_spent():
+        while (
+            self._bookkeeping.num_counted < self._schedule.evaluations
+            and empty < _EMPTY_GENERATIONS
+            and not self._is_spent()
+        ):
             before = self._bookkeeping.num_counted
-            proposals: list[Proposals] = self._shards.call("propose", [(n,) for n in self._shares()])
+            proposals: list[Proposals] = self._shards.call(
+                "propose", [(n,) for n in self._shares()]
+            )
             if not any(map(len, proposals)):
                 break
             self._shards.call("tell", [(records,) for records in self._evaluate(proposals)])
@@ -80,7 +92,9 @@ class Search:
         self._save()
         if self._bookkeeping.num_counted < self._schedule.evaluations and not self._is_spent():
             _log.warning(
-                "the searcher found no new networks after %d of %d evaluations", self._bookkeeping.num_counted, self._schedule.evaluations
+                "the searcher found no new networks after %d of %d evaluations",
+                self._bookkeeping.num_counted,
+                self._schedule.evaluations,
             )
         self._bookkeeping.check_measured()
 
@@ -124,12 +138,16 @@ class Search:
         self._snapshots.save(self._shards, self._generation, about)
 
     def _take(self, snapshot: Mapping[str, Any]) -> None:
-        """A snapshot fits when all records from before its barrier are in the ledger; else everything is replayed from the seed."""
+        """A snapshot fits when all records from before its barrier are in the ledger; else
+        everything is replayed from the seed.
+        """
         generation, known = int(snapshot["generation"]), int(snapshot["statistics"]["known"])
         every = self._ledger.take(np.arange(len(self._ledger)))
         ended = every.take(every.generations < generation)
         if len(ended) != snapshot["evaluations"]:
-            raise ValueError(f"it knows {snapshot['evaluations']} evaluations, the ledger holds {len(ended)}")
+            raise ValueError(
+                f"it knows {snapshot['evaluations']} evaluations, the ledger holds {len(ended)}"
+            )
         self._generation = generation
         self._bookkeeping.resume(ended, None, known)
         self._front.add(ended)
@@ -137,16 +155,26 @@ class Search:
     def _report(self, latest: Records) -> None:
         if self._on_progress is not None:
             self._front.add(latest)
-            self._on_progress(Progress(self._generation, self._bookkeeping.num_ended, self._bookkeeping.num_failed, len(self._front)))
+            self._on_progress(
+                Progress(
+                    self._generation,
+                    self._bookkeeping.num_ended,
+                    self._bookkeeping.num_failed,
+                    len(self._front),
+                )
+            )
 
 
-def migrate(shards: ShardGroup, schedule: Schedule, bookkeeping: Bookkeeping, generation: int) -> None:
+def migrate(
+    shards: ShardGroup, schedule: Schedule, bookkeeping: Bookkeeping, generation: int
+) -> None:
     """Lets the shards exchange candidates when that is due."""
     how = schedule.migration
     if not how.is_due(generation, shards.num_shards):
         return
     sent = shards.call("migrants", [(how.num_migrants, how.select)] * shards.num_shards)
     arriving: Sequence[Records] = [
-        bookkeeping.records(np.unique(np.concatenate([sent[sender] for sender in senders]))) for senders in how.senders(shards.num_shards)
+        bookkeeping.records(np.unique(np.concatenate([sent[sender] for sender in senders])))
+        for senders in how.senders(shards.num_shards)
     ]
     shards.call("tell", [(records,) for records in arriving])

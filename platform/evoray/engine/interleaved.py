@@ -1,6 +1,8 @@
-"""Searching while the supernet is still being trained: in each round a population is measured anew, and the next one bred from it.
+"""Searching while the supernet is still being trained: in each round a population is measured anew,
+and the next one bred from it.
 
-Values of different rounds are of different weights, so each round has a ledger of its own; the last one is the stage's.
+Values of different rounds are of different weights, so each round has a ledger of its own; the last
+one is the stage's.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ class Population:
         choices: (n, g) canonical.
         keys: (n,)
         lineage: How they were made; a survivor is "survivor" of itself.
-        origins: (n,) index in the population before: its own, its first parent's, or the best one's where it has no parent; () in the
-            first population.
+        origins: (n,) index in the population before: its own, its first parent's, or the best one's
+            where it has no parent; () in the first population.
         best: Index of the best one in the population before.
     """
 
@@ -82,8 +84,12 @@ def first_population(searcher: OneGene, problem: Problem, size: int) -> Populati
     return Population(choices, key_array(problem.space, choices), searcher.lineage())
 
 
-def next_population(searcher: OneGene, problem: Problem, population: Population, records: Records, by: str) -> Population:
-    """The survivors of a measured population and their children; `by` names the objective that tells the best of a front."""
+def next_population(
+    searcher: OneGene, problem: Problem, population: Population, records: Records, by: str
+) -> Population:
+    """The survivors of a measured population and their children; `by` names the objective that
+    tells the best of a front.
+    """
     searcher.renew()
     searcher.tell(records)
     choices, keys = searcher.parents
@@ -93,7 +99,9 @@ def next_population(searcher: OneGene, problem: Problem, population: Population,
     known = {key: index for index, key in enumerate(population.keys.tolist())}
     best = known[records.keys[best_row(problem, records, by)]]
     parents = [row[0] if len(row) else b"" for row in child_lineage.parents.tolist()]
-    origins = [known[key] for key in keys.tolist()] + [known.get(parent, best) for parent in parents]
+    origins = [known[key] for key in keys.tolist()] + [
+        known.get(parent, best) for parent in parents
+    ]
     return Population(
         np.concatenate([choices, children]),
         np.concatenate([keys, key_array(problem.space, children)]),
@@ -113,7 +121,8 @@ def best_row(problem: Problem, records: Records, by: str) -> int:
     front = dominance.front(losses, violations)
     if len(front) == 0:
         raise RuntimeError(
-            f"none of the round's {len(records)} networks could be measured; the last error: {records.errors[-1] or 'no constraint was met'}"
+            f"none of the round's {len(records)} networks could be measured; the last error: "
+            f"{records.errors[-1] or 'no constraint was met'}"
         )
     return int(front[np.argmin(problem.goal(by).sign * records.values[by][front])])
 
@@ -126,8 +135,18 @@ def measure_round(
     number: int,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Records:
-    """Measures what is not in the round's ledger yet; the records in the order of the population."""
+    """Measures what is not in the round's ledger yet; the records in the order of the
+    population.
+    """
     schedule = Schedule(evaluations=len(population.choices), population=len(population.choices))
     shards = LocalShards(problem, [Given(population)])
-    Search(problem, shards, evaluator, ledger, schedule, on_progress=on_progress, first_generation=number).run()
+    Search(
+        problem,
+        shards,
+        evaluator,
+        ledger,
+        schedule,
+        on_progress=on_progress,
+        first_generation=number,
+    ).run()
     return ledger.take(ledger.rows(population.keys))

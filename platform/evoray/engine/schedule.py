@@ -15,8 +15,8 @@ class Schedule:
         evaluations: Distinct networks to evaluate.
         population: Candidates that each shard proposes a generation.
         migration: How shards exchange candidates.
-        in_flight: Without barriers: candidates that are being measured or wait for it, all shards together; None for a population
-            a shard. With barriers it has no meaning.
+        in_flight: Without barriers: candidates that are being measured or wait for it, all shards
+            together; None for a population a shard. With barriers it has no meaning.
     """
 
     evaluations: int = 256

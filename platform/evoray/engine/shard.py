@@ -1,4 +1,6 @@
-"""A population shard: one searcher and the analytic gate in front of it. A plain class; `distributed` makes an actor of it."""
+"""A population shard: one searcher and the analytic gate in front of it. A plain class;
+`distributed` makes an actor of it.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Proposals:
     def take(self, rows: NDArray[np.int64]) -> Proposals:
         """These rows, in this order."""
         costs = {name: column[rows] for name, column in self.costs.items()}
-        return Proposals(self.choices[rows], self.keys[rows], costs, self.lineage.take(rows), self.shards[rows])
+        return Proposals(
+            self.choices[rows], self.keys[rows], costs, self.lineage.take(rows), self.shards[rows]
+        )
 
     def architectures(self, space: str) -> list[Architecture]:
         """As objects, for evaluators."""
@@ -72,12 +76,17 @@ class Proposals:
 class Shard:
     """A part of the population."""
 
-    def __init__(self, problem: Problem, searcher: Searcher, index: int, *, sends: bool = True) -> None:
+    def __init__(
+        self, problem: Problem, searcher: Searcher, index: int, *, sends: bool = True
+    ) -> None:
         """`sends`: whether it remembers candidates for other shards."""
         self._problem = problem
         self._searcher = searcher
         self._counts = option_counts(problem.space)
-        self._source = f"repair of space {problem.space.name!r}, or searcher {type(searcher).__module__}, when asked for candidates,"
+        self._source = (
+            f"repair of space {problem.space.name!r}, or searcher {type(searcher).__module__}, "
+            "when asked for candidates,"
+        )
         self._index = index
         self._sends = sends
         self._residents = Archive(problem)
@@ -86,7 +95,9 @@ class Shard:
         self._rejected: Counter[str] = Counter()
 
     def propose(self, count: int) -> Proposals:
-        """Up to `count` new candidates that meet the analytic constraints; fewer when the searcher finds no more."""
+        """Up to `count` new candidates that meet the analytic constraints; fewer when the searcher
+        finds no more.
+        """
         found: list[Proposals] = []
         missing, fruitless = count, 0
         while missing > 0 and fruitless < _FRUITLESS_ROUNDS:
@@ -97,7 +108,11 @@ class Shard:
             found.append(passed)
             missing -= len(passed)
             fruitless = 0 if len(passed) else fruitless + 1
-        return Proposals.concat(found) if found else self._gate(np.zeros((0, len(self._problem.space.genes)), dtype=np.int16))
+        return (
+            Proposals.concat(found)
+            if found
+            else self._gate(np.zeros((0, len(self._problem.space.genes)), dtype=np.int16))
+        )
 
     def tell(self, records: Sequence[Record]) -> None:
         """What became of its proposals, or migrants of other shards."""
@@ -105,7 +120,9 @@ class Shard:
         self._searcher.tell(columns)
         if self._sends:
             self._residents.add(columns)
-            self._residents.keep(dominance.survivors(self._residents.losses, self._residents.violations, _RESIDENTS))
+            self._residents.keep(
+                dominance.survivors(self._residents.losses, self._residents.violations, _RESIDENTS)
+            )
 
     def exchange(self, records: Sequence[Record], count: int) -> Proposals:
         """`tell` and `propose` in one call."""
@@ -113,7 +130,9 @@ class Shard:
         return self.propose(count)
 
     def migrants(self, count: int, select: str) -> Keys:
-        """Keys of up to `count` of its best feasible candidates: the least crowded first, or random ones."""
+        """Keys of up to `count` of its best feasible candidates: the least crowded first, or random
+        ones.
+        """
         feasible = np.flatnonzero(self._residents.violations <= 0)
         if select == "random":
             feasible = generator_for(self._index, "migrants", self._num_sent).permutation(feasible)
@@ -129,7 +148,9 @@ class Shard:
             "proposed": self._num_proposed,
             "rejected": dict(self._rejected),
             "infeasible": int(getattr(self._searcher, "num_infeasible", 0)),
-            "duplicates": self._searcher.num_duplicates if isinstance(self._searcher, TracesCandidates) else 0,
+            "duplicates": self._searcher.num_duplicates
+            if isinstance(self._searcher, TracesCandidates)
+            else 0,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -146,7 +167,11 @@ class Shard:
         check_choices(self._problem.space, self._counts, choices, self._source)
         costs = self._problem.cost_values(choices)
         every = Proposals(
-            choices, key_array(self._problem.space, choices), costs, lineage, np.full(len(choices), self._index, dtype=np.int32)
+            choices,
+            key_array(self._problem.space, choices),
+            costs,
+            lineage,
+            np.full(len(choices), self._index, dtype=np.int32),
         )
         passes = np.ones(len(choices), dtype=bool)
         for constraint in self._problem.analytic_constraints:
@@ -168,12 +193,15 @@ def searchers_for(
 ) -> list[Searcher]:
     """A fresh searcher a shard; with several names the shards take turns.
 
-    The first shard has the run's own seed, so that one shard is the plain algorithm. `options` are the algorithm's own.
+    The first shard has the run's own seed, so that one shard is the plain algorithm. `options` are
+    the algorithm's own.
     """
     kinds = [names] if isinstance(names, str) else list(names)
     seeds = [seed if index == 0 else seed_for(seed, "shard", index) for index in range(num_shards)]
     return [
-        searchers.load(kinds[index % len(kinds)], problem, seed=s, population=population, **(options or {}))
+        searchers.load(
+            kinds[index % len(kinds)], problem, seed=s, population=population, **(options or {})
+        )
         for index, s in enumerate(seeds)
     ]
 
@@ -184,8 +212,12 @@ class ShardGroup(Protocol):
     @property
     def num_shards(self) -> int: ...
 
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...] | None]) -> list[Any]:  # Any: each method has its own types
-        """Calls one method of every shard, each with its own arguments; results in the shards' order. None skips a shard."""
+    def call(
+        self, method: str, arguments: Sequence[tuple[Any, ...] | None]
+    ) -> list[Any]:  # Any: each method has its own types
+        """Calls one method of every shard, each with its own arguments; results in the shards'
+        order. None skips a shard.
+        """
         ...
 
     def close(self) -> None: ...
@@ -196,7 +228,10 @@ class LocalShards:
 
     def __init__(self, problem: Problem, shard_searchers: Sequence[Searcher]) -> None:
         sends = len(shard_searchers) > 1
-        self._shards = [Shard(problem, searcher, index, sends=sends) for index, searcher in enumerate(shard_searchers)]
+        self._shards = [
+            Shard(problem, searcher, index, sends=sends)
+            for index, searcher in enumerate(shard_searchers)
+        ]
 
     @property
     def num_shards(self) -> int:

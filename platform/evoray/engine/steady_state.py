@@ -1,7 +1,8 @@
-"""The search loop without barriers: a finished candidate is replaced at once, so that nobody waits for the slowest.
+"""The search loop without barriers: a finished candidate is replaced at once, so that nobody waits
+for the slowest.
 
-The ledger is the log of events. Records are told strictly in its order, one at a time, so that a resumed search replays it
-and stands where it was: the same completion order gives the same front.
+The ledger is the log of events. Records are told strictly in its order, one at a time, so that a
+resumed search replays it and stands where it was: the same completion order gives the same front.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from evoray.searchers.base import Lineage
 from searchspaces.base import Keys, key_array
 
 _log = logging.getLogger(__name__)
-_KNOWN_IN_A_ROW = 50  # proposals of one shard that turn out to be known already: it has nothing new to offer now
+_KNOWN_IN_A_ROW = (
+    50  # proposals of one shard that turn out to be known already: it has nothing new to offer now
+)
 
 
 class SteadySearch:
@@ -57,7 +60,9 @@ class SteadySearch:
         self._front = FrontCounter(problem)
         self._cursor = 0  # ledger rows that were told
         self._told = _Digest()
-        self._interested: dict[bytes, list[int]] = {}  # shards that proposed a network whose record was not told yet
+        self._interested: dict[
+            bytes, list[int]
+        ] = {}  # shards that proposed a network whose record was not told yet
 
     def run(self) -> None:
         """As `Search.run`."""
@@ -76,7 +81,9 @@ class SteadySearch:
         self._save()
         if self._bookkeeping.num_counted < self._schedule.evaluations:
             _log.warning(
-                "the searcher found no new networks after %d of %d evaluations", self._bookkeeping.num_counted, self._schedule.evaluations
+                "the searcher found no new networks after %d of %d evaluations",
+                self._bookkeeping.num_counted,
+                self._schedule.evaluations,
             )
         self._bookkeeping.check_measured()
 
@@ -86,16 +93,22 @@ class SteadySearch:
 
     def _initial_shares(self) -> list[int]:
         num = self._shards.num_shards
-        flying = min(self._schedule.in_flight or self._schedule.population * num, self._schedule.evaluations)
+        flying = min(
+            self._schedule.in_flight or self._schedule.population * num, self._schedule.evaluations
+        )
         return [flying // num + (index < flying % num) for index in range(num)]
 
-    def _call(self, shard: int, method: str, *arguments: Any) -> Any:  # Any: what the shard's method takes and returns
+    def _call(
+        self, shard: int, method: str, *arguments: Any
+    ) -> Any:  # Any: what the shard's method takes and returns
         skipped: list[tuple[Any, ...] | None] = [None] * self._shards.num_shards
         skipped[shard] = arguments
         return self._shards.call(method, skipped)[shard]
 
     def _admit(self, shard: int, proposals: Proposals) -> None:
-        """Sends new candidates off; tells the shard at once what is known of the others, and asks it for as many more."""
+        """Sends new candidates off; tells the shard at once what is known of the others, and asks
+        it for as many more.
+        """
         for _ in range(_KNOWN_IN_A_ROW):
             new = self._bookkeeping.admit(proposals, self._generation)
             if len(new) and not self._problem.measured:
@@ -109,7 +122,9 @@ class SteadySearch:
             left = self._schedule.evaluations - self._bookkeeping.num_counted
             if not told.any():
                 return
-            proposals = self._call(shard, "exchange", self._ledger.take(rows[told]), min(int(told.sum()), left))
+            proposals = self._call(
+                shard, "exchange", self._ledger.take(rows[told]), min(int(told.sum()), left)
+            )
 
     def _tell_next(self) -> None:
         before = self._generation
@@ -126,7 +141,9 @@ class SteadySearch:
 
     def _save(self) -> None:
         flying = (
-            Proposals.concat([batch.take(np.array([row])) for batch, row in self._bookkeeping.waiting.values()])
+            Proposals.concat(
+                [batch.take(np.array([row])) for batch, row in self._bookkeeping.waiting.values()]
+            )
             if self._bookkeeping.waiting
             else None
         )
@@ -140,7 +157,9 @@ class SteadySearch:
         self._snapshots.save(self._shards, self._generation, about)
 
     def _take(self, snapshot: Mapping[str, Any]) -> None:
-        """A snapshot fits when the ledger begins with what it was told, and holds or waits for the rest; else all is replayed."""
+        """A snapshot fits when the ledger begins with what it was told, and holds or waits for the
+        rest; else all is replayed.
+        """
         told, known = int(snapshot["told"]), int(snapshot["statistics"]["known"])
         if told > len(self._ledger):
             raise ValueError(f"it knows {told} evaluations, the ledger holds {len(self._ledger)}")
@@ -148,16 +167,26 @@ class SteadySearch:
         digest = _Digest()
         digest.add(recorded.keys[:told])
         if digest.text != snapshot["told_digest"]:
-            raise ValueError(f"the first {told} evaluations of the ledger are not those that it knows")
+            raise ValueError(
+                f"the first {told} evaluations of the ledger are not those that it knows"
+            )
         waiting = None if snapshot["waiting"] is None else self._from_json(snapshot["waiting"])
         interested = {key.encode(): list(shards) for key, shards in snapshot["interested"].items()}
         flying = set() if waiting is None else set(waiting.keys.tolist())
         missing = interested.keys() - flying - set(recorded.keys[told:].tolist())
         if missing:
-            raise ValueError(f"{len(missing)} evaluations that had ended before it was written are not in the ledger")
+            raise ValueError(
+                f"{len(missing)} evaluations that had ended before it was written are not in the "
+                "ledger"
+            )
         if waiting is not None:
             waiting = waiting.take(np.flatnonzero(self._ledger.rows(waiting.keys) < 0))
-        ended = recorded.take(np.array([row < told or key in interested for row, key in enumerate(recorded.keys.tolist())], dtype=bool))
+        ended = recorded.take(
+            np.array(
+                [row < told or key in interested for row, key in enumerate(recorded.keys.tolist())],
+                dtype=bool,
+            )
+        )
         self._cursor, self._interested, self._told = told, interested, digest
         self._bookkeeping.resume(ended, waiting, known)
         self._front.add(recorded)
@@ -165,16 +194,33 @@ class SteadySearch:
             self._evaluator.submit(waiting.architectures(self._problem.space.name))
 
     def _from_json(self, state: Mapping[str, Any]) -> Proposals:
-        choices = np.array(state["choices"], dtype=np.int16).reshape(-1, len(self._problem.space.genes))
-        parents = np.array(state["parents"], dtype=np.bytes_).reshape(len(choices), -1 if len(choices) else 0)
+        choices = np.array(state["choices"], dtype=np.int16).reshape(
+            -1, len(self._problem.space.genes)
+        )
+        parents = np.array(state["parents"], dtype=np.bytes_).reshape(
+            len(choices), -1 if len(choices) else 0
+        )
         lineage = Lineage(texts(state["operators"]), parents)
         keys = key_array(self._problem.space, choices)
-        return Proposals(choices, keys, self._problem.cost_values(choices), lineage, np.array(state["shards"], dtype=np.int32))
+        return Proposals(
+            choices,
+            keys,
+            self._problem.cost_values(choices),
+            lineage,
+            np.array(state["shards"], dtype=np.int32),
+        )
 
     def _report(self, latest: Records) -> None:
         if self._on_progress is not None:
             self._front.add(latest)
-            self._on_progress(Progress(self._generation, self._bookkeeping.num_ended, self._bookkeeping.num_failed, len(self._front)))
+            self._on_progress(
+                Progress(
+                    self._generation,
+                    self._bookkeeping.num_ended,
+                    self._bookkeeping.num_failed,
+                    len(self._front),
+                )
+            )
 
 
 class _Digest:

@@ -19,7 +19,9 @@ from searchspaces.base import Architecture
 _BATCH_SECONDS = 0.05
 _OK, _CANCELLED, _FAILED = Status.OK.code, Status.CANCELLED.code, Status.FAILED.code
 
-_Ended = tuple[dict[str, float], dict[str, float], int, str, int]  # values, seconds, status, error, attempts
+_Ended = tuple[
+    dict[str, float], dict[str, float], int, str, int
+]  # values, seconds, status, error, attempts
 
 
 class Evaluator(Protocol):
@@ -31,12 +33,15 @@ class Evaluator(Protocol):
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         """Queues candidates; a key must not be queued twice at a time.
 
-        With a `share` below 1 only what can be measured on a part of its data is measured, on that share.
+        With a `share` below 1 only what can be measured on a part of its data is measured, on that
+        share.
         """
         ...
 
     def collect(self, timeout: float) -> Sequence[Record]:
-        """Records finished by now; waits up to `timeout` seconds for the first. Empty when nothing ended in time."""
+        """Records finished by now; waits up to `timeout` seconds for the first. Empty when nothing
+        ended in time.
+        """
         ...
 
     def close(self) -> None:
@@ -45,7 +50,8 @@ class Evaluator(Protocol):
 
 
 def stages(problem: Problem, share: float = 1.0) -> list[list[str]]:
-    """The order of measuring: constrained objectives first, so that a broken constraint cancels the rest.
+    """The order of measuring: constrained objectives first, so that a broken constraint cancels the
+    rest.
 
     On a share of the data, only those that can be measured so.
     """
@@ -59,7 +65,8 @@ def stages(problem: Problem, share: float = 1.0) -> list[list[str]]:
 
 
 class Attempt:
-    """One candidate on its way through the stages; evaluators advance it, `record` is what came out.
+    """One candidate on its way through the stages; evaluators advance it, `record` is what came
+    out.
 
     Attributes:
         architecture: What is measured.
@@ -112,7 +119,9 @@ class Attempt:
         self.waiting: list[str] = list(order[0]) if order else []
 
     def take(self, name: str, value: float | None, seconds: float, error: str, worker: str) -> bool:
-        """Takes one objective's measurement, None for a failed one; True when that objective has to be measured again."""
+        """Takes one objective's measurement, None for a failed one; True when that objective has to
+        be measured again.
+        """
         self._tries[name] = self._tries.get(name, 0) + 1
         if worker and worker not in self._workers:
             self._workers.append(worker)
@@ -128,7 +137,9 @@ class Attempt:
         return False
 
     def next_stage(self) -> list[str]:
-        """When nothing is waiting: the objectives of the next stage, which are waiting now; empty when the candidate is done."""
+        """When nothing is waiting: the objectives of the next stage, which are waiting now; empty
+        when the candidate is done.
+        """
         if not self.waiting and self._stages and not self._error:
             if self._problem.violation(self._values) > 0:
                 self._cancelled, self._stages = True, []
@@ -139,7 +150,9 @@ class Attempt:
 
     def record(self) -> Record:
         """The finished candidate."""
-        status = Status.FAILED if self._error else Status.CANCELLED if self._cancelled else Status.OK
+        status = (
+            Status.FAILED if self._error else Status.CANCELLED if self._cancelled else Status.OK
+        )
         return Record(
             key=self.architecture.key,
             choices=self.architecture.choices,
@@ -158,27 +171,42 @@ def _failure(name: str, error: str, tries: int) -> str:
 
 
 class LocalEvaluator:
-    """Measures one candidate after the other in this process. It cannot stop an objective that never returns; the Ray one can."""
+    """Measures one candidate after the other in this process. It cannot stop an objective that
+    never returns; the Ray one can.
+    """
 
     def __init__(
-        self, problem: Problem, weights: Weights | None = None, *, weights_digest: str = "", max_attempts: int = 1, device: str = "cpu"
+        self,
+        problem: Problem,
+        weights: Weights | None = None,
+        *,
+        weights_digest: str = "",
+        max_attempts: int = 1,
+        device: str = "cpu",
     ) -> None:
         self._problem = problem
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
         threads = torch.get_num_threads()
-        self._workers: Mapping[str, EvaluationWorker] = {o.name: EvaluationWorker(problem.space, o, weights, device) for o in problem.measured}
+        self._workers: Mapping[str, EvaluationWorker] = {
+            o.name: EvaluationWorker(problem.space, o, weights, device) for o in problem.measured
+        }
         torch.set_num_threads(threads)
         self._worker = next((worker.ready() for worker in self._workers.values()), "")
         self._orders: dict[float, list[list[tuple[str, EvaluationWorker]]]] = {}  # by share
         self._queue: deque[tuple[Architecture, float]] = deque()
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
-        self._orders[share] = [[(name, self._workers[name]) for name in stage] for stage in stages(self._problem, share)]
+        self._orders[share] = [
+            [(name, self._workers[name]) for name in stage]
+            for stage in stages(self._problem, share)
+        ]
         self._queue.extend([(architecture, share) for architecture in architectures])
 
     def collect(self, timeout: float) -> Records:
-        """One record however long it takes, and what else ends within a twentieth of a second, so that quick work is written in batches."""
+        """One record however long it takes, and what else ends within a twentieth of a second, so
+        that quick work is written in batches.
+        """
         until = time.monotonic() + min(timeout, _BATCH_SECONDS)
         candidates: list[Architecture] = []
         ended: list[_Ended] = []
@@ -218,7 +246,10 @@ class LocalEvaluator:
             return Records.of([], len(self._problem.space.genes))
         values, seconds, status, errors, attempts = zip(*ended, strict=True)
         names = self._problem.measured_names
-        same = {text: np.full(len(ended), text, dtype=object) for text in ("sample", self._worker, self._weights_digest)}
+        same = {
+            text: np.full(len(ended), text, dtype=object)
+            for text in ("sample", self._worker, self._weights_digest)
+        }
         return Records(
             keys=np.array([a.key for a in candidates], dtype=np.bytes_),
             choices=np.array([a.choices for a in candidates], dtype=np.int16),

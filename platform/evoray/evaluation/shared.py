@@ -1,4 +1,6 @@
-"""An evaluator that measures once what several candidates have in common: the networks of designs that differ in their chip alone."""
+"""An evaluator that measures once what several candidates have in common: the networks of designs
+that differ in their chip alone.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +17,30 @@ Subjects = tuple[str, ...]  # of every direct objective, what its value depends 
 
 
 class SharedEvaluator:
-    """Sends one candidate of each group with the same subjects to an inner evaluator, and gives its values to all of the group.
+    """Sends one candidate of each group with the same subjects to an inner evaluator, and gives its
+    values to all of the group.
 
-    The subject of an objective without a method `subject` is the whole candidate. Combined objectives are computed from the others.
+    The subject of an objective without a method `subject` is the whole candidate. Combined
+    objectives are computed from the others.
 
     """
 
-    def __init__(self, problem: Problem, inner: Evaluator, memory: dict[Subjects, Record] | None = None) -> None:
+    def __init__(
+        self, problem: Problem, inner: Evaluator, memory: dict[Subjects, Record] | None = None
+    ) -> None:
         """Takes over `inner`, which must measure `direct(problem)`.
 
-        `memory` holds what is known by subjects and is added to; give one to several evaluators whose subjects mean the same.
+        `memory` holds what is known by subjects and is added to; give one to several evaluators
+        whose subjects mean the same.
         """
         self._combined = [o for o in problem.measured if isinstance(o, Combined)]
         self._direct = [o for o in problem.measured if not isinstance(o, Combined)]
         self._space = problem.space.name
         self._inner = inner
         self._known: dict[Subjects, Record] = {} if memory is None else memory
-        self._waiting: dict[str, tuple[Subjects, list[Architecture]]] = {}  # by the key of the candidate that is measured
+        self._waiting: dict[
+            str, tuple[Subjects, list[Architecture]]
+        ] = {}  # by the key of the candidate that is measured
         self._measuring: dict[Subjects, str] = {}
         self._finished: list[Record] = []
 
@@ -39,18 +48,27 @@ class SharedEvaluator:
         """Takes over the values of records of an earlier run of this problem."""
         for record in records:
             if record.status is Status.OK:
-                self._known.setdefault(self._subjects(Architecture(self._space, record.choices, record.key)), record)
+                self._known.setdefault(
+                    self._subjects(Architecture(self._space, record.choices, record.key)), record
+                )
 
     def num_subjects(self, records: Records) -> int:
-        """How many of these records' values had to be measured on their own, had nothing been known."""
+        """How many of these records' values had to be measured on their own, had nothing been
+        known.
+        """
         return len(self.subjects(records))
 
     def subjects(self, records: Records) -> set[Subjects]:
         """What these records' values depend on."""
-        return {self._subjects(Architecture(self._space, record.choices, record.key)) for record in records}
+        return {
+            self._subjects(Architecture(self._space, record.choices, record.key))
+            for record in records
+        }
 
     def within(self, records: Records, count: int) -> Records:
-        """The first of these records, as far as measuring `count` times on their own sufficed, had nothing been known."""
+        """The first of these records, as far as measuring `count` times on their own sufficed, had
+        nothing been known.
+        """
         seen: set[Subjects] = set()
         for row in range(len(records)):
             seen |= self.subjects(records[row : row + 1])
@@ -61,7 +79,10 @@ class SharedEvaluator:
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         """Raises ValueError for a share below 1: parts of a measurement are not shared."""
         if share != 1.0:
-            raise ValueError(f"shared measurements are whole, got share {share}: use this evaluator without successive halving")
+            raise ValueError(
+                f"shared measurements are whole, got share {share}: use this evaluator without "
+                "successive halving"
+            )
         new: list[Architecture] = []
         for architecture in architectures:
             subjects = self._subjects(architecture)
@@ -116,7 +137,9 @@ class SharedEvaluator:
 
 
 def direct(problem: Problem) -> Problem:
-    """The problem of the inner evaluator: what must be measured, without what is combined from it."""
+    """The problem of the inner evaluator: what must be measured, without what is combined from
+    it.
+    """
     measured = tuple(o for o in problem.measured if not isinstance(o, Combined))
     names = {o.name for o in measured} | {c.name for c in problem.costs}
     return dataclasses.replace(
@@ -128,4 +151,8 @@ def direct(problem: Problem) -> Problem:
 
 
 def _subject(objective: Objective, architecture: Architecture) -> str:
-    return objective.subject(architecture) if isinstance(objective, DependsOnPart) else architecture.key
+    return (
+        objective.subject(architecture)
+        if isinstance(objective, DependsOnPart)
+        else architecture.key
+    )

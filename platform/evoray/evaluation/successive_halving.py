@@ -1,4 +1,6 @@
-"""Successive halving within a generation (Jamieson and Talwalkar 2016, arXiv:1502.07943): part of the data first, all of it for the best."""
+"""Successive halving within a generation (Jamieson and Talwalkar 2016, arXiv:1502.07943): part of
+the data first, all of it for the best.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class Halving:
     """How much of the data candidates see.
 
     Attributes:
-        rungs: Measurements on the way up, the last on all data; 1 measures everything on all data at once.
+        rungs: Measurements on the way up, the last on all data; 1 measures everything on all data
+            at once.
         eta: Of so many candidates one climbs, and sees so many times as much data.
     """
 
@@ -30,7 +33,10 @@ class Halving:
 
     def __post_init__(self) -> None:
         if self.rungs < 1 or self.eta < 2:
-            raise ValueError(f"successive halving needs at least 1 rung and an eta of at least 2, got {self.rungs} and {self.eta}")
+            raise ValueError(
+                "successive halving needs at least 1 rung and an eta of at least 2, got "
+                f"{self.rungs} and {self.eta}"
+            )
 
     @property
     def shares(self) -> list[float]:
@@ -41,35 +47,42 @@ class Halving:
 class HalvingEvaluator:
     """An evaluator that treats the candidates submitted together as one cohort.
 
-    Each rung measures what can be measured on a part of its data (`PartlyMeasurable`); by that and by the costs, rank and crowding
-    under constraint domination decide who climbs. The others become records that are STOPPED and have no values. A cohort's
-    records come out together, because who is stopped depends on all of them: so the same seed gives the same records on any number
-    of workers, and after a crash the whole cohort is measured again.
+    Each rung measures what can be measured on a part of its data (`PartlyMeasurable`); by that and
+    by the costs, rank and crowding under constraint domination decide who climbs. The others become
+    records that are STOPPED and have no values. A cohort's records come out together, because who
+    is stopped depends on all of them: so the same seed gives the same records on any number of
+    workers, and after a crash the whole cohort is measured again.
     """
 
     def __init__(self, problem: Problem, inner: Evaluator, halving: Halving) -> None:
         """Takes over `inner`.
 
         Raises:
-            ValueError: No target or constraint of the problem can be measured on a part of its data.
+            ValueError: No target or constraint of the problem can be measured on a part of its
+                data.
         """
         partly = [name for stage in stages(problem, 0.5) for name in stage]
         wanted = {*problem.targets, *(c.name for c in problem.constraints)}
         if halving.rungs > 1 and not wanted.intersection(partly):
             raise ValueError(
-                f"successive halving needs an objective that can be measured on a part of its data, and none of {sorted(wanted)} can: "
+                "successive halving needs an objective that can be measured on a part of its "
+                f"data, and none of {sorted(wanted)} can: "
                 "give one a method measure_part, or use 1 rung"
             )
         self._problem = problem
         self._inner = inner
         self._halving = halving
-        self._known = [name for name in problem.targets if name in partly or name not in problem.measured_names]
+        self._known = [
+            name for name in problem.targets if name in partly or name not in problem.measured_names
+        ]
         self._cohorts: list[_Cohort] = []
         self._cohort_of: dict[str, _Cohort] = {}
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         if share != 1.0:
-            raise ValueError(f"a halving evaluator decides on the share of the data itself, got share {share}")
+            raise ValueError(
+                f"a halving evaluator decides on the share of the data itself, got share {share}"
+            )
         cohort = _Cohort(list(architectures))
         self._cohorts.append(cohort)
         self._measure(cohort, cohort.architectures)
@@ -94,7 +107,9 @@ class HalvingEvaluator:
         self._inner.submit(architectures, self._halving.shares[cohort.rung])
 
     def _climb(self, cohort: _Cohort) -> None:
-        """Ends the rung: who failed or has seen all data is done, the best of the others go on, the rest are stopped."""
+        """Ends the rung: who failed or has seen all data is done, the best of the others go on, the
+        rest are stopped.
+        """
         cohort.num_awaited = 0
         records = [cohort.measured[a.key] for a in cohort.architectures if a.key in cohort.measured]
         if cohort.rung == self._halving.rungs - 1:
@@ -114,7 +129,9 @@ class HalvingEvaluator:
         choices = np.array([r.choices for r in records], dtype=np.int16)
         values = {name: np.array([r.values[name] for r in records]) for name in records[0].values}
         values |= self._problem.cost_values(choices)
-        losses = np.stack([self._problem.goal(name).sign * values[name] for name in self._known], axis=1)
+        losses = np.stack(
+            [self._problem.goal(name).sign * values[name] for name in self._known], axis=1
+        )
         kept = dominance.survivors(losses, self._problem.violations(values), count)
         return {records[i].key for i in kept}
 

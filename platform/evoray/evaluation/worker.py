@@ -1,4 +1,6 @@
-"""A bench: where one objective measures candidates. A plain class; `distributed` makes an actor of it."""
+"""A bench: where one objective measures candidates. A plain class; `distributed` makes an actor of
+it.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,17 @@ from searchspaces.base import Architecture, SearchSpace, canonical_keys
 
 _log = logging.getLogger(__name__)
 
-Weights = Mapping[str, NDArray[Any]]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
+Weights = Mapping[
+    str, NDArray[Any]
+]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
 
 
 class EvaluationWorker:
     """One opened objective with the supernet it measures on."""
 
-    def __init__(self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu") -> None:
+    def __init__(
+        self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu"
+    ) -> None:
         """`weights` are used in place, never copied or written to."""
         self._objective = objective
         self._has_told = False
@@ -51,14 +57,17 @@ class EvaluationWorker:
         return self._worker
 
     def measure(self, architecture: Architecture, share: float = 1.0) -> tuple[float, float, str]:
-        """Value in the objective's unit (NaN when it failed), wall-clock seconds, and why it failed ("" otherwise), on a share of the data.
+        """Value in the objective's unit (NaN when it failed), wall-clock seconds, and why it failed
+        ("" otherwise), on a share of the data.
 
         What an objective raises is that candidate's failure, not the bench's.
         """
         start = time.perf_counter()
         value, error = math.nan, ""
         of = (self._objective.name, architecture.key)
-        if torch.get_num_threads() != self._num_threads:  # in a process with other benches; the number decides on the last digits
+        if (
+            torch.get_num_threads() != self._num_threads
+        ):  # in a process with other benches; the number decides on the last digits
             torch.set_num_threads(self._num_threads)
         try:
             candidate = Candidate(self._space, architecture, self._supernet)
@@ -70,31 +79,48 @@ class EvaluationWorker:
                 value, error = math.nan, f"{self._objective.name} is {value}"
         except MeasurementError as failure:
             error = recordable(failure) or "MeasurementError without a message"
-        except (Exception, SystemExit) as failure:  # promise 5: a candidate that fails is a record; where all fail the search stops
+        except (
+            Exception,
+            SystemExit,
+            # promise 5: a candidate that fails is a record; where all fail the search stops
+        ) as failure:
             error = f"{type(failure).__name__}: {recordable(failure)}{_place(failure)}"
             if not self._has_told:
                 self._has_told = True
                 told = recordable("".join(traceback.format_exception(failure)))
-                _log.warning("%s failed on %s, which is recorded; this failure in full, the next ones in one line:\n%s", *of, told)
+                _log.warning(
+                    "%s failed on %s, which is recorded; this failure in full, the next ones in "
+                    "one line:\n%s",
+                    *of,
+                    told,
+                )
         return value, time.perf_counter() - start, error
 
-    def measure_rows(self, rows: bytes, shares: bytes | None = None) -> bytes | tuple[bytes, dict[int, str]]:
-        """The same for canonical choices as little-endian int16 rows: what travels between machines is small and quick to pack.
+    def measure_rows(
+        self, rows: bytes, shares: bytes | None = None
+    ) -> bytes | tuple[bytes, dict[int, str]]:
+        """The same for canonical choices as little-endian int16 rows: what travels between machines
+        is small and quick to pack.
 
         Args:
             rows: The choices.
             shares: Float64, one a row: on how much of the data; None for all of it.
 
         Returns:
-            Float64 pairs (value, seconds), NaN for a failed value; with them the errors by index when there are any.
+            Float64 pairs (value, seconds), NaN for a failed value; with them the errors by index
+            when there are any.
         """
         choices = np.frombuffer(rows, dtype="<i2").reshape(-1, self._num_genes).astype(np.int16)
         keys = canonical_keys(self._space, choices)
         found = np.empty((len(choices), 2))
         parts = np.ones(len(choices)) if shares is None else np.frombuffer(shares)
         errors: dict[int, str] = {}
-        for i, (row, key, share) in enumerate(zip(choices.tolist(), keys, parts.tolist(), strict=True)):
-            found[i, 0], found[i, 1], error = self.measure(Architecture(self._space.name, tuple(row), key), share)
+        for i, (row, key, share) in enumerate(
+            zip(choices.tolist(), keys, parts.tolist(), strict=True)
+        ):
+            found[i, 0], found[i, 1], error = self.measure(
+                Architecture(self._space.name, tuple(row), key), share
+            )
             if error:
                 errors[i] = error
         return (found.tobytes(), errors) if errors else found.tobytes()
@@ -112,9 +138,17 @@ def _real(value: Any) -> float:  # Any: whatever an objective returns
 
 
 def _place(failure: BaseException) -> str:
-    """Names the place where it was raised, " (mine.py:12 in measure)", without the lines of our own on the way there."""
-    own = [frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename != __file__]
-    return f" ({', '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in own[-3:])})" if own else ""
+    """Names the place where it was raised, " (mine.py:12 in measure)", without the lines of our own
+    on the way there.
+    """
+    own = [
+        frame for frame in traceback.extract_tb(failure.__traceback__) if frame.filename != __file__
+    ]
+    return (
+        f" ({', '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in own[-3:])})"
+        if own
+        else ""
+    )
 
 
 def weights_of(supernet: nn.Module) -> dict[str, NDArray[Any]]:
@@ -136,7 +170,8 @@ def supernet_with(space: SearchSpace, weights: Weights) -> nn.Module:
         supernet.load_state_dict(tensors, assign=True)
     except RuntimeError:
         raise ValueError(
-            f"the weights do not fit the supernet of space {space.name!r}: they were trained in another version of it, or for other data; "
+            f"the weights do not fit the supernet of space {space.name!r}: they were trained in "
+            "another version of it, or for other data; "
             "use the version that job.json names, or train again"
         ) from None
     return supernet.requires_grad_(False).eval()

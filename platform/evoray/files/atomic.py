@@ -1,4 +1,6 @@
-"""Files replaced whole or not at all: written beside, flushed to the disk, renamed into place, and never through a link."""
+"""Files replaced whole or not at all: written beside, flushed to the disk, renamed into place, and
+never through a link.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ _BESIDE = ".*.tmp"
 
 @contextmanager
 def replacing(file: Path) -> Iterator[BinaryIO]:
-    """A stream to what takes the place of `file`, durably, when the block ends well; when it does not, nothing has changed.
+    """A stream to what takes the place of `file`, durably, when the block ends well; when it does
+    not, nothing has changed.
 
-    The temporary file has a name that nobody can foresee and is opened only if nothing is there, so no link that somebody has prepared is
-    followed; a link in the place of `file` itself is replaced.
+    The temporary file has a name that nobody can foresee and is opened only if nothing is there, so
+    no link that somebody has prepared is followed; a link in the place of `file` itself is
+    replaced.
 
     Raises:
         OSError: It cannot be written.
@@ -51,12 +55,16 @@ def replace_bytes(file: Path, data: bytes) -> None:
 
 
 def beside(file: Path) -> Path:
-    """A name beside `file` that is hidden and that nobody can foresee, for what shall take its place."""
+    """A name beside `file` that is hidden and that nobody can foresee, for what shall take its
+    place.
+    """
     return file.with_name(f".{file.name}.{secrets.token_hex(8)}.tmp")
 
 
 def remove_left_overs(folder: Path) -> None:
-    """Removes the temporary files that crashed processes have left in `folder` and below; those being written stay."""
+    """Removes the temporary files that crashed processes have left in `folder` and below; those
+    being written stay.
+    """
     for file in folder.rglob(_BESIDE):
         try:
             handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)

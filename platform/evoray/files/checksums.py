@@ -18,7 +18,9 @@ _ABOUT = b"evoray"  # where a sealed table says what it is
 _OPEN = b"0" * 64  # stands where the digest will
 
 
-def sealed_json(value: Mapping[str, Any], indent: int | None = None) -> str:  # Any: JSON, here and below
+def sealed_json(
+    value: Mapping[str, Any], indent: int | None = None
+) -> str:  # Any: JSON, here and below
     """The object as JSON with a digest of its other entries as its last one.
 
     Raises:
@@ -30,7 +32,8 @@ def sealed_json(value: Mapping[str, Any], indent: int | None = None) -> str:  # 
 
 
 def unsealed(text: str | bytes) -> dict[str, Any]:
-    """The object that a text holds, without its digest; one that was written without a digest is taken as it is.
+    """The object that a text holds, without its digest; one that was written without a digest is
+    taken as it is.
 
     Raises:
         ValueError: It is no JSON object, or differs from its digest.
@@ -43,12 +46,15 @@ def unsealed(text: str | bytes) -> dict[str, Any]:
         raise ValueError(f"it must hold a JSON object, got {type(value).__name__}")
     digest = value.pop(_SEAL, None)
     if digest is not None and digest != _digest_of(value):
-        raise ValueError(f"it differs from its digest; if it was changed on purpose, remove its entry {_SEAL!r}")
+        raise ValueError(
+            f"it differs from its digest; if it was changed on purpose, remove its entry {_SEAL!r}"
+        )
     return value
 
 
 def typed(kind: Any, value: object) -> Any:
-    """The value as what the type `kind` says; entries that the type does not name are left out of a dataclass.
+    """The value as what the type `kind` says; entries that the type does not name are left out of a
+    dataclass.
 
     Raises:
         ValueError: It does not fit.
@@ -75,11 +81,15 @@ class SealedTable:
 
 
 def sealed_table(table: pa.Table, about: Mapping[str, Any] | None = None) -> pa.Buffer:
-    """A Parquet file with page checksums, `about`, and a digest of all its other bytes; any Parquet reader reads it."""
+    """A Parquet file with page checksums, `about`, and a digest of all its other bytes; any Parquet
+    reader reads it.
+    """
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, write_page_checksum=True) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({_ABOUT.decode(): json.dumps({**(about or {}), _SEAL: _OPEN.decode()})})
+        writer.add_key_value_metadata(
+            {_ABOUT.decode(): json.dumps({**(about or {}), _SEAL: _OPEN.decode()})}
+        )
     data = bytearray(sink.getvalue())
     start = data.rindex(_OPEN)
     data[start : start + len(_OPEN)] = hashlib.sha256(data).hexdigest().encode()

@@ -1,4 +1,6 @@
-"""Storage: small files written whole or not at all, in a local folder or at any URI that pyarrow.fs or fsspec opens."""
+"""Storage: small files written whole or not at all, in a local folder or at any URI that pyarrow.fs
+or fsspec opens.
+"""
 
 from __future__ import annotations
 
@@ -73,13 +75,18 @@ def open_storage(location: Location) -> Storage:
     parts = urlsplit(text)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
-            raise ValueError(f"cannot open {text!r}: a file URI has three slashes and an absolute path, such as file:///data/run")
+            raise ValueError(
+                f"cannot open {text!r}: a file URI has three slashes and an absolute path, such as "
+                "file:///data/run"
+            )
         return LocalStorage(Path(unquote(parts.path)))
     return ArrowStorage(text, *_filesystem(text))
 
 
 class LocalStorage:
-    """A local folder: written beside, flushed to the disk, renamed into place; locked by the operating system."""
+    """A local folder: written beside, flushed to the disk, renamed into place; locked by the
+    operating system.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -90,7 +97,11 @@ class LocalStorage:
 
     def names(self, prefix: str) -> list[str]:
         try:
-            return sorted(entry.name for entry in os.scandir(self._folder) if entry.name.startswith(prefix) and entry.is_file())
+            return sorted(
+                entry.name
+                for entry in os.scandir(self._folder)
+                if entry.name.startswith(prefix) and entry.is_file()
+            )
         except FileNotFoundError:
             return []
 
@@ -120,7 +131,8 @@ class LocalStorage:
 
 
 class ArrowStorage:
-    """A folder in an object store or any other file system; its one writer holds a lease that it renews every two seconds.
+    """A folder in an object store or any other file system; its one writer holds a lease that it
+    renews every two seconds.
 
     Whether an owner still lives is seen by its renewals alone, never by comparing clocks.
     """
@@ -140,13 +152,18 @@ class ArrowStorage:
 
     def names(self, prefix: str) -> list[str]:
         selector = fs.FileSelector(self._folder, allow_not_found=True)
-        return sorted(i.base_name for i in self._fs.get_file_info(selector) if i.is_file and i.base_name.startswith(prefix))
+        return sorted(
+            i.base_name
+            for i in self._fs.get_file_info(selector)
+            if i.is_file and i.base_name.startswith(prefix)
+        )
 
     def write(self, name: str, data: pa.Buffer) -> None:
         """As `Storage.write`.
 
         Raises:
-            RuntimeError: This process was the one writer, but seemed dead for so long that another one took its place.
+            RuntimeError: This process was the one writer, but seemed dead for so long that another
+                one took its place.
         """
         if self._held is not None and self._held.is_lost:
             raise _taken(self.location)
@@ -167,7 +184,9 @@ class ArrowStorage:
         if self._lease() is not None and self._is_alive():
             raise _taken(self.location)
         lease = _Lease(self._put, self._lease)
-        time.sleep(_BEAT_SECONDS / 2)  # two that begin at once both see no lease: the one that writes last has it
+        time.sleep(
+            _BEAT_SECONDS / 2
+        )  # two that begin at once both see no lease: the one that writes last has it
         if not lease.is_current():
             lease.close()
             raise _taken(self.location)
@@ -215,7 +234,9 @@ class _Lease:
         is_lost: Another owner was found.
     """
 
-    def __init__(self, put: Callable[[str, pa.Buffer], None], current: Callable[[], str | None]) -> None:
+    def __init__(
+        self, put: Callable[[str, pa.Buffer], None], current: Callable[[], str | None]
+    ) -> None:
         self._put = put
         self._current = current
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex}"
@@ -228,7 +249,9 @@ class _Lease:
     def is_current(self) -> bool:
         """Whether the lease that stands there is this one."""
         text = self._current()
-        return text is not None and self._owner in text  # not parsed: where files do not appear whole, half of one may be read
+        return (
+            text is not None and self._owner in text
+        )  # not parsed: where files do not appear whole, half of one may be read
 
     def close(self) -> bool:
         """Stops renewing; whether the lease that stands there is still this one."""
@@ -249,11 +272,15 @@ class _Lease:
                     return
                 self._beat(number)
             except OSError:
-                continue  # the next beat tries again; the ledger's own writes report a store that is gone
+                # the next beat tries again; the ledger's own writes report a store that is gone
+                continue
 
 
 def _taken(location: str) -> RuntimeError:
-    return RuntimeError(f"another process is writing to {location}: wait until it ends, or end it, before resuming this run")
+    return RuntimeError(
+        f"another process is writing to {location}: wait until it ends, or end it, before resuming "
+        "this run"
+    )
 
 
 def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
@@ -269,6 +296,7 @@ def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
         handler: Any = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError) as error:
         raise ValueError(
-            f"cannot open {uri!r} ({error}): give a local folder, or a URI of pyarrow.fs or fsspec such as s3://bucket/run"
+            f"cannot open {uri!r} ({error}): give a local folder, or a URI of pyarrow.fs or fsspec "
+            "such as s3://bucket/run"
         ) from None
     return fs.PyFileSystem(fs.FSSpecHandler(handler[0])), handler[1].rstrip("/")

@@ -1,6 +1,8 @@
-"""Compiled loops behind `pareto`, for large sets of points under two or three objectives; each agrees with its NumPy form to the bit.
+"""Compiled loops behind `pareto`, for large sets of points under two or three objectives; each
+agrees with its NumPy form to the bit.
 
-Importing this file imports numba, which takes a second, so `pareto` does it when there is enough to sort.
+Importing this file imports numba, which takes a second, so `pareto` does it when there is enough to
+sort.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _Loop = TypeVar("_Loop", bound=Callable[..., object])
 
 
 def best(losses: Floats, count: int) -> Ints:
-    """Indices of the best `count` of (n, m) points by rank, then crowding, best first; ties keep their input order. m is 2 or 3."""
+    """Indices of the best `count` of (n, m) points by rank, then crowding, best first; ties keep
+    their input order. m is 2 or 3.
+    """
     columns = np.ascontiguousarray(losses.T)
     orders = np.stack([np.argsort(column) for column in columns])
     for column, order in zip(columns, orders, strict=True):
@@ -35,10 +39,14 @@ def best(losses: Floats, count: int) -> Ints:
 
 
 def _compiled(loop: _Loop) -> _Loop:
-    compile_: Any = numba.njit  # it says that it returns a dispatcher; the dispatcher is called like the loop itself
+    compile_: Any = (
+        numba.njit
+    )  # it says that it returns a dispatcher; the dispatcher is called like the loop itself
     try:
         compiled: _Loop = compile_(cache=True)(loop)
-    except RuntimeError:  # nowhere to keep the machine code: neither beside this file nor in the user's home
+    except (
+        RuntimeError
+    ):  # nowhere to keep the machine code: neither beside this file nor in the user's home
         compiled = compile_(loop)
     return compiled
 
@@ -56,7 +64,9 @@ def _settle_ties(values: Floats, order: Ints) -> None:
 
 @_compiled
 def _lexicographic(columns: Floats, order: Ints) -> Ints:
-    """The order by the first column, then the second and so on, then the index; `order` is the stable one by the first."""
+    """The order by the first column, then the second and so on, then the index; `order` is the
+    stable one by the first.
+    """
     sorted_ = order.copy()
     start = 0
     for i in range(1, len(order) + 1):
@@ -72,7 +82,9 @@ def _lexicographic(columns: Floats, order: Ints) -> Ints:
 
 @_compiled
 def _ranks_of_two(columns: Floats, order: Ints) -> Ints:
-    """Non-domination ranks: in lexicographic order a rank dominates a point if its least second loss so far is no larger."""
+    """Non-domination ranks: in lexicographic order a rank dominates a point if its least second
+    loss so far is no larger.
+    """
     rank = np.empty(len(order), dtype=np.int64)
     least = np.empty(len(order))
     num_ranks = 0
@@ -98,18 +110,29 @@ def _ranks_of_two(columns: Floats, order: Ints) -> Ints:
 
 @_compiled
 def _ranks_of_three(columns: Floats, order: Ints) -> Ints:
-    """The same; each rank has a staircase: the points so far that no other dominates in losses two and three, in order of the second.
+    """The same; each rank has a staircase: the points so far that no other dominates in losses two
+    and three, in order of the second.
 
-    The staircases lie in one pool. One that is full moves to its end with twice the room, so 4n places suffice.
+    The staircases lie in one pool. One that is full moves to its end with twice the room, so 4n
+    places suffice.
     """
     num = len(order)
     rank = np.empty(num, dtype=np.int64)
     seconds, thirds = np.empty(4 * num + 4), np.empty(4 * num + 4)
-    starts, lengths, rooms = np.zeros(num, dtype=np.int64), np.zeros(num, dtype=np.int64), np.zeros(num, dtype=np.int64)
+    starts, lengths, rooms = (
+        np.zeros(num, dtype=np.int64),
+        np.zeros(num, dtype=np.int64),
+        np.zeros(num, dtype=np.int64),
+    )
     end, num_ranks, before = 0, 0, -1
     for i in order:
         second, third = columns[1, i], columns[2, i]
-        if before >= 0 and third == columns[2, before] and second == columns[1, before] and columns[0, i] == columns[0, before]:
+        if (
+            before >= 0
+            and third == columns[2, before]
+            and second == columns[1, before]
+            and columns[0, i] == columns[0, before]
+        ):
             rank[i] = rank[before]
             continue
         before = i
@@ -117,7 +140,9 @@ def _ranks_of_three(columns: Floats, order: Ints) -> Ints:
         while low < high:
             middle = (low + high) // 2
             stairs = seconds[starts[middle] : starts[middle] + lengths[middle]]
-            step = np.searchsorted(stairs, second, side="right")  # the step before it is the lowest at or left of `second`
+            step = np.searchsorted(
+                stairs, second, side="right"
+            )  # the step before it is the lowest at or left of `second`
             if step > 0 and thirds[starts[middle] + step - 1] <= third:
                 low = middle + 1
             else:
@@ -127,7 +152,10 @@ def _ranks_of_three(columns: Floats, order: Ints) -> Ints:
         if lengths[low] == rooms[low]:
             rooms[low] = max(4, 2 * rooms[low])
             for k in range(lengths[low]):
-                seconds[end + k], thirds[end + k] = seconds[starts[low] + k], thirds[starts[low] + k]
+                seconds[end + k], thirds[end + k] = (
+                    seconds[starts[low] + k],
+                    thirds[starts[low] + k],
+                )
             starts[low] = end
             end += rooms[low]
         start, length = starts[low], lengths[low]
@@ -149,9 +177,15 @@ def _ranks_of_three(columns: Floats, order: Ints) -> Ints:
 
 @_compiled
 def _crowding(columns: Floats, orders: Ints, rank: Ints, last: int) -> Floats:
-    """Crowding distance within each rank up to `last`, 0 beyond it; `orders` holds the stable order by each column."""
+    """Crowding distance within each rank up to `last`, 0 beyond it; `orders` holds the stable order
+    by each column.
+    """
     distance = np.zeros(len(rank))
-    lowest, latest, earlier = np.empty(last + 1, dtype=np.int64), np.empty(last + 1, dtype=np.int64), np.empty(last + 1, dtype=np.int64)
+    lowest, latest, earlier = (
+        np.empty(last + 1, dtype=np.int64),
+        np.empty(last + 1, dtype=np.int64),
+        np.empty(last + 1, dtype=np.int64),
+    )
     highest = np.empty(last + 1, dtype=np.int64)
     for j in range(len(columns)):
         column = columns[j]

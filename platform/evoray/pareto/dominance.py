@@ -1,6 +1,8 @@
-"""Dominance on plain arrays: ranks, crowding, fronts, hypervolume, knee. Every column is a loss, to be minimised.
+"""Dominance on plain arrays: ranks, crowding, fronts, hypervolume, knee. Every column is a loss, to
+be minimised.
 
-moocore does the counting; it silently ignores NaN, so every function here refuses values that are not finite.
+moocore does the counting; it silently ignores NaN, so every function here refuses values that are
+not finite.
 """
 
 from __future__ import annotations
@@ -57,10 +59,14 @@ def crowding(losses: Losses, rank: NDArray[np.int64]) -> NDArray[np.float64]:
     return distance
 
 
-def order_of_merit(losses: Losses, violations: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Constraint domination: (n,) rank and (n,) crowding, smaller rank and larger crowding are better.
+def order_of_merit(
+    losses: Losses, violations: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Constraint domination: (n,) rank and (n,) crowding, smaller rank and larger crowding are
+    better.
 
-    Feasible points are ranked among themselves; after them the infeasible ones by their violation alone (Deb et al. 2002, section VI).
+    Feasible points are ranked among themselves; after them the infeasible ones by their violation
+    alone (Deb et al. 2002, section VI).
     """
     feasible = violations <= 0
     rank = np.zeros(len(losses), dtype=np.int64)
@@ -75,7 +81,9 @@ def order_of_merit(losses: Losses, violations: NDArray[np.float64]) -> tuple[NDA
 
 
 def survivors(losses: Losses, violations: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Indices of the best `count` points by `order_of_merit`; ties keep their input order. Best first."""
+    """Indices of the best `count` points by `order_of_merit`; ties keep their input order. Best
+    first.
+    """
     feasible = np.flatnonzero(violations <= 0)
     kept = feasible[_best(losses[feasible], count)]
     if len(kept) == count or len(feasible) == len(losses):
@@ -102,7 +110,9 @@ def _best(losses: Losses, count: int) -> NDArray[np.int64]:
 
 
 def front(losses: Losses, violations: NDArray[np.float64] | None = None) -> NDArray[np.int64]:
-    """Indices, in input order, of the feasible points that no feasible point dominates; equal points all stay."""
+    """Indices, in input order, of the feasible points that no feasible point dominates; equal
+    points all stay.
+    """
     losses = _checked(losses)
     candidates = np.arange(len(losses)) if violations is None else np.flatnonzero(violations <= 0)
     if len(candidates) == 0:
@@ -112,22 +122,28 @@ def front(losses: Losses, violations: NDArray[np.float64] | None = None) -> NDAr
 
 
 def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:
-    """Volume dominated by `losses` (n, m) up to `reference` (m,), in the product of the objectives' units; 0 for no points."""
+    """Volume dominated by `losses` (n, m) up to `reference` (m,), in the product of the objectives'
+    units; 0 for no points.
+    """
     losses = _checked(losses)
     return float(moocore.hypervolume(losses, ref=reference)) if len(losses) else 0.0
 
 
 def reference_point(losses: Losses, margin: float = 0.1) -> NDArray[np.float64]:
-    """(m,): the worst value of each objective, `margin` of its range beyond it (an absolute `margin` where the range is 0)."""
+    """(m,): the worst value of each objective, `margin` of its range beyond it (an absolute
+    `margin` where the range is 0).
+    """
     losses = _checked(losses)
     worst, span = losses.max(axis=0), np.ptp(losses, axis=0)
     return np.asarray(worst + margin * np.where(span > 0, span, 1.0), dtype=np.float64)
 
 
 def knee(losses: Losses) -> int:
-    """Index of the front's knee: farthest on the good side of the plane through the extremes, on losses scaled to [0, 1].
+    """Index of the front's knee: farthest on the good side of the plane through the extremes, on
+    losses scaled to [0, 1].
 
-    Das 1999, doi:10.1007/s001580050111; with the extremes at the unit vectors the distance is (1 - sum of scaled losses) / sqrt(m).
+    Das 1999, doi:10.1007/s001580050111; with the extremes at the unit vectors the distance is (1 -
+    sum of scaled losses) / sqrt(m).
 
     Raises:
         ValueError: There is no point.
@@ -145,5 +161,8 @@ def _checked(losses: Losses) -> Losses:
     if losses.ndim != 2:
         raise ValueError(f"losses must be (n, m), got shape {losses.shape}")
     if not np.isfinite(losses).all():
-        raise ValueError(f"losses must be finite, got {int((~np.isfinite(losses)).sum())} values that are not; leave failed candidates out")
+        raise ValueError(
+            f"losses must be finite, got {int((~np.isfinite(losses)).sum())} values that are not; "
+            "leave failed candidates out"
+        )
     return losses

@@ -1,4 +1,6 @@
-"""Checks that objects of the user's own fit their contracts, before anything is measured or written, and names what is missing."""
+"""Checks that objects of the user's own fit their contracts, before anything is measured or
+written, and names what is missing.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,28 @@ _SAMPLES = 256  # rows on which `repair` is tried
 def check_space(space: Any) -> None:  # Any: whatever a user hands in
     """
     Raises:
-        ValueError: It lacks something of `searchspaces.base.SearchSpace`, or its `repair` breaks the contract.
+        ValueError: It lacks something of `searchspaces.base.SearchSpace`, or its `repair` breaks
+            the contract.
     """
-    _check_members(space, "space", ("name", "genes"), ("repair", "costs", "build_supernet", "build_subnet"))
+    _check_members(
+        space, "space", ("name", "genes"), ("repair", "costs", "build_supernet", "build_subnet")
+    )
     _check_name(space.name, "space")
     genes = space.genes
-    if not isinstance(genes, Sequence) or isinstance(genes, str) or not all(isinstance(gene, Gene) for gene in genes):
-        raise ValueError(f"space {space.name!r} needs a tuple of searchspaces.base.Gene as genes, got {genes!r:.200}")
+    if (
+        not isinstance(genes, Sequence)
+        or isinstance(genes, str)
+        or not all(isinstance(gene, Gene) for gene in genes)
+    ):
+        raise ValueError(
+            f"space {space.name!r} needs a tuple of searchspaces.base.Gene as genes, got "
+            f"{genes!r:.200}"
+        )
     names = [gene.name for gene in genes]
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"space {space.name!r} needs genes with distinct names and at least one, got {names}")
+        raise ValueError(
+            f"space {space.name!r} needs genes with distinct names and at least one, got {names}"
+        )
     _check_repair(space)
 
 
@@ -43,16 +57,29 @@ def check_objective(objective: Any) -> None:
             f"{_called(objective)} is neither an objective, which has a method measure(candidate), "
             "nor a cost model, which has a method evaluate(choices): add one of them"
         )
-    attributes, methods = (("needs",), ("open", "measure")) if kind == "objective" else ((), ("evaluate",))
+    attributes, methods = (
+        (("needs",), ("open", "measure")) if kind == "objective" else ((), ("evaluate",))
+    )
     _check_members(objective, kind, ("name", "unit", "goal", *attributes), methods)
     _check_name(objective.name, kind)
     if not isinstance(objective.unit, str):
-        raise ValueError(f'{kind} {objective.name!r} needs a text as unit, such as "ms" or "", got {objective.unit!r}')
+        raise ValueError(
+            f'{kind} {objective.name!r} needs a text as unit, such as "ms" or "", got '
+            f"{objective.unit!r}"
+        )
     goals = [goal.value for goal in Goal]
     if not isinstance(objective.goal, Goal) and objective.goal not in goals:
-        raise ValueError(f"{kind} {objective.name!r} needs a goal of {' or '.join(goals)}, got {objective.goal!r}")
-    if kind == "objective" and not all(hasattr(objective.needs, part) for part in ("cpus", "gpus", "memory", "label")):
-        raise ValueError(f"objective {objective.name!r} needs objectives.base.Needs(...) as needs, got {objective.needs!r}")
+        raise ValueError(
+            f"{kind} {objective.name!r} needs a goal of {' or '.join(goals)}, got "
+            f"{objective.goal!r}"
+        )
+    if kind == "objective" and not all(
+        hasattr(objective.needs, part) for part in ("cpus", "gpus", "memory", "label")
+    ):
+        raise ValueError(
+            f"objective {objective.name!r} needs objectives.base.Needs(...) as needs, got "
+            f"{objective.needs!r}"
+        )
 
 
 def check_searcher(searcher: Any) -> None:
@@ -80,19 +107,27 @@ def check_choices(space: SearchSpace, counts: NDArray[np.int64], choices: Any, s
     """Checks that these are option indices of the space's genes, which have `counts` options.
 
     Raises:
-        ValueError: They are of another shape or type, or an index has no option. `source` says whose they are.
+        ValueError: They are of another shape or type, or an index has no option. `source` says
+            whose they are.
     """
     if not isinstance(choices, np.ndarray) or choices.ndim != 2 or choices.shape[1] != len(counts):
         shape = getattr(choices, "shape", type(choices).__name__)
-        raise ValueError(f"{source} must return an (n, {len(counts)}) array, a column for each gene of space {space.name!r}, got {shape}")
+        raise ValueError(
+            f"{source} must return an (n, {len(counts)}) array, a column for each gene of space "
+            f"{space.name!r}, got {shape}"
+        )
     if choices.dtype.kind not in "iu":
-        raise ValueError(f"{source} must return whole numbers (int16), indices into each gene's options, got {choices.dtype}")
+        raise ValueError(
+            f"{source} must return whole numbers (int16), indices into each gene's options, got "
+            f"{choices.dtype}"
+        )
     wrong = (choices < 0) | (choices >= counts)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         gene = space.genes[column]
         raise ValueError(
-            f"{source} must return indices of options: gene {gene.name!r} of space {space.name!r} has {len(gene.options)}, "
+            f"{source} must return indices of options: gene {gene.name!r} of space {space.name!r} "
+            f"has {len(gene.options)}, "
             f"so 0 to {len(gene.options) - 1}, got {choices[row, column]}"
         )
 
@@ -101,26 +136,38 @@ def _check_repair(space: SearchSpace) -> None:
     source = f"repair of space {space.name!r}"
     kinds = variation.GeneKinds.of(space.genes)
     corners = np.stack([np.zeros_like(kinds.counts), kinds.counts - 1]).astype(np.int16)
-    rows = np.concatenate([corners, variation.sample(kinds, _SAMPLES, generator_for(0, "contract"))])
+    rows = np.concatenate(
+        [corners, variation.sample(kinds, _SAMPLES, generator_for(0, "contract"))]
+    )
     once = space.repair(rows.copy())
     check_choices(space, option_counts(space), once, source)
     if len(once) != len(rows):
-        raise ValueError(f"{source} must return as many rows as it gets, got {len(once)} for {len(rows)}")
+        raise ValueError(
+            f"{source} must return as many rows as it gets, got {len(once)} for {len(rows)}"
+        )
     twice = space.repair(once.copy())
     if not np.array_equal(once, twice):
         row = int(np.flatnonzero((once != twice).any(axis=1))[0])
         raise ValueError(
-            f"{source} must be idempotent, so that one network has one key: {rows[row].tolist()} became {once[row].tolist()}, "
+            f"{source} must be idempotent, so that one network has one key: {rows[row].tolist()} "
+            f"became {once[row].tolist()}, "
             f"and that {twice[row].tolist()}"
         )
 
 
-def _check_members(value: Any, kind: str, attributes: Sequence[str], methods: Sequence[str]) -> None:
+def _check_members(
+    value: Any, kind: str, attributes: Sequence[str], methods: Sequence[str]
+) -> None:
     called = _called(value)
     if isinstance(value, type):
-        raise ValueError(f"the {kind} must be an object, got the class {value.__qualname__}: write {value.__qualname__}(...)")
+        raise ValueError(
+            f"the {kind} must be an object, got the class {value.__qualname__}: write "
+            f"{value.__qualname__}(...)"
+        )
     missing = [f"the attribute {name!r}" for name in attributes if not hasattr(value, name)]
-    missing += [f"the method {name}()" for name in methods if not callable(getattr(value, name, None))]
+    missing += [
+        f"the method {name}()" for name in methods if not callable(getattr(value, name, None))
+    ]
     if missing:
         raise ValueError(f"{called} is no {kind}: it lacks {' and '.join(missing)}")
 

@@ -18,15 +18,18 @@ _LEAST_DRAWN = 256
 class FeasibleSampler:
     """Rows inside of all of a problem's analytic constraints.
 
-    Uniform samples are kept where they fit. When few do, the ones that miss are moved: those over the window shrink and those under
-    it grow, gene by gene, by genetic steps that lower the violation. That biases what is found towards the window's edges, and is
-    why the plain samples come first.
+    Uniform samples are kept where they fit. When few do, the ones that miss are moved: those over
+    the window shrink and those under it grow, gene by gene, by genetic steps that lower the
+    violation. That biases what is found towards the window's edges, and is why the plain samples
+    come first.
     """
 
     def __init__(self, problem: Problem, constraints: Sequence[Constraint] | None = None) -> None:
         """`constraints` takes the place of the problem's analytic ones; each must be on a cost."""
         self._problem = problem
-        self._constraints = problem.analytic_constraints if constraints is None else tuple(constraints)
+        self._constraints = (
+            problem.analytic_constraints if constraints is None else tuple(constraints)
+        )
         self._kinds = variation.GeneKinds.of(problem.space.genes)
 
     def fits(self, choices: Choices) -> NDArray[np.bool_]:
@@ -64,7 +67,9 @@ class FeasibleSampler:
             nearest = np.argsort(violations, kind="stable")[: max(len(pool) // 4, 1)]
             parents = pool[nearest[rng.integers(0, len(nearest), size=len(pool) // 2)]]
             moved = variation.mutate(parents, self._kinds, 2.0 / len(self._kinds.counts), rng)
-            pool = np.concatenate([self._problem.space.repair(moved), self._sample(len(pool) - len(moved), rng)])
+            pool = np.concatenate(
+                [self._problem.space.repair(moved), self._sample(len(pool) - len(moved), rng)]
+            )
         rows = np.concatenate(found)
         if len(rows) == 0:
             raise ValueError(self._nothing(pool))
@@ -75,6 +80,12 @@ class FeasibleSampler:
 
     def _nothing(self, pool: Choices) -> str:
         costs = self._problem.cost_values(pool)
-        reached = ", ".join(f"{c.name} from {costs[c.name].min():g} to {costs[c.name].max():g}" for c in self._constraints)
+        reached = ", ".join(
+            f"{c.name} from {costs[c.name].min():g} to {costs[c.name].max():g}"
+            for c in self._constraints
+        )
         wanted = " and ".join(map(str, self._constraints))
-        return f"nothing in space {self._problem.space.name!r} was found with {wanted}; what was drawn has {reached}: widen the window"
+        return (
+            f"nothing in space {self._problem.space.name!r} was found with {wanted}; what was "
+            f"drawn has {reached}: widen the window"
+        )

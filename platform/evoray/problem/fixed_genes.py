@@ -53,7 +53,8 @@ class SpaceWithFixedGenes:
 
 
 def with_fixed_genes(space: SearchSpace, settings: Sequence[str]) -> SearchSpace:
-    """`space` with genes fixed by texts such as "resolution=32"; the space itself when there are none.
+    """`space` with genes fixed by texts such as "resolution=32"; the space itself when there are
+    none.
 
     Raises:
         ValueError: A text names no gene of the space or no option of its gene.
@@ -62,15 +63,23 @@ def with_fixed_genes(space: SearchSpace, settings: Sequence[str]) -> SearchSpace
     names = [gene.name for gene in space.genes]
     for setting in settings:
         splits = [(setting[:i], setting[i + 1 :]) for i, sign in enumerate(setting) if sign == "="]
-        name, option = next((split for split in splits if split[0] in names), splits[0] if splits else ("", ""))
+        name, option = next(
+            (split for split in splits if split[0] in names), splits[0] if splits else ("", "")
+        )
         if not splits:
             raise ValueError(f"cannot read {setting!r}: write GENE=OPTION, such as 'resolution=32'")
         if name not in names:
             raise ValueError(f"space {space.name!r} has no gene {name!r}; {nearest(name, names)}")
         options = [str(o) for o in space.genes[names.index(name)].options]
         if option not in options:
-            raise ValueError(f"gene {name!r} of space {space.name!r} has no option {option!r}; it has {', '.join(options)}")
+            raise ValueError(
+                f"gene {name!r} of space {space.name!r} has no option {option!r}; it has "
+                f"{', '.join(options)}"
+            )
         pinned.append((names.index(name), options.index(option)))
         if len({index for gene, index in pinned if gene == names.index(name)}) > 1:
-            raise ValueError(f"gene {name!r} is fixed twice, to different options: fix it once, got {', '.join(settings)}")
+            raise ValueError(
+                f"gene {name!r} is fixed twice, to different options: fix it once, got "
+                f"{', '.join(settings)}"
+            )
     return SpaceWithFixedGenes(space, tuple(pinned)) if pinned else space

@@ -1,4 +1,6 @@
-"""One way to write a value as plain data: what numpy, tuples, enums and paths become in job.json, and so after reading it again."""
+"""One way to write a value as plain data: what numpy, tuples, enums and paths become in job.json,
+and so after reading it again.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ _BIGGEST = 2**63 - 1  # what 64-bit integers, seeds of torch and Parquet columns
 
 
 def plain(value: Any, name: str) -> Any:  # Any: whatever a user hands in, and JSON
-    """`value` as JSON holds it: reading the JSON gives an equal value, so that the same call is known again.
+    """`value` as JSON holds it: reading the JSON gives an equal value, so that the same call is
+    known again.
 
     Args:
-        value: Numbers and arrays of Python and numpy, texts, enums, paths (made absolute), dataclasses, and what holds them.
+        value: Numbers and arrays of Python and numpy, texts, enums, paths (made absolute),
+            dataclasses, and what holds them.
         name: Of the option or argument, for the error.
 
     Raises:
@@ -27,21 +31,29 @@ def plain(value: Any, name: str) -> Any:  # Any: whatever a user hands in, and J
     """
     if isinstance(value, Enum):
         return plain(value.value, name)
-    if value is None or isinstance(value, str | bool | np.bool_ | numbers.Integral | numbers.Real | np.str_):
+    if value is None or isinstance(
+        value, str | bool | np.bool_ | numbers.Integral | numbers.Real | np.str_
+    ):
         return _scalar(value, name)
     if isinstance(value, np.ndarray):
         return plain(value.tolist(), name)
     if isinstance(value, os.PathLike):
         return os.path.abspath(os.fspath(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{name}.{f.name}") for f in dataclasses.fields(value)}
+        return {
+            f.name: plain(getattr(value, f.name), f"{name}.{f.name}")
+            for f in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {_key(key, name): plain(item, f"{name}.{key}") for key, item in value.items()}
     if isinstance(value, set | frozenset):
         return sorted((plain(item, name) for item in value), key=repr)
     if isinstance(value, list | tuple | range):
         return [plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    raise ValueError(f"{name} must be plain data (numbers, texts, and lists or tuples of them), got {type(value).__qualname__}")
+    raise ValueError(
+        f"{name} must be plain data (numbers, texts, and lists or tuples of them), got "
+        f"{type(value).__qualname__}"
+    )
 
 
 def whole(value: Any, name: str, least: int | None = None) -> int:

@@ -15,8 +15,11 @@ from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Choices, SearchSpace, nearest
 
 Losses = NDArray[np.float64]  # (n, m): n candidates, m objectives, every column to be minimised
-WORST_VIOLATION = 1e30  # of a failed record: finite, so that states stay JSON, and beyond any real one
-STOPPED_VIOLATION = 1e29  # of a record that successive halving stopped: better than failed, worse than any broken constraint
+WORST_VIOLATION = (
+    1e30  # of a failed record: finite, so that states stay JSON, and beyond any real one
+)
+# of a record that successive halving stopped: better than failed, worse than any broken constraint
+STOPPED_VIOLATION = 1e29
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,25 @@ class Constraint:
         for side in ("at_most", "at_least"):
             object.__setattr__(self, side, _bound(self.name, side, getattr(self, side)))
         if self.at_most is None and self.at_least is None:
-            raise ValueError(f"constraint on {self.name!r} needs a finite at_most or at_least, got neither")
+            raise ValueError(
+                f"constraint on {self.name!r} needs a finite at_most or at_least, got neither"
+            )
         if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
-            raise ValueError(f"constraint on {self.name!r}: at_least {self.at_least} is above at_most {self.at_most}")
+            raise ValueError(
+                f"constraint on {self.name!r}: at_least {self.at_least} is above at_most "
+                f"{self.at_most}"
+            )
 
     def __str__(self) -> str:
         parts = [f"{self.name} >= {self.at_least:g}"] if self.at_least is not None else []
-        return " and ".join([*parts, *([f"{self.name} <= {self.at_most:g}"] if self.at_most is not None else [])])
+        return " and ".join(
+            [*parts, *([f"{self.name} <= {self.at_most:g}"] if self.at_most is not None else [])]
+        )
 
     def violation(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) values -> (n,): how far outside, relative to the bound (absolute where the bound is 0); 0 inside."""
+        """(n,) values -> (n,): how far outside, relative to the bound (absolute where the bound is
+        0); 0 inside.
+        """
         excess = np.zeros_like(values, dtype=np.float64)
         if self.at_most is not None:
             excess += np.maximum(values - self.at_most, 0.0) / (abs(self.at_most) or 1.0)
@@ -82,8 +94,15 @@ def parse_constraint(text: str) -> Constraint:
     except ValueError:
         bound = math.nan
     if match is None or not math.isfinite(bound):
-        raise ValueError(f"cannot read the constraint {text!r}: write NAME<=NUMBER or NAME>=NUMBER, such as 'macs<=2e6'")
-    return Constraint(match[1], at_most=bound) if match[2] == "<=" else Constraint(match[1], at_least=bound)
+        raise ValueError(
+            f"cannot read the constraint {text!r}: write NAME<=NUMBER or NAME>=NUMBER, such as "
+            "'macs<=2e6'"
+        )
+    return (
+        Constraint(match[1], at_most=bound)
+        if match[2] == "<="
+        else Constraint(match[1], at_least=bound)
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,8 @@ class Problem:
         space: Where candidates come from.
         measured: Objectives measured on workers.
         costs: Cost models computed from genes.
-        targets: Names of those that are optimised, in the order of the loss columns; the rest are recorded and may be constrained.
+        targets: Names of those that are optimised, in the order of the loss columns; the rest are
+            recorded and may be constrained.
         constraints: All must hold.
     """
 
@@ -111,22 +131,38 @@ class Problem:
         check_value_names(names, self.measured_names)
         if not self.targets:
             raise ValueError(f"a search needs at least one target; {nearest('', names)}")
-        for kind, wanted in (("target", self.targets), ("constraint", [c.name for c in self.constraints])):
+        for kind, wanted in (
+            ("target", self.targets),
+            ("constraint", [c.name for c in self.constraints]),
+        ):
             for name in wanted:
                 if name not in names:
-                    raise ValueError(f"{kind} {name!r} is neither an objective nor a cost of this search; {nearest(str(name), names)}")
+                    raise ValueError(
+                        f"{kind} {name!r} is neither an objective nor a cost of this search; "
+                        f"{nearest(str(name), names)}"
+                    )
         twice = [name for index, name in enumerate(self.targets) if name in self.targets[:index]]
         if twice:
-            raise ValueError(f"target {twice[0]!r} is given twice: name each target once, got {', '.join(self.targets)}")
+            raise ValueError(
+                f"target {twice[0]!r} is given twice: name each target once, got "
+                f"{', '.join(self.targets)}"
+            )
         self._check_windows()
 
     def _check_windows(self) -> None:
         for name in dict.fromkeys(c.name for c in self.constraints):
-            least = max((c.at_least for c in self.constraints if c.name == name and c.at_least is not None), default=-math.inf)
-            most = min((c.at_most for c in self.constraints if c.name == name and c.at_most is not None), default=math.inf)
+            least = max(
+                (c.at_least for c in self.constraints if c.name == name and c.at_least is not None),
+                default=-math.inf,
+            )
+            most = min(
+                (c.at_most for c in self.constraints if c.name == name and c.at_most is not None),
+                default=math.inf,
+            )
             if least > most:
                 raise ValueError(
-                    f"the constraints on {name!r} contradict each other: nothing is at least {least:g} and at most {most:g}; loosen one"
+                    f"the constraints on {name!r} contradict each other: nothing is at least "
+                    f"{least:g} and at most {most:g}; loosen one"
                 )
 
     @property
@@ -164,20 +200,25 @@ class Problem:
         """
         values = {}
         for cost in self.costs:
-            found = np.asarray(cost.evaluate(choices.copy()))  # a copy: one that writes into it would change the networks
+            found = np.asarray(
+                cost.evaluate(choices.copy())
+            )  # a copy: one that writes into it would change the networks
             if found.dtype.kind not in "biufO":  # O: such as Decimal
                 raise ValueError(f"cost {cost.name!r} must return real numbers, got {found.dtype}")
             column = found.astype(np.float64)
             if column.shape != (len(choices),) or not np.isfinite(column).all():
                 raise ValueError(
-                    f"cost {cost.name!r} must return {len(choices)} finite values, got shape {column.shape} with "
+                    f"cost {cost.name!r} must return {len(choices)} finite values, got shape "
+                    f"{column.shape} with "
                     f"{int((~np.isfinite(column)).sum())} that are not finite"
                 )
             values[cost.name] = column
         return values
 
     def losses(self, records: Sequence[Record]) -> tuple[Losses, NDArray[np.float64]]:
-        """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as can be: the worst violation."""
+        """Records as (n, m) losses and (n,) violations; a record that lacks a target is as bad as
+        can be: the worst violation.
+        """
         columns = Records.of(records, len(self.space.genes))
         losses = np.zeros((len(columns), len(self.targets)))
         violations = columns.violations.copy()
@@ -190,7 +231,9 @@ class Problem:
         return losses, violations
 
     def violations(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """(n,): sum of all constraints' violations over the values that are there; NaN counts as not there."""
+        """(n,): sum of all constraints' violations over the values that are there; NaN counts as
+        not there.
+        """
         num = len(next(iter(values.values()))) if values else 0
         total = np.zeros(num)
         for constraint in self.constraints:
@@ -200,7 +243,11 @@ class Problem:
 
     def violation(self, values: Mapping[str, float]) -> float:
         """The same for one candidate."""
-        return float(self.violations({name: np.array([value]) for name, value in values.items()})[0]) if values else 0.0
+        return (
+            float(self.violations({name: np.array([value]) for name, value in values.items()})[0])
+            if values
+            else 0.0
+        )
 
     def _described(self, name: str) -> Objective | CostModel:
         described: dict[str, Objective | CostModel] = {o.name: o for o in self.measured}

@@ -1,4 +1,6 @@
-"""The ledger: every finished evaluation, durable before it is used. A folder of Parquet parts, each written whole or not at all."""
+"""The ledger: every finished evaluation, durable before it is used. A folder of Parquet parts, each
+written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,25 @@ from numpy.typing import NDArray
 
 from evoray.files.checksums import sealed_table
 from evoray.files.storage import Location, open_storage
-from evoray.records.ledger_parts import FAN_IN, Listing, Manifest, Part, Tables, gaps, read_part, told, write_part
+from evoray.records.ledger_parts import (
+    FAN_IN,
+    Listing,
+    Manifest,
+    Part,
+    Tables,
+    gaps,
+    read_part,
+    told,
+    write_part,
+)
 from evoray.records.records import Record, Records, from_table, to_table
 from searchspaces.base import Keys
 
 _log = logging.getLogger(__name__)
 _SHARE = 0.05  # of the appending time that may go into the manifest
-_READ_ATTEMPTS = 5  # of listing the parts again when compaction has replaced some of them under the reader
+_READ_ATTEMPTS = (
+    5  # of listing the parts again when compaction has replaced some of them under the reader
+)
 
 
 class Ledger(Protocol):
@@ -57,22 +71,31 @@ class MemoryLedger:
         if len(records) == 0:
             return
         columns, start = Records.of(records), len(self._rows)
-        self._rows.update(zip(columns.keys.tolist(), range(start, start + len(columns)), strict=True))
+        self._rows.update(
+            zip(columns.keys.tolist(), range(start, start + len(columns)), strict=True)
+        )
         if len(self._rows) != start + len(columns):
-            raise ValueError("these records have keys that are in the ledger already, or twice: a network is recorded once")
+            raise ValueError(
+                "these records have keys that are in the ledger already, or twice: a network is "
+                "recorded once"
+            )
         self._parts.append(columns)
         self._starts.append(start)
 
     def rows(self, keys: Keys) -> NDArray[np.int64]:
         known = self._rows
-        return np.fromiter((known.get(key, -1) for key in keys.tolist()), dtype=np.int64, count=len(keys))
+        return np.fromiter(
+            (known.get(key, -1) for key in keys.tolist()), dtype=np.int64, count=len(keys)
+        )
 
     def take(self, rows: NDArray[np.int64]) -> Records:
         if len(rows) == 0:
             return Records.of([], self._num_genes)
         of_part = np.searchsorted(self._starts, rows, side="right") - 1
         used = np.unique(of_part)
-        found = Records.concat([self._parts[p].take(rows[of_part == p] - self._starts[p]) for p in used])
+        found = Records.concat(
+            [self._parts[p].take(rows[of_part == p] - self._starts[p]) for p in used]
+        )
         if len(used) == 1:
             return found
         order = np.empty(len(rows), dtype=np.int64)
@@ -93,12 +116,14 @@ class MemoryLedger:
 class FolderLedger:
     """The one writer of a ledger folder. Use it as a context manager, or call `close()`.
 
-    Small parts are merged in the background: the merged file stands before the merged ones go, so a crash loses nothing. Every part carries
-    a digest of its bytes; the manifest, written now and then and at the end, says how many records the parts must hold.
+    Small parts are merged in the background: the merged file stands before the merged ones go, so a
+    crash loses nothing. Every part carries a digest of its bytes; the manifest, written now and
+    then and at the end, says how many records the parts must hold.
     """
 
     def __init__(self, location: Location, table_schema: pa.Schema) -> None:
-        """Opens or makes the folder, a local path or a URI; sets damaged parts aside and becomes the one writer.
+        """Opens or makes the folder, a local path or a URI; sets damaged parts aside and becomes
+        the one writer.
 
         Raises:
             RuntimeError: Another process writes to it.
@@ -113,7 +138,11 @@ class FolderLedger:
         try:
             self._unlock = self._storage.lock()
         except OSError as error:
-            raise _unwritable(error, f"the ledger {self._storage.location} cannot be opened for writing", "nothing was changed") from None
+            raise _unwritable(
+                error,
+                f"the ledger {self._storage.location} cannot be opened for writing",
+                "nothing was changed",
+            ) from None
         try:
             self._load()
         except BaseException:
@@ -130,16 +159,22 @@ class FolderLedger:
         table = tables.together(self._parts)
         if table is not None and table.schema.names != self._schema.names:
             raise ValueError(
-                f"{self._storage.location} has the columns {table.schema.names}, but this search writes {self._schema.names}: start a new run"
+                f"{self._storage.location} has the columns {table.schema.names}, but this search "
+                f"writes {self._schema.names}: start a new run"
             )
         for part in listing.parts:
             if part not in self._parts and part not in tables.damaged:
                 self._storage.delete(part.name)  # a crash came between merging and deleting
         missing = listing.missing(before)
         if missing:
-            _log.warning("ledger %s lacks %s: their evaluations will be repeated", self._storage.location, told(missing))
+            _log.warning(
+                "ledger %s lacks %s: their evaluations will be repeated",
+                self._storage.location,
+                told(missing),
+            )
         self._manifest = _manifest_of(before, tables, self._parts, listing.end(before))
-        # What writing imports, pandas among it, is imported here: nothing slow may come between a measurement and its durability.
+        # What writing imports, pandas among it, is imported here: nothing slow may come between a
+        # measurement and its durability.
         sealed_table(to_table([], self._schema))
         self._write_manifest()
         if table is not None:
@@ -148,7 +183,8 @@ class FolderLedger:
             self._memory.append(records.take(np.sort(first)))
 
     def append(self, records: Sequence[Record]) -> None:
-        """Writes the records as one part; when it returns they survive a crash of the process or the machine.
+        """Writes the records as one part; when it returns they survive a crash of the process or
+        the machine.
 
         Raises:
             OSError: They could not be written; none of them is in the ledger.
@@ -159,7 +195,10 @@ class FolderLedger:
         try:
             write_part(self._storage, part, to_table(records, self._schema), self._manifest.ledger)
         except OSError as error:
-            what = f"{len(records)} finished evaluations could not be written to the ledger {self._storage.location}"
+            what = (
+                f"{len(records)} finished evaluations could not be written to the ledger "
+                f"{self._storage.location}"
+            )
             raise _unwritable(error, what, "what was written before is safe") from None
         self._manifest = self._manifest.with_append(len(records))
         self._parts.append(part)
@@ -192,7 +231,12 @@ class FolderLedger:
     def __enter__(self) -> FolderLedger:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _write_manifest(self) -> None:
@@ -201,11 +245,15 @@ class FolderLedger:
             self._manifest.write(self._storage)
             self._manifest_written = self._manifest
         except (OSError, RuntimeError) as error:  # the parts are there and whole
-            _log.warning("the manifest of ledger %s could not be written: %s", self._storage.location, error)
+            _log.warning(
+                "the manifest of ledger %s could not be written: %s", self._storage.location, error
+            )
         self._manifest_free_at = time.monotonic() + (time.monotonic() - start) / _SHARE
 
     def _compact(self) -> None:
-        """Starts merging when enough parts of one size stand beside each other, unless a merging is under way."""
+        """Starts merging when enough parts of one size stand beside each other, unless a merging is
+        under way.
+        """
         if self._merging is not None:
             if not self._merging.done():
                 return
@@ -225,11 +273,16 @@ class FolderLedger:
             for part in parts:
                 self._storage.delete(part.name)
         except (OSError, ValueError) as error:  # the small parts are still there and whole
-            _log.warning("ledger %s could not be compacted, it stays as it is: %s", self._storage.location, error)
+            _log.warning(
+                "ledger %s could not be compacted, it stays as it is: %s",
+                self._storage.location,
+                error,
+            )
 
 
 def read_ledger(location: Location) -> pa.Table | None:
-    """Every readable part in the order of completion, also while a run goes on; None when there is none.
+    """Every readable part in the order of completion, also while a run goes on; None when there is
+    none.
 
     A damaged or missing part is named in a warning and left out; nothing is changed.
     """
@@ -240,19 +293,37 @@ def read_ledger(location: Location) -> pa.Table | None:
     for _ in range(_READ_ATTEMPTS):
         listing = Listing.of(storage)
         missing = listing.missing(manifest)
-        # A folder that changes while it is listed can show neither some small parts nor the merged one that replaces them.
+        # A folder that changes while it is listed can show neither some small parts nor the merged
+        # one that replaces them.
         if not missing or listing == before:
             try:
                 table = tables.together(tables.add(listing.parts))
             except FileNotFoundError:
                 continue
             if missing:
-                _log.warning("%s", _incomplete(storage.location, told(missing), 0 if table is None else len(table), manifest))
-            elif manifest is None and tables.ids() and Manifest.read(storage, set_aside=False) is None:
-                _log.warning("ledger %s lacks its manifest: how many records there must be is not known", storage.location)
+                _log.warning(
+                    "%s",
+                    _incomplete(
+                        storage.location,
+                        told(missing),
+                        0 if table is None else len(table),
+                        manifest,
+                    ),
+                )
+            elif (
+                manifest is None
+                and tables.ids()
+                and Manifest.read(storage, set_aside=False) is None
+            ):
+                _log.warning(
+                    "ledger %s lacks its manifest: how many records there must be is not known",
+                    storage.location,
+                )
             return table
         before = listing
-    raise RuntimeError(f"the ledger {storage.location} changes faster than it can be read: try again")
+    raise RuntimeError(
+        f"the ledger {storage.location} changes faster than it can be read: try again"
+    )
 
 
 def num_parts(location: Location) -> int:
@@ -270,18 +341,35 @@ def _first_run(levels: Sequence[int]) -> int | None:
     return None
 
 
-def _manifest_of(before: Manifest | None, tables: Tables, parts: Sequence[Part], appends: int) -> Manifest:
+def _manifest_of(
+    before: Manifest | None, tables: Tables, parts: Sequence[Part], appends: int
+) -> Manifest:
     """Makes the manifest of what is there. Appends that no part holds are lost."""
     table, usual = tables.together(parts), tables.ids().most_common(1)
-    whole = before or Manifest(usual[0][0] if usual else secrets.token_hex(8), unsealed=tables.unsealed(parts))
+    whole = before or Manifest(
+        usual[0][0] if usual else secrets.token_hex(8), unsealed=tables.unsealed(parts)
+    )
     lost = gaps([part.span for part in parts], appends)
-    return replace(whole, appends=appends, records=0 if table is None else len(table), lost=tuple(lost))
+    return replace(
+        whole, appends=appends, records=0 if table is None else len(table), lost=tuple(lost)
+    )
 
 
 def _incomplete(location: str, missing: str, records: int, manifest: Manifest | None) -> str:
-    must = "" if manifest is None else f" (it must hold {manifest.records} records, {records} are there)"
-    return f"ledger {location} lacks {missing}{must}: restore it from a copy, or repeat its evaluations with `evoray resume`"
+    must = (
+        ""
+        if manifest is None
+        else f" (it must hold {manifest.records} records, {records} are there)"
+    )
+    return (
+        f"ledger {location} lacks {missing}{must}: restore it from a copy, or repeat its "
+        "evaluations with `evoray resume`"
+    )
 
 
 def _unwritable(error: OSError, what: str, safe: str) -> OSError:
-    return OSError(error.errno, f"{error.strerror or error}: {what}; {safe}: make room there or make it writable, then resume the run")
+    return OSError(
+        error.errno,
+        f"{error.strerror or error}: {what}; {safe}: make room there or make it writable, then "
+        "resume the run",
+    )

@@ -10,7 +10,14 @@ from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
-from evoray.files.checksums import SealedTable, sealed_json, sealed_table, typed, unsealed, unsealed_table
+from evoray.files.checksums import (
+    SealedTable,
+    sealed_json,
+    sealed_table,
+    typed,
+    unsealed,
+    unsealed_table,
+)
 from evoray.files.storage import Storage
 from evoray.records.records import from_table
 
@@ -31,7 +38,11 @@ class Part:
 
     @property
     def name(self) -> str:
-        return f"part-{self.first:08d}.parquet" if self.first == self.last else f"part-{self.first:08d}-{self.last:08d}.parquet"
+        return (
+            f"part-{self.first:08d}.parquet"
+            if self.first == self.last
+            else f"part-{self.first:08d}-{self.last:08d}.parquet"
+        )
 
     @property
     def level(self) -> int:
@@ -53,7 +64,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The appends and records that there must be. It is written after the parts, so there may be more.
+    """The appends and records that there must be. It is written after the parts, so there may be
+    more.
 
     Attributes:
         ledger: The ledger's id, which every part bears.
@@ -96,7 +108,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Listing:
-    """The parts that were there at one moment, also those inside of merged ones, and what was set aside as damaged."""
+    """The parts that were there at one moment, also those inside of merged ones, and what was set
+    aside as damaged.
+    """
 
     parts: tuple[Part, ...]
     set_aside: tuple[Part, ...]
@@ -104,7 +118,9 @@ class Listing:
     @staticmethod
     def of(storage: Storage) -> Listing:
         parts = map(Part.of, storage.names("part-"))
-        damaged = (Part.of(name.removeprefix("_damaged-")) for name in storage.names("_damaged-part-"))
+        damaged = (
+            Part.of(name.removeprefix("_damaged-")) for name in storage.names("_damaged-part-")
+        )
         return Listing(tuple(p for p in parts if p), tuple(p for p in damaged if p))
 
     def end(self, manifest: Manifest | None) -> int:
@@ -148,7 +164,8 @@ class Tables:
         self.damaged: set[Part] = set()
 
     def add(self, parts: Sequence[Part]) -> list[Part]:
-        """Reads the parts; returns those that hold everything once. In the place of a damaged merged one the small ones are taken.
+        """Reads the parts; returns those that hold everything once. In the place of a damaged
+        merged one the small ones are taken.
 
         Raises:
             FileNotFoundError: One is not there any more.
@@ -162,7 +179,11 @@ class Tables:
             stranger = self._stranger(chosen)
             if stranger is None:
                 return chosen
-            self._damage(stranger, f"its columns are {self._tables[stranger].table.schema.names}, those of the others differ")
+            self._damage(
+                stranger,
+                f"its columns are {self._tables[stranger].table.schema.names}, those of the others "
+                "differ",
+            )
 
     def together(self, parts: Sequence[Part]) -> pa.Table | None:
         """Their rows one after the other; None for no parts."""
@@ -170,7 +191,9 @@ class Tables:
 
     def ids(self) -> Counter[str]:
         """Identities of the ledgers that the parts say they are of."""
-        return Counter(str(t.about.get("ledger")) for t in self._tables.values() if t.about is not None)
+        return Counter(
+            str(t.about.get("ledger")) for t in self._tables.values() if t.about is not None
+        )
 
     def unsealed(self, parts: Sequence[Part]) -> int:
         """The number after the last append that was written without a digest."""
@@ -195,8 +218,18 @@ class Tables:
         self.damaged.add(part)
         if self._set_aside:
             self._storage.rename(part.name, f"_damaged-{part.name}")
-        action = "it was set aside; its evaluations will be repeated" if self._set_aside else "its evaluations are left out"
-        _log.warning("ledger part %s/%s is damaged (%s): %s", self._storage.location, part.name, reason, action)
+        action = (
+            "it was set aside; its evaluations will be repeated"
+            if self._set_aside
+            else "its evaluations are left out"
+        )
+        _log.warning(
+            "ledger part %s/%s is damaged (%s): %s",
+            self._storage.location,
+            part.name,
+            reason,
+            action,
+        )
 
 
 def read_part(storage: Storage, part: Part, manifest: Manifest | None) -> SealedTable:
@@ -226,7 +259,9 @@ def write_part(storage: Storage, part: Part, table: pa.Table, ledger: str) -> No
     Raises:
         OSError: It could not be written; nothing has changed.
     """
-    storage.write(part.name, sealed_table(table, {"ledger": ledger, "first": part.first, "last": part.last}))
+    storage.write(
+        part.name, sealed_table(table, {"ledger": ledger, "first": part.first, "last": part.last})
+    )
 
 
 def uncovered(parts: Sequence[Part]) -> list[Part]:

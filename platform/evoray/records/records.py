@@ -1,4 +1,6 @@
-"""Records: what is known of evaluated candidates; one as an object, many as columns, and how their table looks in Arrow and Parquet."""
+"""Records: what is known of evaluated candidates; one as an object, many as columns, and how their
+table looks in Arrow and Parquet.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ Texts = NDArray[np.object_]  # (n,) of str
 class Status(Enum):
     """How an evaluation ended.
 
-    OK: every objective has a finite value. CANCELLED: a measured constraint was broken, so the objectives that come after it
-    were not measured. STOPPED: others of its generation did better on a part of the evaluation budget, so it got no more of it.
-    FAILED: an objective could not be measured, `Record.error` says why.
+    OK: every objective has a finite value. CANCELLED: a measured constraint was broken, so the
+    objectives that come after it were not measured. STOPPED: others of its generation did better on
+    a part of the evaluation budget, so it got no more of it. FAILED: an objective could not be
+    measured, `Record.error` says why.
     """
 
     OK = "ok"
@@ -48,7 +51,8 @@ class Record:
     Attributes:
         key: The architecture's key; at most one record a key in a run.
         choices: Canonical option indices.
-        values: Objectives and costs by name, each in its own unit; finite. One that was not measured is absent.
+        values: Objectives and costs by name, each in its own unit; finite. One that was not
+            measured is absent.
         seconds: Wall-clock of each measured objective, by name.
         violation: Sum of the constraints' relative violations; 0 when feasible.
         status: How the evaluation ended.
@@ -59,7 +63,8 @@ class Record:
         parents: Keys of the parents; empty for a sampled one.
         operator: How it was made: "sample", "crossover+mutation", "grid" ...
         worker: Who measured it, for people.
-        weights_digest: First 16 hex digits of the SHA-256 of the supernet's weights; "" without one.
+        weights_digest: First 16 hex digits of the SHA-256 of the supernet's weights; "" without
+            one.
     """
 
     key: str
@@ -79,12 +84,16 @@ class Record:
 
     def __post_init__(self) -> None:
         if (self.status is Status.FAILED) != bool(self.error):
-            raise ValueError(f"record {self.key}: a failed record and only that has an error, got {self.status} with {self.error!r}")
+            raise ValueError(
+                f"record {self.key}: a failed record and only that has an error, got {self.status} "
+                f"with {self.error!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Records(Sequence[Record]):
-    """Many records as columns of equal length n, so that a million of them stay cheap; also a sequence of `Record`.
+    """Many records as columns of equal length n, so that a million of them stay cheap; also a
+    sequence of `Record`.
 
     Attributes:
         keys: (n,) ASCII bytes.
@@ -129,8 +138,16 @@ class Records(Sequence[Record]):
         return Record(
             key=self.keys[index].decode(),
             choices=tuple(self.choices[index].tolist()),
-            values={name: float(column[index]) for name, column in self.values.items() if not np.isnan(column[index])},
-            seconds={name: float(column[index]) for name, column in self.seconds.items() if not np.isnan(column[index])},
+            values={
+                name: float(column[index])
+                for name, column in self.values.items()
+                if not np.isnan(column[index])
+            },
+            seconds={
+                name: float(column[index])
+                for name, column in self.seconds.items()
+                if not np.isnan(column[index])
+            },
             violation=float(self.violations[index]),
             status=STATUSES[self.status[index]],
             error=self.errors[index],
@@ -147,7 +164,10 @@ class Records(Sequence[Record]):
         """These rows, in this order."""
         own = {name: getattr(self, name)[rows] for name in _PLAIN_COLUMNS}
         return replace(
-            self, **own, values={n: c[rows] for n, c in self.values.items()}, seconds={n: c[rows] for n, c in self.seconds.items()}
+            self,
+            **own,
+            values={n: c[rows] for n, c in self.values.items()},
+            seconds={n: c[rows] for n, c in self.seconds.items()},
         )
 
     @property
@@ -162,12 +182,18 @@ class Records(Sequence[Record]):
             return records
         rows = list(records)
         num_parents = max((len(r.parents) for r in rows), default=0)
-        parents = [[*map(str.encode, r.parents), *[b""] * (num_parents - len(r.parents))] for r in rows]
+        parents = [
+            [*map(str.encode, r.parents), *[b""] * (num_parents - len(r.parents))] for r in rows
+        ]
         return Records(
             keys=np.array([r.key.encode() for r in rows], dtype=np.bytes_),
-            choices=np.array([r.choices for r in rows], dtype=np.int16).reshape(len(rows), -1 if rows else num_genes),
+            choices=np.array([r.choices for r in rows], dtype=np.int16).reshape(
+                len(rows), -1 if rows else num_genes
+            ),
             values={name: _column(rows, "values", name) for name in _names(r.values for r in rows)},
-            seconds={name: _column(rows, "seconds", name) for name in _names(r.seconds for r in rows)},
+            seconds={
+                name: _column(rows, "seconds", name) for name in _names(r.seconds for r in rows)
+            },
             violations=np.array([r.violation for r in rows], dtype=np.float64),
             status=np.array([r.status.code for r in rows], dtype=np.int8),
             errors=texts([r.error for r in rows]),
@@ -185,12 +211,20 @@ class Records(Sequence[Record]):
         """One after the other; at least one part. A value that a part lacks is NaN there."""
         if len(parts) == 1:
             return parts[0]
-        own = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _PLAIN_COLUMNS if name != "parents"}
+        own = {
+            name: np.concatenate([getattr(p, name) for p in parts])
+            for name in _PLAIN_COLUMNS
+            if name != "parents"
+        }
         return Records(
             **own,
             parents=joined_parents([p.parents for p in parts]),
-            values={name: _joined(parts, "values", name) for name in _names(p.values for p in parts)},
-            seconds={name: _joined(parts, "seconds", name) for name in _names(p.seconds for p in parts)},
+            values={
+                name: _joined(parts, "values", name) for name in _names(p.values for p in parts)
+            },
+            seconds={
+                name: _joined(parts, "seconds", name) for name in _names(p.seconds for p in parts)
+            },
         )
 
 
@@ -215,9 +249,11 @@ _LONGEST_TEXT = 2000  # characters of one recorded text; of a longer one the mid
 
 
 def recordable(text: object) -> str:
-    """`text` as every file and terminal can hold it, whatever an objective or a file name has put into it.
+    """`text` as every file and terminal can hold it, whatever an objective or a file name has put
+    into it.
 
-    What is no Unicode (a lone surrogate, from a file name in another encoding) and NUL are written as escapes.
+    What is no Unicode (a lone surrogate, from a file name in another encoding) and NUL are written
+    as escapes.
     """
     try:
         said = str(text)
@@ -266,13 +302,16 @@ def _joined(parts: Sequence[Records], of: str, name: str) -> Floats:
 
 
 def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
-    """The ledger's columns: `value_names` (objectives and costs) each as a column, and "NAME_seconds" for each of `measured`.
+    """The ledger's columns: `value_names` (objectives and costs) each as a column, and
+    "NAME_seconds" for each of `measured`.
 
     Raises:
         ValueError: A name is also the name of a fixed column.
     """
     check_value_names(value_names, measured)
-    columns = [(name, pa.float64()) for name in value_names] + [(f"{name}_seconds", pa.float64()) for name in measured]
+    columns = [(name, pa.float64()) for name in value_names] + [
+        (f"{name}_seconds", pa.float64()) for name in measured
+    ]
     return pa.schema([*_FIXED_COLUMNS[:2], *columns, *_FIXED_COLUMNS[2:]])
 
 
@@ -287,15 +326,18 @@ def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> No
     for name in value_names:
         if name in taken:
             raise ValueError(
-                f"no objective or cost may be called {name!r}, which is a column of the ledger: rename it, for example {name}_value"
+                f"no objective or cost may be called {name!r}, which is a column of the ledger: "
+                f"rename it, for example {name}_value"
             )
         if name in seconds:
             raise ValueError(
-                f"no objective or cost may be called {name!r}, the column of how long {seconds[name]!r} took: rename one of them"
+                f"no objective or cost may be called {name!r}, the column of how long "
+                f"{seconds[name]!r} took: rename one of them"
             )
         if any(sign in name for sign in "<>="):
             raise ValueError(
-                f"the name of an objective or cost must be without <, > and =, which constraints are written with, got {name!r}"
+                "the name of an objective or cost must be without <, > and =, which constraints "
+                f"are written with, got {name!r}"
             )
     if len(set(value_names)) != len(value_names):
         raise ValueError(f"objectives and costs need distinct names, got {list(value_names)}")
@@ -308,26 +350,41 @@ def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
         ValueError: A record has a value that the schema has no column for.
     """
     rows = Records.of(records)
-    numbers = {**rows.values, **{f"{name}_seconds": column for name, column in rows.seconds.items()}}
+    numbers = {
+        **rows.values,
+        **{f"{name}_seconds": column for name, column in rows.seconds.items()},
+    }
     unknown = [name for name in numbers if name not in table_schema.names]
     if unknown:
         raise ValueError(f"these records have values that the ledger has no column for: {unknown}")
-    columns: dict[str, pa.Array] = {name: pa.array(column, from_pandas=True) for name, column in numbers.items()}
+    columns: dict[str, pa.Array] = {
+        name: pa.array(column, from_pandas=True) for name, column in numbers.items()
+    }
     columns |= {
         "key": pa.array(rows.keys).cast(pa.string()),
-        "choices": _lists(rows.choices.reshape(-1), np.full(len(rows), rows.choices.shape[1]), pa.int16()),
+        "choices": _lists(
+            rows.choices.reshape(-1), np.full(len(rows), rows.choices.shape[1]), pa.int16()
+        ),
         "violation": pa.array(rows.violations),
-        "status": pa.array([STATUSES[code].value for code in rows.status.tolist()], type=pa.string()),
+        "status": pa.array(
+            [STATUSES[code].value for code in rows.status.tolist()], type=pa.string()
+        ),
         "error": pa.array(rows.errors, type=pa.string()),
         "attempts": pa.array(rows.attempts),
         "shard": pa.array(rows.shards),
         "generation": pa.array(rows.generations),
-        "parents": _lists(rows.parents[rows.parents != b""], (rows.parents != b"").sum(axis=1), pa.string()),
+        "parents": _lists(
+            rows.parents[rows.parents != b""], (rows.parents != b"").sum(axis=1), pa.string()
+        ),
         "operator": pa.array(rows.operators, type=pa.string()),
         "worker": pa.array(rows.workers, type=pa.string()),
         "weights_digest": pa.array(rows.digests, type=pa.string()),
     }
-    missing = {name: pa.nulls(len(rows), pa.float64()) for name in table_schema.names if name not in columns}
+    missing = {
+        name: pa.nulls(len(rows), pa.float64())
+        for name in table_schema.names
+        if name not in columns
+    }
     return pa.table({**columns, **missing}).select(table_schema.names).cast(table_schema)
 
 
@@ -339,18 +396,26 @@ def from_table(table: pa.Table) -> Records:
     """
     names = table.column_names
     if not {"choices", "violation"} <= set(names):
-        raise ValueError(f"this is no table of records, it has the columns {names}: give one that a search has written")
+        raise ValueError(
+            f"this is no table of records, it has the columns {names}: give one that a search has "
+            "written"
+        )
     named = names[2 : names.index("violation")]
     seconds = [n for n in named if n.endswith("_seconds") and n.removesuffix("_seconds") in named]
     values = [n for n in named if n not in seconds]
     codes = pc.index_in(table["status"], value_set=pa.array([status.value for status in Status]))
     if codes.null_count:
-        raise ValueError(f"a record's status must be one of {[s.value for s in Status]}, got {table['status'].unique().to_pylist()}")
+        raise ValueError(
+            f"a record's status must be one of {[s.value for s in Status]}, got "
+            f"{table['status'].unique().to_pylist()}"
+        )
     return Records(
         keys=_key_column(table["key"]),
         choices=_choices_column(table["choices"]),
         values={n: table[n].to_numpy().astype(np.float64) for n in values},
-        seconds={n.removesuffix("_seconds"): table[n].to_numpy().astype(np.float64) for n in seconds},
+        seconds={
+            n.removesuffix("_seconds"): table[n].to_numpy().astype(np.float64) for n in seconds
+        },
         violations=table["violation"].to_numpy().copy(),
         status=codes.to_numpy().astype(np.int8),
         errors=texts(table["error"].to_pylist()),
@@ -371,7 +436,9 @@ def _key_column(column: pa.ChunkedArray) -> Keys:
 def _choices_column(column: pa.ChunkedArray) -> Choices:
     lengths = set(pc.list_value_length(column).unique().to_pylist())
     if len(lengths) > 1:
-        raise ValueError(f"all records must have as many choices, got {sorted(map(str, lengths))} in one table")
+        raise ValueError(
+            f"all records must have as many choices, got {sorted(map(str, lengths))} in one table"
+        )
     flat: Choices = pc.list_flatten(column).to_numpy().astype(np.int16)
     return flat.reshape(len(column), -1 if len(column) else 0)
 

@@ -1,6 +1,8 @@
-"""The small files of a run folder: what each holds, read at one place, so that nobody works with half a file.
+"""The small files of a run folder: what each holds, read at one place, so that nobody works with
+half a file.
 
-An essential file that is damaged ends a command with one line that names it; any other is named in a warning and counts as not there.
+An essential file that is damaged ends a command with one line that names it; any other is named in
+a warning and counts as not there.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from evoray.files.checksums import sealed_json, typed, unsealed
 _log = logging.getLogger(__name__)
 _Object = dict[str, Any]  # JSON
 _Numbers = dict[str, FiniteFloat]
-_Folder = Annotated[str, StringConstraints(pattern=r"^\w[\w.-]*$")]  # of one folder, never a way out of it
+_Folder = Annotated[
+    str, StringConstraints(pattern=r"^\w[\w.-]*$")
+]  # of one folder, never a way out of it
 
 
 @with_config(strict=True)
@@ -258,7 +262,9 @@ class Recipe(TypedDict):
     recipe: _Object
 
 
-Phases = Annotated[_Numbers, Field(min_length=1)]  # phases.json, written when the first phase has ended
+Phases = Annotated[
+    _Numbers, Field(min_length=1)
+]  # phases.json, written when the first phase has ended
 
 
 def read_object(file: Path, kind: Any) -> _Object:
@@ -272,7 +278,9 @@ def read_object(file: Path, kind: Any) -> _Object:
         value = unsealed(file.read_bytes())
         typed(kind, value)
     except ValueError as error:
-        raise ValueError(f"{file} is damaged ({error}): restore it from a copy, or start a new run") from None
+        raise ValueError(
+            f"{file} is damaged ({error}): restore it from a copy, or start a new run"
+        ) from None
     return value
 
 
@@ -280,7 +288,8 @@ def read_optional(file: Path, kind: Any, *, set_aside: bool = False) -> _Object 
     """A file that a run can do without; None where it is not there, or damaged, which is named.
 
     Args:
-        set_aside: Whether a damaged one is renamed to "damaged-...", for the one who is about to replace it.
+        set_aside: Whether a damaged one is renamed to "damaged-...", for the one who is about to
+            replace it.
     """
     if not file.is_file():
         return None
@@ -296,11 +305,17 @@ def read_optional(file: Path, kind: Any, *, set_aside: bool = False) -> _Object 
 
 
 def read_metrics(folder: Path) -> list[_Object]:
-    """The whole lines of a training's metrics.jsonl; damaged ones, cut short by a crash or otherwise, are named."""
+    """The whole lines of a training's metrics.jsonl; damaged ones, cut short by a crash or
+    otherwise, are named.
+    """
     file = folder / "metrics.jsonl"
     found, damaged = parsed_lines(file.read_bytes()) if file.is_file() else ([], [])
     if damaged:
-        _log.warning("%s is damaged in line %s: what is there is left out", file, ", ".join(map(str, damaged)))
+        _log.warning(
+            "%s is damaged in line %s: what is there is left out",
+            file,
+            ", ".join(map(str, damaged)),
+        )
     return found
 
 

@@ -49,7 +49,9 @@ from evoray.records.run_files import (
 
 _log = logging.getLogger(__name__)
 
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: a URI that was a Path has lost the other
+_URI = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]+:/"
+)  # one slash: a URI that was a Path has lost the other
 
 
 def check_local(path: str | os.PathLike[str], what: str) -> None:
@@ -58,9 +60,16 @@ def check_local(path: str | os.PathLike[str], what: str) -> None:
         ValueError: It is a URI, which would become a local folder called "s3:".
     """
     if _URI.match(os.fspath(path)):
-        raise ValueError(f"{what} must be a local path, got the URI {os.fspath(path)!r}: give the path of a folder or file here")
+        raise ValueError(
+            f"{what} must be a local path, got the URI {os.fspath(path)!r}: give the path of a "
+            "folder or file here"
+        )
+
+
 _RENAMED_OPTIONS = {"rewire_epochs": "channel_sorting_epochs"}
-_LONGEST_NAME = 200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
+_LONGEST_NAME = (
+    200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
+)
 _LARGEST_PICTURE_BYTES = 16 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -80,7 +89,10 @@ class RunFolder:
         text = os.fspath(path)
         check_local(text, "a run folder")
         if not text or "\0" in text:
-            raise ValueError(f"a run folder needs a path, got {text!r}: give the path of a folder, such as runs/mine")
+            raise ValueError(
+                f"a run folder needs a path, got {text!r}: give the path of a folder, such as "
+                "runs/mine"
+            )
         self.path = Path(text).absolute()
 
     @classmethod
@@ -107,7 +119,8 @@ class RunFolder:
     def check_free(self) -> None:
         """
         Raises:
-            FileExistsError: Something is there that a new run must not touch; what a killed `create` has left is nothing.
+            FileExistsError: Something is there that a new run must not touch; what a killed
+                `create` has left is nothing.
         """
         if self.path.is_dir():
             taken = any(not file.name.startswith(".job.json.") for file in self.path.iterdir())
@@ -115,7 +128,9 @@ class RunFolder:
             taken = self.path.exists() or self.path.is_symlink()
         if taken:
             advice = f"resume it with `evoray resume {self.path}` or choose another --run-dir"
-            raise FileExistsError(f"run folder {self.path} exists already and is not empty: {advice}")
+            raise FileExistsError(
+                f"run folder {self.path} exists already and is not empty: {advice}"
+            )
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -126,36 +141,47 @@ class RunFolder:
         """
         folder = cls(path)
         if not (folder.path / "job.json").is_file():
-            raise FileNotFoundError(f"{folder.path} is no run folder (it has no job.json): give the folder that `evoray run` printed")
+            raise FileNotFoundError(
+                f"{folder.path} is no run folder (it has no job.json): give the folder that "
+                "`evoray run` printed"
+            )
         for entry in folder.path.iterdir():
             if entry.is_symlink():
                 folder.inside(entry.name)
         return folder
 
     def inside(self, *names: str) -> Path:
-        """The path below the folder to which these names lead, one a level. They may come from a file that somebody else has made.
+        """The path below the folder to which these names lead, one a level. They may come from a
+        file that somebody else has made.
 
         Raises:
             ValueError: One is no name of a file, or a link leads out of the folder.
         """
         for name in names:
-            good = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+            good = (
+                isinstance(name, str)
+                and name not in ("", ".", "..")
+                and not set(name) & set("/\\\0")
+            )
             if not good or len(os.fsencode(name)) > _LONGEST_NAME:
                 raise ValueError(
-                    f"{str(name)[:80]!r} is no name that a file in run folder {self.path} may have: letters and digits, no path; "
+                    f"{str(name)[:80]!r} is no name that a file in run folder {self.path} may "
+                    "have: letters and digits, no path; "
                     "the file that says it was damaged or made by somebody else"
                 )
         place = self.path.joinpath(*names)
         if not place.resolve().is_relative_to(self.path.resolve()):
             raise ValueError(
-                f"{place} is a link that leads out of run folder {self.path}: nothing is read or written there; "
+                f"{place} is a link that leads out of run folder {self.path}: nothing is read or "
+                "written there; "
                 "put what it leads to into its place, or remove it"
             )
         return place
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Makes this process the one that goes on with the run, until the block ends or the process dies.
+        """Makes this process the one that goes on with the run, until the block ends or the process
+        dies.
 
         Raises:
             BlockingIOError: Another process does.
@@ -167,7 +193,9 @@ class RunFolder:
             raise BlockingIOError(str(error)) from None
         except OSError as error:
             raise OSError(
-                error.errno, f"{error.strerror}: run folder {self.path} cannot be written: make it writable, then resume the run"
+                error.errno,
+                f"{error.strerror}: run folder {self.path} cannot be written: make it writable, "
+                "then resume the run",
             ) from None
         try:
             remove_left_overs(self.path)
@@ -215,9 +243,13 @@ class RunFolder:
         return sorted((self.path / "rounds").glob("[0-9]*"))
 
     def picture(self, name: str) -> bytes | None:
-        """The PNG of that name among the pictures; None where it is not there, is no PNG, too big, or not in the folder."""
+        """The PNG of that name among the pictures; None where it is not there, is no PNG, too big,
+        or not in the folder.
+        """
         try:
-            handle = os.open(self.inside("pictures", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would be waited for
+            handle = os.open(
+                self.inside("pictures", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            )  # a pipe would be waited for
         except (ValueError, OSError):
             return None
         about = os.fstat(handle)
@@ -230,22 +262,31 @@ class RunFolder:
 
     def picture_list(self) -> list[dict[str, Any]]:
         """What pictures.json says of each picture: file, title, kind, caption."""
-        listed: list[dict[str, Any]] = (read_optional(self.pictures / "pictures.json", Pictures) or {}).get("pictures", [])
+        listed: list[dict[str, Any]] = (
+            read_optional(self.pictures / "pictures.json", Pictures) or {}
+        ).get("pictures", [])
         return listed
 
     def collapses(self) -> list[dict[str, Any]] | None:
         """What collapses.json holds, None where nobody watched."""
-        found: list[dict[str, Any]] | None = (read_optional(self.path / "collapses.json", Collapses) or {}).get("collapses")
+        found: list[dict[str, Any]] | None = (
+            read_optional(self.path / "collapses.json", Collapses) or {}
+        ).get("collapses")
         return found
 
     def stages(self) -> list[RunFolder]:
         """The stages that have begun, in order; the run itself where it has none."""
         names = self.job().get("stages", [])
-        begun = [RunFolder.open(place) for place in map(self.inside, names) if (place / "job.json").is_file()]
+        begun = [
+            RunFolder.open(place)
+            for place in map(self.inside, names)
+            if (place / "job.json").is_file()
+        ]
         return begun if names else [self]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left out.
+        """The lines of supernet/metrics.jsonl in order; a last line cut short by a crash is left
+        out.
 
         Where a run has several supernets, all of their lines, with the loss named "TASK LOSS".
         """
@@ -257,7 +298,9 @@ class RunFolder:
         ]
 
     def comparison(self) -> list[dict[str, Any]]:
-        """comparison/METHOD/outcome.json of every method, the search itself first; empty where nothing was compared."""
+        """comparison/METHOD/outcome.json of every method, the search itself first; empty where
+        nothing was compared.
+        """
         files = sorted((self.path / "comparison").glob("*/outcome.json"))
         read = (read_optional(file, Outcome) for file in files if not file.is_symlink())
         found = [outcome for outcome in read if outcome is not None]
@@ -293,7 +336,9 @@ class RunFolder:
         write_json(self.path / "trust.json", trust)
 
     def front(self) -> pa.Table | None:
-        """front.parquet; None before the search has written one, or where it is damaged, which is named."""
+        """front.parquet; None before the search has written one, or where it is damaged, which is
+        named.
+        """
         file = self.path / "front.parquet"
         try:
             return unsealed_table(pa.py_buffer(file.read_bytes())).table if file.is_file() else None
@@ -307,12 +352,19 @@ class RunFolder:
 
 
 def renamed_options(config: Any) -> Any:
-    """The configuration of an older version with today's names of its options, at every depth; JSON."""
+    """The configuration of an older version with today's names of its options, at every depth;
+    JSON.
+    """
     if isinstance(config, dict):
-        return {_RENAMED_OPTIONS.get(name, name): renamed_options(value) for name, value in config.items()}
+        return {
+            _RENAMED_OPTIONS.get(name, name): renamed_options(value)
+            for name, value in config.items()
+        }
     return config
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
-    """Writes durably, with a digest: a reader sees the old file or the whole new one, also after a crash."""
+    """Writes durably, with a digest: a reader sees the old file or the whole new one, also after a
+    crash.
+    """
     replace_text(file, sealed_json(value, indent=2) + "\n")

@@ -1,4 +1,6 @@
-"""Values belong to the weights that they were measured with: the digests are compared wherever the two meet."""
+"""Values belong to the weights that they were measured with: the digests are compared wherever the
+two meet.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,20 @@ def check_weights(record: Mapping[str, Any], digest: str, run: Path) -> None:
     measured = str(record.get("weights_digest") or "")
     if measured not in ("", digest):
         raise ValueError(
-            f"the values of {str(record.get('key'))[:80]} were measured with weights {measured[:80]}, but the newest whole checkpoint of "
-            f"run {run} holds weights {digest}: put the other checkpoint back, or measure again with `evoray resume {run}`"
+            f"the values of {str(record.get('key'))[:80]} were measured with weights "
+            f"{measured[:80]}, but the newest whole checkpoint of "
+            f"run {run} holds weights {digest}: put the other checkpoint back, or measure again "
+            f"with `evoray resume {run}`"
         )
 
 
 def keep_only(digest: str, ledger: Path, others: Sequence[Path] = ()) -> Records | None:
-    """Puts a ledger aside that holds values of other weights, together with `others` that follow from it, before it is opened.
+    """Puts a ledger aside that holds values of other weights, together with `others` that follow
+    from it, before it is opened.
 
     Returns:
-        The records of it that are of these weights and need not be measured again; None where all are, and nothing was moved.
+        The records of it that are of these weights and need not be measured again; None where all
+        are, and nothing was moved.
     """
     table = read_ledger(ledger) if ledger.is_dir() else None
     if table is None:
@@ -48,7 +54,8 @@ def keep_only(digest: str, ledger: Path, others: Sequence[Path] = ()) -> Records
         if place.exists():
             place.rename(aside / place.name)
     _log.warning(
-        "%d of the %d values in %s were measured with other weights than %s, which the checkpoint holds: they are measured again; "
+        "%d of the %d values in %s were measured with other weights than %s, which the checkpoint "
+        "holds: they are measured again; "
         "the old ones are in %s",
         int((~fits).sum()),
         len(records),

@@ -17,7 +17,8 @@ from evoray.report.reading import RunView, hypervolume_curve, reference_of
 from evoray.report.thinning import Rows, said, thinned
 from evoray.results import picking
 
-# Okabe and Ito 2008: distinct for every kind of colour vision. Their blue is lightened, so that it also reads on a dark ground.
+# Okabe and Ito 2008: distinct for every kind of colour vision. Their blue is lightened, so that it
+# also reads on a dark ground.
 COLOURS = ("#2B83C6", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "rgba(128,128,128,0.55)"
 _GRID = "rgba(128,128,128,0.22)"
@@ -66,7 +67,9 @@ def hover(run: RunView, record: Record) -> str:
 
 
 def front_figure(runs: Sequence[RunView]) -> Figure:
-    """Every evaluated point of every run, its front and its knee; with more than two targets the axes can be chosen."""
+    """Every evaluated point of every run, its front and its knee; with more than two targets the
+    axes can be chosen.
+    """
     first = runs[0]
     names = first.targets if len(first.targets) > 1 else [first.targets[0], "evaluation"]
     figure = go.Figure()
@@ -75,61 +78,102 @@ def front_figure(runs: Sequence[RunView]) -> Figure:
         for trace, data in _front_traces(run, COLOURS[index % len(COLOURS)], names, len(runs)):
             figure.add_trace(trace)
             columns.append(data)
-    figure.update_layout(xaxis_title=plain(first.label(names[1])), yaxis_title=plain(first.label(names[0])))
+    figure.update_layout(
+        xaxis_title=plain(first.label(names[1])), yaxis_title=plain(first.label(names[0]))
+    )
     if len(names) > 2:
         menu = _axis_menu(first, names, columns)
-        return styled(figure, height=580).update_layout(updatemenus=[menu], legend={"y": -0.18, "yanchor": "top"})
+        return styled(figure, height=580).update_layout(
+            updatemenus=[menu], legend={"y": -0.18, "yanchor": "top"}
+        )
     return styled(figure, height=520)
 
 
-def _front_traces(run: RunView, colour: str, names: Sequence[str], num_runs: int) -> list[tuple[Figure, dict[str, list[float]]]]:
+def _front_traces(
+    run: RunView, colour: str, names: Sequence[str], num_runs: int
+) -> list[tuple[Figure, dict[str, list[float]]]]:
     prefix = f"{plain(run.name)}: " if num_runs > 1 else ""
     many, few = _MANY_LETTERS // num_runs, _FEW_LETTERS // num_runs
     traces = []
     if run.baseline is not None:
         other = from_table(run.baseline)
         dim = np.flatnonzero((other.status == Status.OK.code) & (other.violations <= 0))
-        cross = {"color": GREY, "size": 6, "symbol": "x-thin", "line": {"width": 1.5, "color": GREY}}
+        cross = {
+            "color": GREY,
+            "size": 6,
+            "symbol": "x-thin",
+            "line": {"width": 1.5, "color": GREY},
+        }
         traces.append(_points(run, other, dim, names, f"{prefix}random search", cross, few))
     records, ok, best = run.records, run.complete_rows, run.front_rows
     good, bad = ok[records.violations[ok] <= 0], ok[records.violations[ok] > 0]
     if len(bad):
         ring = {"color": colour, "size": 6, "symbol": "circle-open", "opacity": 0.6}
         traces.append(_points(run, records, bad, names, f"{prefix}infeasible", ring, few))
-    dot = {"color": colour, "size": 6, "opacity": 0.55} if len(good) < _CROWD else {"color": colour, "size": 4, "opacity": 0.4}
+    dot = (
+        {"color": colour, "size": 6, "opacity": 0.55}
+        if len(good) < _CROWD
+        else {"color": colour, "size": 4, "opacity": 0.4}
+    )
     traces.append(_points(run, records, good, names, f"{prefix}evaluated", dot, many))
     if len(best):
         disc = {"color": colour, "size": 10, "line": {"width": 1, "color": "#fff"}}
         trace = _points(run, records, best, names, f"{prefix}Pareto front", disc, many)
         if len(run.targets) == 2:
-            # Members come best first in the vertical target: between two of them only the second one's value is attained.
+            # Members come best first in the vertical target: between two of them only the second
+            # one's value is attained.
             trace[0].update(mode="lines+markers", line={"color": colour, "width": 2, "shape": "vh"})
         traces.append(trace)
         assert run.table is not None
         knee = best[[dominance.knee(picking.losses(run.table.take(best), run.values))]]
-        star = {"color": COLOURS[4], "size": 17, "symbol": "star", "line": {"width": 1, "color": "#333"}}
+        star = {
+            "color": COLOURS[4],
+            "size": 17,
+            "symbol": "star",
+            "line": {"width": 1, "color": "#333"},
+        }
         traces.append(_points(run, records, knee, names, f"{prefix}knee", star, few))
     return traces
 
 
 def _points(
-    run: RunView, records: Records, rows: Rows, names: Sequence[str], title: str, marker: dict[str, Any], letters: int
+    run: RunView,
+    records: Records,
+    rows: Rows,
+    names: Sequence[str],
+    title: str,
+    marker: dict[str, Any],
+    letters: int,
 ) -> tuple[Figure, dict[str, list[float]]]:
-    """A trace of these rows, or of as many as `letters` of hover texts allow, and each named value of them.
+    """A trace of these rows, or of as many as `letters` of hover texts allow, and each named value
+    of them.
 
     "evaluation" is how many had ended, from 1.
     """
     first = hover(run, records[int(rows[0])]) if len(rows) else " "
     each = len(first) + 12 * first.count("<") + 40  # as JSON in the page, with its coordinates
     shown = thinned(rows, max(_FEWEST, letters // each))
-    data = {name: (records.values[name][shown] if name in records.values else shown + 1.0).tolist() for name in names}
+    data = {
+        name: (records.values[name][shown] if name in records.values else shown + 1.0).tolist()
+        for name in names
+    }
     y, x = list(data.values())[:2]
     text = [hover(run, records[int(row)]) for row in shown]
     name = said(title, len(shown), len(rows))
-    return go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker, text=text, hovertemplate="%{text}<extra></extra>"), data
+    return go.Scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name=name,
+        marker=marker,
+        text=text,
+        hovertemplate="%{text}<extra></extra>",
+    ), data
 
 
-def _axis_menu(run: RunView, names: Sequence[str], columns: Sequence[dict[str, list[float]]]) -> dict[str, Any]:
+def _axis_menu(
+    run: RunView, names: Sequence[str], columns: Sequence[dict[str, list[float]]]
+) -> dict[str, Any]:
     pairs = [(y, x) for i, y in enumerate(names) for x in names[i + 1 :]]
     buttons = [
         {
@@ -142,7 +186,11 @@ def _axis_menu(run: RunView, names: Sequence[str], columns: Sequence[dict[str, l
         }
         for y, x in pairs
     ]
-    look = {"bgcolor": "rgba(128,128,128,0.12)", "bordercolor": _GRID, "font": {"color": "#808080", "size": 12}}
+    look = {
+        "bgcolor": "rgba(128,128,128,0.12)",
+        "bordercolor": _GRID,
+        "font": {"color": "#808080", "size": 12},
+    }
     return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", **look}
 
 
@@ -156,7 +204,11 @@ def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
     for index, run in enumerate(runs):
         colour = COLOURS[index % len(COLOURS)]
         for table, title, line in (
-            (run.baseline, f"{plain(run.name)}: random search", {"color": GREY, "dash": "dash", "shape": "hv"}),
+            (
+                run.baseline,
+                f"{plain(run.name)}: random search",
+                {"color": GREY, "dash": "dash", "shape": "hv"},
+            ),
             (run.table, plain(run.name), {"color": colour, "width": 2.5, "shape": "hv"}),
         ):
             if table is not None:
@@ -167,12 +219,18 @@ def hypervolume_figure(runs: Sequence[RunView]) -> Figure | None:
 
 
 def parallel_figure(run: RunView) -> Figure | None:
-    """Genes and values of the complete records as parallel coordinates, coloured by the first target."""
+    """Genes and values of the complete records as parallel coordinates, coloured by the first
+    target.
+    """
     rows = run.complete_rows
     if not len(rows):
         return None
     num_axes = len(run.job["genes"]) + len(run.values)
-    rows = thinned(rows, max(_FEWEST, _MOST_PARALLEL // num_axes), thinned(np.sort(run.front_rows), _MOST_PARALLEL // num_axes // 2))
+    rows = thinned(
+        rows,
+        max(_FEWEST, _MOST_PARALLEL // num_axes),
+        thinned(np.sort(run.front_rows), _MOST_PARALLEL // num_axes // 2),
+    )
     records = run.records.take(rows)
     colour = records.values[run.targets[0]]
     dimensions: list[dict[str, Any]] = []
@@ -180,28 +238,43 @@ def parallel_figure(run: RunView) -> Figure | None:
         count = len(gene["options"])
         spread = _spread(records.choices[:, index], colour)
         ticks = list(range(0, count, -(-count // _MOST_TICKS)))
-        axis = {"range": [-0.4, count - 0.6], "tickvals": ticks, "ticktext": [plain(gene["options"][tick]) for tick in ticks]}
+        axis = {
+            "range": [-0.4, count - 0.6],
+            "tickvals": ticks,
+            "ticktext": [plain(gene["options"][tick]) for tick in ticks],
+        }
         dimensions.append({"label": plain(gene["name"]), "values": spread, **axis})
-    dimensions += [{"label": plain(v["name"]), "values": records.values[v["name"]].astype(np.float32)} for v in run.values]
+    dimensions += [
+        {"label": plain(v["name"]), "values": records.values[v["name"]].astype(np.float32)}
+        for v in run.values
+    ]
     bar = {"thickness": 12, "outlinewidth": 0}
     line = {"color": colour, "colorscale": "Viridis", "showscale": True, "colorbar": bar}
-    figure = go.Figure(go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom"))
+    figure = go.Figure(
+        go.Parcoords(dimensions=dimensions, line=line, labelangle=-35, labelside="bottom")
+    )
     left = max(50, _letters(run) * _LETTER_PIXELS)  # the options of the first axis stand left of it
     return styled(figure, height=470).update_layout(margin={"l": left, "r": 30, "t": 24, "b": 120})
 
 
 def parallel_width(run: RunView, figure: Figure) -> int:
-    """Pixels that the parallel coordinates need, so that the options of one axis do not run into the next."""
+    """Pixels that the parallel coordinates need, so that the options of one axis do not run into
+    the next.
+    """
     return max(_AXIS_PIXELS, _LETTER_PIXELS * _letters(run)) * len(figure.data[0].dimensions)
 
 
 def _letters(run: RunView) -> int:
     """Of the longest option."""
-    return max((len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0)
+    return max(
+        (len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0
+    )
 
 
 def _spread(choices: NDArray[np.int16], values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Choices moved by up to 0.3, in the order of the values: lines through one option lie side by side and show how many are good."""
+    """Choices moved by up to 0.3, in the order of the values: lines through one option lie side by
+    side and show how many are good.
+    """
     places = choices.astype(np.float32)
     for choice in np.unique(places):
         members = np.flatnonzero(places == choice)
@@ -219,33 +292,69 @@ def training_figure(run: RunView) -> Figure | None:
     kinds = list(dict.fromkeys(kind for line in run.metrics for kind in line["loss"]))
     for index, kind in enumerate(kinds):
         losses = [line["loss"].get(kind) for line in run.metrics]
-        figure.add_trace(go.Scatter(x=epochs, y=losses, mode="lines", name=plain(kind), line={"color": COLOURS[index % len(COLOURS)]}))
+        figure.add_trace(
+            go.Scatter(
+                x=epochs,
+                y=losses,
+                mode="lines",
+                name=plain(kind),
+                line={"color": COLOURS[index % len(COLOURS)]},
+            )
+        )
     rates = [line["learning_rate"] for line in run.metrics]
-    for start in reversed([i for i in range(1, len(epochs)) if epochs[i] < epochs[i - 1]]):  # another supernet begins
-        epochs, rates = [*epochs[:start], None, *epochs[start:]], [*rates[:start], None, *rates[start:]]
+    for start in reversed(
+        [i for i in range(1, len(epochs)) if epochs[i] < epochs[i - 1]]
+    ):  # another supernet begins
+        epochs, rates = (
+            [*epochs[:start], None, *epochs[start:]],
+            [*rates[:start], None, *rates[start:]],
+        )
     figure.add_trace(
-        go.Scatter(x=epochs, y=rates, mode="lines", name="learning rate", line={"color": GREY, "dash": "dot"}), secondary_y=True
+        go.Scatter(
+            x=epochs,
+            y=rates,
+            mode="lines",
+            name="learning rate",
+            line={"color": GREY, "dash": "dot"},
+        ),
+        secondary_y=True,
     )
     figure.update_xaxes(title_text="epoch")
     figure.update_yaxes(title_text="loss", secondary_y=False)
     figure.update_yaxes(
-        title_text="learning rate", showgrid=False, tickmode="auto", nticks=5, rangemode="tozero", ticklabelstandoff=10, secondary_y=True
+        title_text="learning rate",
+        showgrid=False,
+        tickmode="auto",
+        nticks=5,
+        rangemode="tozero",
+        ticklabelstandoff=10,
+        secondary_y=True,
     )
     return styled(figure)
 
 
 def conflict_figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure | None:
-    """Cosine similarity of gradients over training, from the metrics_logs of one or several trainings by name."""
+    """Cosine similarity of gradients over training, from the metrics_logs of one or several
+    trainings by name.
+    """
     figure = go.Figure()
     for index, (name, lines) in enumerate(runs.items()):
         noted = [line for line in lines if "conflict" in line]
         for kind, dash in (("within", "solid"), ("between", "dot")):
-            points = [(line["epoch"], line["conflict"][kind]) for line in noted if kind in line["conflict"]]
+            points = [
+                (line["epoch"], line["conflict"][kind])
+                for line in noted
+                if kind in line["conflict"]
+            ]
             if points:
                 epochs, cosines = zip(*points, strict=True)
                 look = {"color": COLOURS[index % len(COLOURS)], "dash": dash}
                 label = f"{name}, {kind} steps" if name else f"{kind} steps"
-                figure.add_trace(go.Scatter(x=epochs, y=cosines, mode="lines+markers", name=plain(label), line=look))
+                figure.add_trace(
+                    go.Scatter(
+                        x=epochs, y=cosines, mode="lines+markers", name=plain(label), line=look
+                    )
+                )
     if not figure.data:
         return None
     figure.update_xaxes(title_text="epoch")
@@ -255,23 +364,50 @@ def conflict_figure(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure |
 
 def time_figure(run: RunView) -> Figure | None:
     """Seconds of each phase, and of one measurement under each objective."""
-    measured = {name: np.sort(seconds[~np.isnan(seconds)]) for name, seconds in run.records.seconds.items()}
-    measured = {name: seconds[thinned(np.arange(len(seconds)), _CROWD)] for name, seconds in measured.items() if len(seconds)}
-    parts = [(title, len(part)) for title, part in (("each phase", run.phases), ("one measurement", measured)) if part]
+    measured = {
+        name: np.sort(seconds[~np.isnan(seconds)]) for name, seconds in run.records.seconds.items()
+    }
+    measured = {
+        name: seconds[thinned(np.arange(len(seconds)), _CROWD)]
+        for name, seconds in measured.items()
+        if len(seconds)
+    }
+    parts = [
+        (title, len(part))
+        for title, part in (("each phase", run.phases), ("one measurement", measured))
+        if part
+    ]
     if not parts:
         return None
     titles, heights = zip(*parts, strict=True)
-    figure = make_subplots(rows=len(parts), cols=1, subplot_titles=titles, vertical_spacing=0.34, row_heights=list(heights))
+    figure = make_subplots(
+        rows=len(parts),
+        cols=1,
+        subplot_titles=titles,
+        vertical_spacing=0.34,
+        row_heights=list(heights),
+    )
     if run.phases:
         names, seconds = [plain(name) for name in run.phases], list(run.phases.values())
-        bar = go.Bar(x=seconds, y=names, texttemplate="%{x:,.1f} s", orientation="h", marker_color=COLOURS[0], showlegend=False)
+        bar = go.Bar(
+            x=seconds,
+            y=names,
+            texttemplate="%{x:,.1f} s",
+            orientation="h",
+            marker_color=COLOURS[0],
+            showlegend=False,
+        )
         figure.add_trace(bar, row=1, col=1)
         figure.update_xaxes(title_text="seconds", rangemode="tozero", row=1, col=1)
     for index, (name, spent) in enumerate(measured.items(), 1):
-        box = go.Box(x=spent, name=plain(name), marker_color=COLOURS[index % len(COLOURS)], showlegend=False)
+        box = go.Box(
+            x=spent, name=plain(name), marker_color=COLOURS[index % len(COLOURS)], showlegend=False
+        )
         figure.add_trace(box, row=len(parts), col=1)
     if measured:
-        figure.update_xaxes(title_text="seconds (logarithmic)", type="log", dtick="D2", row=len(parts), col=1)
+        figure.update_xaxes(
+            title_text="seconds (logarithmic)", type="log", dtick="D2", row=len(parts), col=1
+        )
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return styled(figure, height=120 + 60 * len(parts) + 44 * sum(heights))
 
@@ -297,10 +433,24 @@ def trust_figure(run: RunView) -> Figure | None:
             )
         )
     ends = [min(p["stand_alone"] for p in probes), max(p["stand_alone"] for p in probes)]
-    figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", name="equal", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"))
+    figure.add_trace(
+        go.Scatter(
+            x=ends,
+            y=ends,
+            mode="lines",
+            name="equal",
+            line={"color": GREY, "dash": "dot"},
+            hoverinfo="skip",
+        )
+    )
     objective = run.trust.get("objective", {"name": "accuracy", "unit": "%"})
-    name, unit = plain(objective["name"]), f" ({plain(objective['unit'])})" if objective["unit"] else ""
-    figure.update_layout(xaxis_title=f"{name} when trained alone{unit}", yaxis_title=f"inherited {name}{unit}")
+    name, unit = (
+        plain(objective["name"]),
+        f" ({plain(objective['unit'])})" if objective["unit"] else "",
+    )
+    figure.update_layout(
+        xaxis_title=f"{name} when trained alone{unit}", yaxis_title=f"inherited {name}{unit}"
+    )
     return styled(figure)
 
 

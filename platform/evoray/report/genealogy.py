@@ -18,8 +18,12 @@ _MOST_KEYS = 400  # that are drawn
 _MOST_TICKS = 24  # generations that each get a number on the axis
 
 
-def ancestors(records: Mapping[str, Record], members: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Keys of the members and their known ancestors, the nearest first and at most 400, and the (parent, child) edges between them."""
+def ancestors(
+    records: Mapping[str, Record], members: list[str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Keys of the members and their known ancestors, the nearest first and at most 400, and the
+    (parent, child) edges between them.
+    """
     found = dict.fromkeys(members)
     edges: list[tuple[str, str]] = []
     waiting = deque(members)
@@ -36,7 +40,9 @@ def ancestors(records: Mapping[str, Record], members: list[str]) -> tuple[list[s
 
 
 def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
-    """The ancestors of the front, one column a generation, edges from parent to child; None when nothing has parents."""
+    """The ancestors of the front, one column a generation, edges from parent to child; None when
+    nothing has parents.
+    """
     records = run.origins
     best = run.front()
     if best is None or not run.history.parents.size:
@@ -45,14 +51,27 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
     members = [run.records.keys[row].decode() for row in rows]
     keys, edges = ancestors(records, members)
     places = _places(records, keys, edges)
-    older = "ancestor" if len(keys) < _MOST_KEYS else f"ancestor (nearest {len(keys) - len(members):,} drawn)"
+    older = (
+        "ancestor"
+        if len(keys) < _MOST_KEYS
+        else f"ancestor (nearest {len(keys) - len(members):,} drawn)"
+    )
     figure = go.Figure()
     xs: list[float | None] = []
     ys: list[float | None] = []
     for parent, child in edges:
         xs += [places[parent][0], places[child][0], None]
         ys += [places[parent][1], places[child][1], None]
-    figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line={"color": GREY, "width": 1}, hoverinfo="skip", name="parent to child"))
+    figure.add_trace(
+        go.Scatter(
+            x=xs,
+            y=ys,
+            mode="lines",
+            line={"color": GREY, "width": 1},
+            hoverinfo="skip",
+            name="parent to child",
+        )
+    )
     for chosen, title, colour, size in (
         ([k for k in keys if k not in set(members)], older, "#93A0B0", 8),
         (members, said("on the front", len(members), len(best)), COLOURS[0], 12),
@@ -63,18 +82,29 @@ def genealogy_figure(run: RunView) -> Any | None:  # Any: plotly is untyped
                 y=[places[k][1] for k in chosen],
                 mode="markers",
                 name=title,
-                marker={"color": colour, "size": size, "line": {"width": 1, "color": "rgba(255,255,255,0.6)"}},
+                marker={
+                    "color": colour,
+                    "size": size,
+                    "line": {"width": 1, "color": "rgba(255,255,255,0.6)"},
+                },
                 text=[hover(run, records[k]) for k in chosen],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text="generation", dtick=1 if max(x for x, _ in places.values()) <= _MOST_TICKS else None)
+    figure.update_xaxes(
+        title_text="generation",
+        dtick=1 if max(x for x, _ in places.values()) <= _MOST_TICKS else None,
+    )
     figure.update_yaxes(visible=False)
     return styled(figure, height=460)
 
 
-def _places(records: Mapping[str, Record], keys: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
-    """(generation, height) of each key; within a generation children stand near the mean height of their parents."""
+def _places(
+    records: Mapping[str, Record], keys: list[str], edges: list[tuple[str, str]]
+) -> dict[str, tuple[float, float]]:
+    """(generation, height) of each key; within a generation children stand near the mean height of
+    their parents.
+    """
     parents: defaultdict[str, list[str]] = defaultdict(list)
     for parent, child in edges:
         parents[child].append(parent)
@@ -84,7 +114,10 @@ def _places(records: Mapping[str, Record], keys: list[str], edges: list[tuple[st
     places: dict[str, tuple[float, float]] = {}
     for generation in sorted(columns):
         wanted = {k: [places[p][1] for p in parents[k] if p in places] for k in columns[generation]}
-        ordered = sorted(columns[generation], key=lambda k: (sum(wanted[k]) / len(wanted[k]) if wanted[k] else 0.5, k))
+        ordered = sorted(
+            columns[generation],
+            key=lambda k: (sum(wanted[k]) / len(wanted[k]) if wanted[k] else 0.5, k),
+        )
         for index, key in enumerate(ordered):
             places[key] = (float(generation), (index + 0.5) / len(ordered))
     return places

@@ -12,7 +12,9 @@ from evoray.results import picking
 
 
 def headline(run: RunView) -> Markup:
-    """Shows what was searched, the knee of the front, and tiles with the numbers that a reader asks for first."""
+    """Shows what was searched, the knee of the front, and tiles with the numbers that a reader asks
+    for first.
+    """
     best = run.front()
     evaluated = f"networks in {len(run.rounds)} rounds" if run.rounds else "networks evaluated"
     tiles = [(f"{len(run.origins):,}", "", evaluated)]
@@ -50,4 +52,8 @@ def _budgets(run: RunView) -> str:
     assert run.table is not None
     assert run.baseline is not None
     same = len(run.table) == len(run.baseline)
-    return "as many evaluations" if same else f"{len(run.baseline):,} evaluations against {len(run.table):,}"
+    return (
+        "as many evaluations"
+        if same
+        else f"{len(run.baseline):,} evaluations against {len(run.table):,}"
+    )

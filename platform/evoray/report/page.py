@@ -17,7 +17,15 @@ from evoray.pareto import dominance
 from evoray.records.records import Status
 from evoray.records.run_folder import RunFolder
 from evoray.report import figures, markup
-from evoray.report.chip import GANTT_TEXT, METHODS_TEXT, block_diagram, design_note, energy_figure, gantt_figure, methods_table
+from evoray.report.chip import (
+    GANTT_TEXT,
+    METHODS_TEXT,
+    block_diagram,
+    design_note,
+    energy_figure,
+    gantt_figure,
+    methods_table,
+)
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.headline import headline, number
 from evoray.report.markup import SECTIONS
@@ -34,7 +42,8 @@ _MOST_LETTERS = 1000  # of an error: it can be a whole log
 
 
 def write_report(folders: Sequence[RunFolder], output: Path) -> None:
-    """Draws one run, or several compared, into `output`; what a run does not have is left out, or said in a sentence.
+    """Draws one run, or several compared, into `output`; what a run does not have is left out, or
+    said in a sentence.
 
     Raises:
         ValueError: No run, or runs with other targets than the first.
@@ -44,7 +53,10 @@ def write_report(folders: Sequence[RunFolder], output: Path) -> None:
         raise ValueError("a report needs at least one run")
     others = [run.name for run in runs if run.targets != runs[0].targets]
     if others:
-        raise ValueError(f"runs in one report must have the same targets: {', '.join(others)} differ from {', '.join(runs[0].targets)}")
+        raise ValueError(
+            f"runs in one report must have the same targets: {', '.join(others)} differ from "
+            f"{', '.join(runs[0].targets)}"
+        )
     page = _Page()
     _write_sections(page, runs)
     text = markup.page(
@@ -67,7 +79,9 @@ class _Page:
         self.parts.append(SECTIONS.section(title, parts))
 
     def figure(self, figure: figures.Figure, *, least_width: int = 0) -> Markup:
-        """The place where the script draws the figure; one that needs more pixels than the screen has scrolls in its own box."""
+        """The place where the script draws the figure; one that needs more pixels than the screen
+        has scrolls in its own box.
+        """
         self.figures.append(json.loads(figure.to_json()))
         html: Markup = SECTIONS.figure(f"figure-{len(self.figures) - 1}", least_width)
         return html
@@ -83,7 +97,11 @@ def _write_sections(page: _Page, runs: Sequence[RunView]) -> None:
         )
         volume = None if any(run.rounds for run in runs) else figures.hypervolume_figure(runs)
         if volume is not None:
-            page.section("Hypervolume over evaluations", page.figure(volume), SECTIONS.note(_reference_text(runs)))
+            page.section(
+                "Hypervolume over evaluations",
+                page.figure(volume),
+                SECTIONS.note(_reference_text(runs)),
+            )
     else:
         page.section("Front", SECTIONS.note("Nothing has been evaluated yet."))
     for run in runs:
@@ -94,7 +112,10 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     suffix = f" of {run.name}" if len(runs) > 1 else ""
     if run.pictures:
         page.section(
-            f"Pictures{suffix}", SECTIONS.gallery([{"title": "", "kind": "", "caption": "", **picture} for picture in run.pictures])
+            f"Pictures{suffix}",
+            SECTIONS.gallery(
+                [{"title": "", "kind": "", "caption": "", **picture} for picture in run.pictures]
+            ),
         )
     rounds = rounds_figure(run)
     if rounds is not None:
@@ -102,9 +123,14 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
     parallel = figures.parallel_figure(run)
     if parallel is not None:
         lines = said("One line a network", len(parallel.data[0].line.color), len(run.complete_rows))
-        text = f"{lines}, coloured by {run.label(run.targets[0])}. Drag along an axis to keep a range of it, along a name to move it."
+        text = (
+            f"{lines}, coloured by {run.label(run.targets[0])}. Drag along an axis to keep a range "
+            "of it, along a name to move it."
+        )
         page.section(
-            f"Genes and values{suffix}", page.figure(parallel, least_width=figures.parallel_width(run, parallel)), SECTIONS.note(text)
+            f"Genes and values{suffix}",
+            page.figure(parallel, least_width=figures.parallel_width(run, parallel)),
+            SECTIONS.note(text),
         )
     _write_chip(page, run, suffix)
     tree = genealogy_figure(run)
@@ -125,28 +151,42 @@ def _write_run(page: _Page, run: RunView, runs: Sequence[RunView]) -> None:
         page.section(f"Time{suffix}", page.figure(spent))
     page.section(
         f"Configuration{suffix}",
-        *(_details(name, run.job.get(name)) for name in ("config", "constraints", "extractor", "versions", "machine")),
+        *(
+            _details(name, run.job.get(name))
+            for name in ("config", "constraints", "extractor", "versions", "machine")
+        ),
     )
 
 
 def _write_chip(page: _Page, run: RunView, suffix: str) -> None:
     """Of a search of networks and chip: the design handed over, and what other methods found."""
     if run.comparison:
-        page.section(f"Methods at equal numbers of measured networks{suffix}", methods_table(run), SECTIONS.note(METHODS_TEXT))
+        page.section(
+            f"Methods at equal numbers of measured networks{suffix}",
+            methods_table(run),
+            SECTIONS.note(METHODS_TEXT),
+        )
     if run.chip is not None:
         page.section(f"Chip{suffix}", block_diagram(run.chip), design_note(run))
         page.section(
-            f"Layers on the sub-accelerators{suffix}", page.figure(gantt_figure(run.chip), least_width=620), SECTIONS.note(GANTT_TEXT)
+            f"Layers on the sub-accelerators{suffix}",
+            page.figure(gantt_figure(run.chip), least_width=620),
+            SECTIONS.note(GANTT_TEXT),
         )
         page.section(f"Where the energy goes{suffix}", page.figure(energy_figure(run.chip)))
 
 
 def _reference_text(runs: Sequence[RunView]) -> str:
     first = runs[0]
-    reference = reference_of([t for run in runs for t in (run.table, run.baseline) if t is not None], first.values)
+    reference = reference_of(
+        [t for run in runs for t in (run.table, run.baseline) if t is not None], first.values
+    )
     assert reference is not None  # else there is no curve
     signs = [Goal(v["goal"]).sign for v in first.values if v["target"]]
-    point = ", ".join(f"{first.label(n)} {number(s * r)}" for n, s, r in zip(first.targets, signs, reference, strict=True))
+    point = ", ".join(
+        f"{first.label(n)} {number(s * r)}"
+        for n, s, r in zip(first.targets, signs, reference, strict=True)
+    )
     return (
         f"Larger is better. All curves are measured up to one reference point, {point}: "
         "the worst feasible value of each target, and a tenth of its range beyond."
@@ -162,11 +202,17 @@ def _front_table(run: RunView) -> Markup:
     ends = np.unique([knee, *losses.argmin(axis=0)])
     shown = thinned(np.arange(len(best)), max(50, _MOST_CELLS // len(names)), ends)
     rows = [
-        {"key": row["key"], "knee": index == knee, "cells": [(repr(row[n]), number(row[n])) for n in names]}
+        {
+            "key": row["key"],
+            "knee": index == knee,
+            "cells": [(repr(row[n]), number(row[n])) for n in names],
+        }
         for index, row in zip(shown, best.take(shown).to_pylist(), strict=True)
     ]
     command = "sample" if "stage" in run.job else "export"
-    html: Markup = SECTIONS.front_table([run.label(n) for n in names], rows, len(best) - len(rows), command)
+    html: Markup = SECTIONS.front_table(
+        [run.label(n) for n in names], rows, len(best) - len(rows), command
+    )
     return html
 
 
@@ -176,17 +222,31 @@ def _statistics(run: RunView) -> Markup:
     if run.statistics:
         rows.append(("proposed by the searchers", run.statistics["proposed"]))
         rejected = sorted(run.statistics["rejected"].items(), key=lambda item: -item[1])
-        rows += [(f"rejected before dispatch: {reason}", count) for reason, count in rejected[:_MOST_REASONS]]
+        rows += [
+            (f"rejected before dispatch: {reason}", count)
+            for reason, count in rejected[:_MOST_REASONS]
+        ]
         if len(rejected) > _MOST_REASONS:
             others = rejected[_MOST_REASONS:]
-            rows.append((f"rejected before dispatch: {len(others)} other reasons", sum(count for _, count in others)))
+            rows.append(
+                (
+                    f"rejected before dispatch: {len(others)} other reasons",
+                    sum(count for _, count in others),
+                )
+            )
         rows.append(("known from another shard", run.statistics["known"]))
         rows.append(("duplicates that the searchers threw away", run.statistics["duplicates"]))
-    rows.append((f"measured in {len(run.rounds)} rounds" if run.rounds else "evaluated", len(records)))
-    rows.append(("feasible", int(((records.status == Status.OK.code) & (records.violations <= 0)).sum())))
+    rows.append(
+        (f"measured in {len(run.rounds)} rounds" if run.rounds else "evaluated", len(records))
+    )
+    rows.append(
+        ("feasible", int(((records.status == Status.OK.code) & (records.violations <= 0)).sum()))
+    )
     for constraint in run.job["constraints"]:
         rows += _measured_breaks(run, constraint)
-    rows.append(("cancelled by a measured constraint", int((records.status == Status.CANCELLED.code).sum())))
+    rows.append(
+        ("cancelled by a measured constraint", int((records.status == Status.CANCELLED.code).sum()))
+    )
     rows.append(("failed", int(records.failed.sum())))
     if run.collapses is not None:
         rows.append(("collapses noticed in training", len(run.collapses)))
@@ -205,13 +265,25 @@ def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str
     high = float("inf") if constraint["at_most"] is None else constraint["at_most"]
     measured = run.records.values.get(constraint["name"], np.zeros(0))
     measured = measured[~np.isnan(measured)]
-    bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in ((">=", low), ("<=", high)) if abs(bound) != float("inf"))
-    return [(f"measured {constraint['name']} breaks {bounds}", int(((measured < low) | (measured > high)).sum()))]
+    bounds = " and ".join(
+        f"{sign} {bound:g}"
+        for sign, bound in ((">=", low), ("<=", high))
+        if abs(bound) != float("inf")
+    )
+    return [
+        (
+            f"measured {constraint['name']} breaks {bounds}",
+            int(((measured < low) | (measured > high)).sum()),
+        )
+    ]
 
 
 def _trust_note(run: RunView) -> Markup:
     assert run.trust is not None
-    kendall, spearman = ({side: f"{value:+.3f}" for side, value in run.trust[name].items()} for name in ("kendall", "spearman"))
+    kendall, spearman = (
+        {side: f"{value:+.3f}" for side, value in run.trust[name].items()}
+        for name in ("kendall", "spearman")
+    )
     html: Markup = SECTIONS.trust_note(kendall, spearman, len(run.trust["probes"]))
     return html
 
@@ -227,9 +299,18 @@ def _named(run: RunView, runs: Sequence[RunView]) -> Markup:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} … of {len(text):,} characters"
+    return (
+        text
+        if len(text) <= _MOST_LETTERS
+        else f"{text[:_MOST_LETTERS]} … of {len(text):,} characters"
+    )
 
 
 def _script_json(value: Any) -> Markup:  # Any: JSON
     """JSON that no text in it can break out of a script element."""
-    return Markup(json.dumps(value, separators=(",", ":")).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+    return Markup(
+        json.dumps(value, separators=(",", ":"))
+        .replace("&", "\\u0026")
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+    )

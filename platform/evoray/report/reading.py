@@ -1,4 +1,6 @@
-"""A run folder as the report sees it: everything read once, nothing else known of where it came from."""
+"""A run folder as the report sees it: everything read once, nothing else known of where it came
+from.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
-        rounds: Where the supernet trained on between them: the ledger of each, from the first; else empty.
+        rounds: Where the supernet trained on between them: the ledger of each, from the first; else
+            empty.
         pictures: Lines of pictures.json with the picture itself, base64, as "png".
         collapses: What was noticed of collapsing generators; None where nobody watched.
         chip: chip.json, the design of a search of networks and chip, or None.
@@ -80,7 +83,11 @@ class RunView:
     @cached_property
     def history(self) -> Records:
         """Every measurement, round by round where there were rounds."""
-        return Records.concat([from_table(table) for table in self.rounds]) if self.rounds else self.records
+        return (
+            Records.concat([from_table(table) for table in self.rounds])
+            if self.rounds
+            else self.records
+        )
 
     @cached_property
     def origins(self) -> FirstRecords:
@@ -95,11 +102,19 @@ class RunView:
     @cached_property
     def front_rows(self) -> NDArray[np.int64]:
         """Rows of the Pareto front's records, best first in the first target."""
-        return np.zeros(0, dtype=np.int64) if self.table is None else picking.front_rows(self.table, self.values)
+        return (
+            np.zeros(0, dtype=np.int64)
+            if self.table is None
+            else picking.front_rows(self.table, self.values)
+        )
 
     def front(self) -> pa.Table | None:
         """The Pareto front, or None when nothing is feasible."""
-        return self.table.take(self.front_rows) if self.table is not None and len(self.front_rows) else None
+        return (
+            self.table.take(self.front_rows)
+            if self.table is not None and len(self.front_rows)
+            else None
+        )
 
     def label(self, name: str) -> str:
         """An axis title: the value's name and unit."""
@@ -107,14 +122,18 @@ class RunView:
         return f"{name} ({unit})" if unit else name
 
     def unit(self, name: str) -> str:
-        """Of an objective or cost; "" where the name says it already ("macs" in MACs, "params" in parameters), and for anything else."""
+        """Of an objective or cost; "" where the name says it already ("macs" in MACs, "params" in
+        parameters), and for anything else.
+        """
         unit = next((str(v["unit"]) for v in self.values if v["name"] == name), "")
         return "" if unit.lower().startswith(name.lower().removesuffix("s")) else unit
 
     def options(self, record: Record) -> dict[str, Any]:
         """Chosen option of every gene, by name."""
         genes = self.job.get("genes", [])
-        return {gene["name"]: gene["options"][c] for gene, c in zip(genes, record.choices, strict=False)}
+        return {
+            gene["name"]: gene["options"][c] for gene, c in zip(genes, record.choices, strict=False)
+        }
 
 
 class FirstRecords(Mapping[str, Record]):
@@ -143,10 +162,16 @@ def read_run(folder: RunFolder) -> RunView:
     if table is not None:
         picking.check_of_one_run(table, job)
     return RunView(
-        name=f"{folder.path.parent.name}/{folder.path.name}" if "stage" in job else folder.path.name,
+        name=f"{folder.path.parent.name}/{folder.path.name}"
+        if "stage" in job
+        else folder.path.name,
         job=job,
         table=table,
-        baseline=read_ledger(folder.baseline if folder.baseline.is_dir() else folder.path / "comparison" / "random" / "ledger"),
+        baseline=read_ledger(
+            folder.baseline
+            if folder.baseline.is_dir()
+            else folder.path / "comparison" / "random" / "ledger"
+        ),
         metrics=folder.metrics(),
         statistics=folder.statistics(),
         phases=folder.phases(),
@@ -164,14 +189,23 @@ def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
     for line in folder.picture_list():
         png = folder.picture(str(line.get("file", "")))
         if png is None or ("digest" in line and hashlib.sha256(png).hexdigest() != line["digest"]):
-            _log.warning("picture %r of run %s is left out: it is not there, damaged, or no PNG file of this folder", line.get("file"), folder.path)
+            _log.warning(
+                "picture %r of run %s is left out: it is not there, damaged, or no PNG file of "
+                "this folder",
+                line.get("file"),
+                folder.path,
+            )
         else:
             found.append({**line, "png": base64.b64encode(png).decode()})
     return found
 
 
-def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """(k, m) losses of complete feasible records and (k,) how many evaluations had ended with each, from 1."""
+def feasible_losses(
+    table: pa.Table, values: Sequence[Mapping[str, Any]]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(k, m) losses of complete feasible records and (k,) how many evaluations had ended with each,
+    from 1.
+    """
     ended = np.arange(1, len(table) + 1)
     good = pc.equal(table["status"], "ok").to_numpy() & (table["violation"].to_numpy() <= 0)
     indices = np.flatnonzero(good)
@@ -179,8 +213,12 @@ def feasible_losses(table: pa.Table, values: Sequence[Mapping[str, Any]]) -> tup
     return picking.losses(found, values), ended[indices].astype(np.int64)
 
 
-def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
-    """(m,) the common reference point: the worst feasible value of all tables and a tenth of the range beyond; None without any."""
+def reference_of(
+    tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]
+) -> NDArray[np.float64] | None:
+    """(m,) the common reference point: the worst feasible value of all tables and a tenth of the
+    range beyond; None without any.
+    """
     every = [feasible_losses(table, values)[0] for table in tables]
     stacked = np.concatenate(every) if every else np.zeros((0, 1))
     return dominance.reference_point(stacked) if len(stacked) else None
@@ -189,7 +227,9 @@ def reference_of(tables: Sequence[pa.Table], values: Sequence[Mapping[str, Any]]
 def hypervolume_curve(
     table: pa.Table, values: Sequence[Mapping[str, Any]], reference: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Evaluations from 0 to all and the hypervolume after so many; never falls. At most 500 places, evenly chosen."""
+    """Evaluations from 0 to all and the hypervolume after so many; never falls. At most 500 places,
+    evenly chosen.
+    """
     losses, ended = feasible_losses(table, values)
     places = thinned(np.arange(len(table) + 1), _MOST_PLACES)
     volumes = np.zeros(len(places))
@@ -212,7 +252,10 @@ def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
     reference = reference_of([run.table, run.baseline], run.values)
     if reference is None:
         return None
-    mine, other = (_hypervolume(feasible_losses(table, run.values)[0], reference) for table in (run.table, run.baseline))
+    mine, other = (
+        _hypervolume(feasible_losses(table, run.values)[0], reference)
+        for table in (run.table, run.baseline)
+    )
     return mine, other
 
 

@@ -19,11 +19,13 @@ _SHORTEST_KEY = 24  # columns of a terminal that a key keeps; the rest of it goe
 _ARROWS = {"maximize": " ↑", "minimize": " ↓"}
 
 
-def front_table(job: Mapping[str, Any], front: pa.Table, *, whole: bool = False) -> Table:  # Any: job.json
+def front_table(
+    job: Mapping[str, Any], front: pa.Table, *, whole: bool = False
+) -> Table:  # Any: job.json
     """The front, one row a network: the best of each target is bold, the knee is marked.
 
-    Values are never cut, keys fold where there is little room. A terminal gets at most 30 rows, evenly chosen, and four digits;
-    a `whole` table has every row and digit, for a pipe or file.
+    Values are never cut, keys fold where there is little room. A terminal gets at most 30 rows,
+    evenly chosen, and four digits; a `whole` table has every row and digit, for a pipe or file.
     """
     values = job["values"]
     title = f"Pareto front: {len(front)} networks" if len(front) else "no feasible network yet"
@@ -39,17 +41,28 @@ def front_table(job: Mapping[str, Any], front: pa.Table, *, whole: bool = False)
     for value in values:
         name = value["name"]
         cells = [f"{rows[i][name]:.12g}" if whole else _number(rows[i][name]) for i in shown]
-        columns.append([Text(cell, style="bold" if best.get(name) == i else "") for cell, i in zip(cells, shown, strict=True)])
+        columns.append(
+            [
+                Text(cell, style="bold" if best.get(name) == i else "")
+                for cell, i in zip(cells, shown, strict=True)
+            ]
+        )
         widest = max(map(len, cells), default=0)
-        table.add_column(_head(value), justify="right", overflow="fold", min_width=widest, no_wrap=whole)
+        table.add_column(
+            _head(value), justify="right", overflow="fold", min_width=widest, no_wrap=whole
+        )
     for index, *cells in zip(shown, *columns, strict=True):
         table.add_row("knee" if index == knee else "", rows[index]["key"], *cells)
     if len(shown) < len(rows):
-        table.caption = f"{len(rows) - len(shown)} more: evoray show RUN --json, --csv, or into a pipe"
+        table.caption = (
+            f"{len(rows) - len(shown)} more: evoray show RUN --json, --csv, or into a pipe"
+        )
     return table
 
 
-def front_rows(job: Mapping[str, Any], front: pa.Table) -> list[dict[str, Any]]:  # Any: job.json, values and marks
+def front_rows(
+    job: Mapping[str, Any], front: pa.Table
+) -> list[dict[str, Any]]:  # Any: job.json, values and marks
     """The front as plain data: key, every value by name, and whether it is the knee."""
     names = [value["name"] for value in job["values"]]
     knee = dominance.knee(picking.losses(front, job["values"])) if len(front) else -1
@@ -60,7 +73,13 @@ def front_rows(job: Mapping[str, Any], front: pa.Table) -> list[dict[str, Any]]:
 
 
 def _chosen(count: int, always: list[int]) -> list[int]:
-    return sorted({*always, *np.linspace(0, count - 1, min(_MANY, count)).round().astype(int).tolist()}) if count else []
+    return (
+        sorted(
+            {*always, *np.linspace(0, count - 1, min(_MANY, count)).round().astype(int).tolist()}
+        )
+        if count
+        else []
+    )
 
 
 def _head(value: Mapping[str, Any]) -> str:  # Any: JSON

@@ -9,7 +9,9 @@ Rows = NDArray[np.int64]  # (k,) indices of records, ascending
 
 
 def thinned(rows: Rows, most: int, always: Rows | None = None) -> Rows:
-    """At most `most` of the rows, evenly chosen in their order, and those of them that are in `always` besides."""
+    """At most `most` of the rows, evenly chosen in their order, and those of them that are in
+    `always` besides.
+    """
     if len(rows) <= most:
         return rows
     chosen = rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]

@@ -1,4 +1,6 @@
-"""Taking a network away: ONNX, torch.export, or safetensors with the architecture beside them. Checked before it is there."""
+"""Taking a network away: ONNX, torch.export, or safetensors with the architecture beside them.
+Checked before it is there.
+"""
 
 from __future__ import annotations
 
@@ -64,14 +66,18 @@ def export(
     names: tuple[str, str] = ("images", "logits"),
     extra: Mapping[str, Any] | None = None,  # Any: JSON
 ) -> list[Path]:
-    """Writes the network to `folder` and returns the files; architecture.json always stands beside the weights.
+    """Writes the network to `folder` and returns the files; architecture.json always stands beside
+    the weights.
 
     Args:
-        network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b, *input_shape).
+        network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b,
+            *input_shape).
         architecture: What it was built from.
         space: Where the architecture is from.
-        input_shape: (channels, height, width) of an image, or (length,) of a generator's latent vector.
-        to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or "safetensors".
+        input_shape: (channels, height, width) of an image, or (length,) of a generator's latent
+            vector.
+        to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or
+            "safetensors".
         folder: Made if need be; files of that name are replaced when the new ones are complete.
         names: Of input and output in ONNX.
         extra: Goes into architecture.json.
@@ -93,15 +99,26 @@ def export(
     name, write = writers[to]
     network = network.eval().cpu()
     example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
-    temporary = folder / f"part-{secrets.token_hex(8)}-{name}"  # keeps its ending, which torch.export insists on
+    temporary = (
+        folder / f"part-{secrets.token_hex(8)}-{name}"
+    )  # keeps its ending, which torch.export insists on
     try:
         difference = write(network, example, temporary)
         if not difference <= _TOLERANCE:
-            raise RuntimeError(f"the exported network differs from torch by {difference:g} in an output; at most {_TOLERANCE:g} is allowed")
+            raise RuntimeError(
+                f"the exported network differs from torch by {difference:g} in an output; at most "
+                f"{_TOLERANCE:g} is allowed"
+            )
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)
-    about = {**as_json(architecture, space), "input_shape": list(input_shape), "format": to, "max_difference": difference, **(extra or {})}
+    about = {
+        **as_json(architecture, space),
+        "input_shape": list(input_shape),
+        "format": to,
+        "max_difference": difference,
+        **(extra or {}),
+    }
     write_json(folder / "architecture.json", about)
     return [folder / name, folder / "architecture.json"]
 
@@ -115,46 +132,69 @@ def read_architecture(folder: Path) -> dict[str, Any]:
     """
     file = folder / "architecture.json"
     if not file.is_file():
-        raise FileNotFoundError(f"{folder} holds no architecture.json: give the folder of `evoray export RUN --to safetensors`")
+        raise FileNotFoundError(
+            f"{folder} holds no architecture.json: give the folder of `evoray export RUN --to "
+            "safetensors`"
+        )
     try:
         return read_object(file, Exported)
     except ValueError as error:
-        raise ValueError(f"{file} does not tell space, key and choices of a network: export it anew; {error}") from None
+        raise ValueError(
+            f"{file} does not tell space, key and choices of a network: export it anew; {error}"
+        ) from None
 
 
 def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
-    """The network that was exported as safetensors, in eval mode. Nothing in the folder can run code.
+    """The network that was exported as safetensors, in eval mode. Nothing in the folder can run
+    code.
 
     Raises:
         FileNotFoundError: It is not there.
         ValueError: It is of another space, or its weights are not those of its architecture.
     """
     if not (folder / "weights.safetensors").is_file():
-        raise FileNotFoundError(f"{folder} holds no weights.safetensors: export with --to safetensors")
+        raise FileNotFoundError(
+            f"{folder} holds no weights.safetensors: export with --to safetensors"
+        )
     about = read_architecture(folder)
     if about["space"] != space.name:
-        raise ValueError(f"{folder} holds a network of space {about['space']!r}, not of {space.name!r}")
+        raise ValueError(
+            f"{folder} holds a network of space {about['space']!r}, not of {space.name!r}"
+        )
     choices = about["choices"]
     sizes = [len(gene.options) for gene in space.genes]
-    if len(choices) != len(sizes) or not all(0 <= choice < size for choice, size in zip(choices, sizes, strict=True)):
-        raise ValueError(f"{folder} holds choices that are none of space {space.name!r}: export the network anew")
+    if len(choices) != len(sizes) or not all(
+        0 <= choice < size for choice, size in zip(choices, sizes, strict=True)
+    ):
+        raise ValueError(
+            f"{folder} holds choices that are none of space {space.name!r}: export the network anew"
+        )
     architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
     if architecture.key != about["key"]:
-        raise ValueError(f"{folder} holds the choices of network {architecture.key}, not of {about['key']}: export the network anew")
+        raise ValueError(
+            f"{folder} holds the choices of network {architecture.key}, not of {about['key']}: "
+            "export the network anew"
+        )
     with torch.random.fork_rng(devices=[]):
         network = space.build_subnet(None, architecture)
     try:
         network.load_state_dict(load_file(folder / "weights.safetensors"))
     except (RuntimeError, SafetensorError) as error:
         why = " ".join(str(error).split())[:300]
-        raise ValueError(f"the weights in {folder} are not those of its architecture ({why}): export the network anew") from None
+        raise ValueError(
+            f"the weights in {folder} are not those of its architecture ({why}): export the "
+            "network anew"
+        ) from None
     return network.eval()
 
 
 def _write_safetensors(network: nn.Module, example: torch.Tensor, file: Path) -> float:
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, file)
     written = load_file(file)
-    return max(float((written[name].double() - tensor.double()).abs().max()) for name, tensor in network.state_dict().items())
+    return max(
+        float((written[name].double() - tensor.double()).abs().max())
+        for name, tensor in network.state_dict().items()
+    )
 
 
 def _write_pt2(network: nn.Module, example: torch.Tensor, file: Path) -> float:
@@ -164,7 +204,9 @@ def _write_pt2(network: nn.Module, example: torch.Tensor, file: Path) -> float:
     return _difference(network, example, loaded)
 
 
-def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path, names: tuple[str, str]) -> float:
+def _write_onnx(
+    network: nn.Module, example: torch.Tensor, file: Path, names: tuple[str, str]
+) -> float:
     import onnxruntime
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -189,7 +231,9 @@ def _write_onnx(network: nn.Module, example: torch.Tensor, file: Path, names: tu
     return _difference(network, example, run)
 
 
-def _difference(network: nn.Module, example: torch.Tensor, other: Callable[[torch.Tensor], torch.Tensor]) -> float:
+def _difference(
+    network: nn.Module, example: torch.Tensor, other: Callable[[torch.Tensor], torch.Tensor]
+) -> float:
     """Largest difference of an output on random images, for several batch sizes."""
     generator = torch.Generator().manual_seed(1)
     differences = []
@@ -201,6 +245,10 @@ def _difference(network: nn.Module, example: torch.Tensor, other: Callable[[torc
 
 
 def _need_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("onnx", "onnxruntime", "onnxscript")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise ValueError(f"export to ONNX needs {', '.join(missing)}: pip install 'evoray[onnx]'")

@@ -1,4 +1,6 @@
-"""Choosing among a run's records: the front, the knee, the best under an objective; works on what a run folder holds."""
+"""Choosing among a run's records: the front, the knee, the best under an objective; works on what a
+run folder holds.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def check_of_one_run(table: pa.Table, job: Mapping[str, Any]) -> None:
     rows = np.asarray(pc.list_flatten(table["choices"]).to_numpy())
     if lacking := [name for name in names if name not in table.column_names]:
         told = f"they lack {', '.join(lacking)}"
-    elif wrong := [name for name in names if names.count(name) > 1 or not pa.types.is_floating(table.schema.field(name).type)]:
+    elif wrong := [
+        name
+        for name in names
+        if names.count(name) > 1 or not pa.types.is_floating(table.schema.field(name).type)
+    ]:
         told = f"job.json names a value twice, or a column that is none: {wrong[0]}"
     elif not targets(job["values"]):
         told = "job.json names no target"
@@ -40,7 +46,10 @@ def check_of_one_run(table: pa.Table, job: Mapping[str, Any]) -> None:
         told = "their choices are not of its genes"
     else:
         return
-    raise ValueError(f"the records of the ledger are not of the search that job.json tells of: {told}; restore the one that is wrong")
+    raise ValueError(
+        f"the records of the ledger are not of the search that job.json tells of: {told}; restore "
+        "the one that is wrong"
+    )
 
 
 def complete(table: pa.Table) -> pa.Table:
@@ -51,7 +60,9 @@ def complete(table: pa.Table) -> pa.Table:
 def losses(table: pa.Table, values: Values) -> NDArray[np.float64]:
     """(n, m) losses of complete records."""
     signs = [Goal(v["goal"]).sign for v in values if v["target"]]
-    columns = [sign * table[name].to_numpy() for sign, name in zip(signs, targets(values), strict=True)]
+    columns = [
+        sign * table[name].to_numpy() for sign, name in zip(signs, targets(values), strict=True)
+    ]
     return np.stack(columns, axis=1) if len(table) else np.zeros((0, len(columns)))
 
 
@@ -65,12 +76,17 @@ def front_rows(table: pa.Table, values: Values) -> NDArray[np.int64]:
     rows = np.flatnonzero(pc.equal(table["status"], "ok").to_numpy())
     ok = table.select([*targets(values), "violation"]).take(rows)
     points = losses(ok, values)
-    kept = dominance.front(points, ok["violation"].to_numpy()) if len(ok) else np.zeros(0, dtype=np.int64)
+    kept = (
+        dominance.front(points, ok["violation"].to_numpy())
+        if len(ok)
+        else np.zeros(0, dtype=np.int64)
+    )
     return rows[kept[np.lexsort(points[kept].T[::-1])]] if len(kept) else kept
 
 
 def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:
-    """The record that `choice` names: a key or the beginning of one, "knee" of the front, or "best:NAME" on the front.
+    """The record that `choice` names: a key or the beginning of one, "knee" of the front, or
+    "best:NAME" on the front.
 
     Raises:
         ValueError: It names none, or several.
@@ -78,9 +94,14 @@ def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:
     best = front(table, values)
     if choice == "knee" or choice.startswith("best:"):
         if len(best) == 0:
-            raise ValueError(f"cannot pick {choice!r}: the run has no feasible record yet; give a key")
+            raise ValueError(
+                f"cannot pick {choice!r}: the run has no feasible record yet; give a key"
+            )
         return _row(
-            best, dominance.knee(losses(best, values)) if choice == "knee" else _best_index(best, values, choice.removeprefix("best:"))
+            best,
+            dominance.knee(losses(best, values))
+            if choice == "knee"
+            else _best_index(best, values, choice.removeprefix("best:")),
         )
     keys = table["key"].to_pylist()
     matches = [choice] if choice in keys else [key for key in keys if key.startswith(choice)]
@@ -88,7 +109,8 @@ def pick(table: pa.Table, values: Values, choice: str) -> dict[str, Any]:
         known = best["key"].to_pylist()
         what = "no record has" if not matches else f"{len(matches)} records have"
         raise ValueError(
-            f"{what} a key that begins with {choice!r}; pick 'knee', 'best:NAME' or one of the front: {nearest(choice, known)}"
+            f"{what} a key that begins with {choice!r}; pick 'knee', 'best:NAME' or one of the "
+            f"front: {nearest(choice, known)}"
         )
     return _row(table, keys.index(matches[0]))
 
@@ -100,14 +122,18 @@ def network(space: SearchSpace, row: Mapping[str, Any]) -> Architecture:
         ValueError: Its choices are none of the space, or its key is another network's.
     """
     choices, sizes = list(row["choices"]), [len(gene.options) for gene in space.genes]
-    if len(choices) != len(sizes) or not all(0 <= choice < size for choice, size in zip(choices, sizes, strict=True)):
+    if len(choices) != len(sizes) or not all(
+        0 <= choice < size for choice, size in zip(choices, sizes, strict=True)
+    ):
         raise ValueError(
-            f"the choices of record {str(row['key'])[:80]!r} are none of space {space.name!r}: take another record, or run anew"
+            f"the choices of record {str(row['key'])[:80]!r} are none of space {space.name!r}: "
+            "take another record, or run anew"
         )
     found = architectures(space, np.array([choices], dtype=np.int16))[0]
     if found.key != row["key"]:
         raise ValueError(
-            f"record {str(row['key'])[:80]!r} has the choices of network {found.key}: the ledger was damaged or made by somebody else; "
+            f"record {str(row['key'])[:80]!r} has the choices of network {found.key}: the ledger "
+            "was damaged or made by somebody else; "
             "take another record, or run anew"
         )
     return found

@@ -1,4 +1,6 @@
-"""Trust in a supernet: how well inherited values rank networks against training each of them alone."""
+"""Trust in a supernet: how well inherited values rank networks against training each of them
+alone.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class Probe:
     Attributes:
         key: The architecture's key.
         inherited: With the supernet's weights and recalibrated batch norm.
-        inherited_without_recalibration: With the supernet's weights as they are cut out, running statistics at their start values.
+        inherited_without_recalibration: With the supernet's weights as they are cut out, running
+            statistics at their start values.
         stand_alone: Trained alone from fresh weights with the supernet's budget.
     """
 
@@ -59,15 +62,21 @@ class Probing:
     arguments: Sequence[tuple[Any, ...]]
 
 
-def choose_probes(table: pa.Table, count: int, objective: str = "accuracy") -> list[tuple[int, ...]]:
-    """Choices of `count` complete records, evenly spread over the ranks of their inherited `objective`.
+def choose_probes(
+    table: pa.Table, count: int, objective: str = "accuracy"
+) -> list[tuple[int, ...]]:
+    """Choices of `count` complete records, evenly spread over the ranks of their inherited
+    `objective`.
 
     Raises:
         ValueError: There are not that many, or fewer than 3 are asked for.
     """
     done = picking.complete(table)
     if count < 3 or count > len(done):
-        raise ValueError(f"a rank correlation needs at least 3 probes and at most the {len(done)} records of the run, got {count}")
+        raise ValueError(
+            f"a rank correlation needs at least 3 probes and at most the {len(done)} records of "
+            f"the run, got {count}"
+        )
     order = np.argsort(done[objective].to_numpy(), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, count).round().astype(int)]
     return [tuple(row) for row in done["choices"].take(pa.array(chosen)).to_pylist()]
@@ -86,7 +95,9 @@ def probe(
     device: str,
     teachers: Sequence[Teacher] = (),
 ) -> Probe:
-    """Measures one network three ways; `untouched` is the same objective without recalibration, `teachers` are from outside."""
+    """Measures one network three ways; `untouched` is the same objective without recalibration,
+    `teachers` are from outside.
+    """
     supernet = supernet_with(space, weights).to(device)
     for objective in (recalibrated, untouched):
         objective.open(torch.device(device))
@@ -99,10 +110,14 @@ def probe(
     return Probe(architecture.key, inherited, raw, alone)
 
 
-def summary(probes: Sequence[Probe], seconds: float, objective: str = "accuracy", unit: str = "%") -> dict[str, Any]:
-    """What trust.json holds: the objective, the probes, Kendall's tau-b and Spearman's rho with and without recalibration.
+def summary(
+    probes: Sequence[Probe], seconds: float, objective: str = "accuracy", unit: str = "%"
+) -> dict[str, Any]:
+    """What trust.json holds: the objective, the probes, Kendall's tau-b and Spearman's rho with and
+    without recalibration.
 
-    A correlation that is not defined, because one side has a single value, is 0: nothing was ranked.
+    A correlation that is not defined, because one side has a single value, is 0: nothing was
+    ranked.
     """
     alone = [p.stand_alone for p in probes]
     sides: Mapping[str, list[float]] = {
@@ -112,8 +127,13 @@ def summary(probes: Sequence[Probe], seconds: float, objective: str = "accuracy"
     return {
         "objective": {"name": objective, "unit": unit},
         "probes": [vars(p) for p in probes],
-        "kendall": {name: _defined(kendalltau(side, alone).statistic) for name, side in sides.items()},
-        "spearman": {name: _defined(spearmanr(side, alone).statistic) if len(set(side)) > 1 else 0.0 for name, side in sides.items()},
+        "kendall": {
+            name: _defined(kendalltau(side, alone).statistic) for name, side in sides.items()
+        },
+        "spearman": {
+            name: _defined(spearmanr(side, alone).statistic) if len(set(side)) > 1 else 0.0
+            for name, side in sides.items()
+        },
         "seconds": seconds,
     }
 

@@ -1,4 +1,5 @@
-"""Searchers: one algorithm a file; this folder is the registry. `searchers.load("nsga2", problem, seed=0)` builds one.
+"""Searchers: one algorithm a file; this folder is the registry. `searchers.load("nsga2", problem,
+seed=0)` builds one.
 
 A file `random_search.py` is known as "random": no file may bear a standard library's name.
 """
@@ -22,7 +23,9 @@ def names() -> list[str]:
 
 
 def default(problem: Problem) -> str:
-    """What suits a problem: a surrogate where measuring is dear, NSGA-II where everything is computed, NSGA-III from four targets on."""
+    """What suits a problem: a surrogate where measuring is dear, NSGA-II where everything is
+    computed, NSGA-III from four targets on.
+    """
     if problem.measured:
         return "predictor"
     return "nsga2" if len(problem.targets) < 4 else "pymoo_algorithm"
@@ -33,7 +36,9 @@ def default_population(name: str) -> int:
     return 8 if name == "predictor" else 32
 
 
-def load(name: str, problem: Problem, *, seed: int = 0, population: int = 32, **options: Any) -> Searcher:
+def load(
+    name: str, problem: Problem, *, seed: int = 0, population: int = 32, **options: Any
+) -> Searcher:
     """A fresh searcher; `options` are the algorithm's own.
 
     Raises:
@@ -42,9 +47,15 @@ def load(name: str, problem: Problem, *, seed: int = 0, population: int = 32, **
     known = [*REGISTRY.names(), *REGISTRY.faults()]
     if name not in names() and name not in known:
         raise ValueError(f"no searcher {name!r}; {nearest(name, names())}")
-    build = REGISTRY.module(next(file for file in known if file.removesuffix("_search") == name.removesuffix("_search"))).build
-    takes = [p for p in inspect.signature(build).parameters if p not in ("problem", "seed", "population")]
+    build = REGISTRY.module(
+        next(file for file in known if file.removesuffix("_search") == name.removesuffix("_search"))
+    ).build
+    takes = [
+        p for p in inspect.signature(build).parameters if p not in ("problem", "seed", "population")
+    ]
     for option in options:
         if option not in takes:
-            raise ValueError(f"searcher {name!r} has no option {option!r}; {nearest(option, takes)}")
+            raise ValueError(
+                f"searcher {name!r} has no option {option!r}; {nearest(option, takes)}"
+            )
     return cast(Searcher, build(problem, seed=seed, population=population, **options))

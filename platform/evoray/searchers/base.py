@@ -19,11 +19,15 @@ class Searcher(Protocol):
     """One evolutionary algorithm (or any other). All its randomness and memory is in `state()`."""
 
     def ask(self, count: int) -> Choices:
-        """(<= count, g) canonical choices that it has not asked for before; fewer only when it finds no new ones."""
+        """(<= count, g) canonical choices that it has not asked for before; fewer only when it
+        finds no new ones.
+        """
         ...
 
     def tell(self, records: Sequence[Record]) -> None:
-        """Takes finished records, also ones it never asked for; their order does not matter. They come as `evoray.records.records.Records`."""
+        """Takes finished records, also ones it never asked for; their order does not matter. They
+        come as `evoray.records.records.Records`.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -57,19 +61,26 @@ class Lineage:
     @staticmethod
     def same(operator: str, num: int, parents: Keys | None = None) -> Lineage:
         """`num` candidates made alike."""
-        return Lineage(np.full(num, operator, dtype=object), np.zeros((num, 0), dtype="S1") if parents is None else parents)
+        return Lineage(
+            np.full(num, operator, dtype=object),
+            np.zeros((num, 0), dtype="S1") if parents is None else parents,
+        )
 
     @staticmethod
     def concat(parts: Sequence[Lineage]) -> Lineage:
         """One after the other; at least one part."""
         if len(parts) == 1:
             return parts[0]
-        return Lineage(np.concatenate([p.operators for p in parts]), joined_parents([p.parents for p in parts]))
+        return Lineage(
+            np.concatenate([p.operators for p in parts]), joined_parents([p.parents for p in parts])
+        )
 
 
 @runtime_checkable
 class TracesCandidates(Protocol):
-    """A searcher that can say where its candidates come from, for the genealogy and the statistics in the report."""
+    """A searcher that can say where its candidates come from, for the genealogy and the statistics
+    in the report.
+    """
 
     @property
     def num_duplicates(self) -> int:
@@ -101,9 +112,15 @@ class Seen:
         self._keys.update(dict.fromkeys(keys.tolist()))
 
     def add_new(self, choices: Choices, limit: int) -> NDArray[np.int64]:
-        """Adds up to `limit` rows that are new, the first of equal rows only, and returns their indices; counts the old ones it met."""
+        """Adds up to `limit` rows that are new, the first of equal rows only, and returns their
+        indices; counts the old ones it met.
+        """
         keys = key_array(self._space, choices).tolist()
-        if len(keys) <= limit and len(set(keys)) == len(keys) and self._keys.keys().isdisjoint(keys):
+        if (
+            len(keys) <= limit
+            and len(set(keys)) == len(keys)
+            and self._keys.keys().isdisjoint(keys)
+        ):
             self._keys.update(dict.fromkeys(keys))
             return np.arange(len(keys))
         known, fresh, looked_at = self._keys, list[int](), 0
@@ -119,7 +136,9 @@ class Seen:
         return np.array(fresh, dtype=np.int64)
 
     def new(self, choices: Choices) -> NDArray[np.int64]:
-        """Indices of the rows that it has not met, the first of equal rows only; nothing is added."""
+        """Indices of the rows that it has not met, the first of equal rows only; nothing is
+        added.
+        """
         fresh: dict[bytes, int] = {}
         for i, key in enumerate(key_array(self._space, choices).tolist()):
             if key not in self._keys:
@@ -135,9 +154,15 @@ class Seen:
 
 
 def ask_new(
-    seen: Seen, count: int, num_genes: int, draw: Callable[[int, int], tuple[Choices, Lineage]], *, rounds: int
+    seen: Seen,
+    count: int,
+    num_genes: int,
+    draw: Callable[[int, int], tuple[Choices, Lineage]],
+    *,
+    rounds: int,
 ) -> tuple[Choices, Lineage]:
-    """Up to `count` rows that are new to `seen`, from as many rounds of `draw(missing, round)` as it takes, at most `rounds`.
+    """Up to `count` rows that are new to `seen`, from as many rounds of `draw(missing, round)` as
+    it takes, at most `rounds`.
 
     `draw` may return more rows than are missing, so that a few duplicates do not cost a round.
     """
@@ -159,9 +184,11 @@ def ask_new(
 
 
 class Replayed(ABC):
-    """A searcher around another library's algorithm. Its state is the log of what was asked and told: restoring repeats it.
+    """A searcher around another library's algorithm. Its state is the log of what was asked and
+    told: restoring repeats it.
 
-    That needs no pickle and works for every algorithm that is a function of its seed; it takes as long as the algorithm thought.
+    That needs no pickle and works for every algorithm that is a function of its seed; it takes as
+    long as the algorithm thought.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -179,7 +206,9 @@ class Replayed(ABC):
         """As `ask`, with where the rows come from."""
 
     @abstractmethod
-    def _tell(self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]) -> None:
+    def _tell(
+        self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]
+    ) -> None:
         """Distinct networks in the order of their keys; what failed has WORST_VIOLATION."""
 
     def ask(self, count: int) -> Choices:
@@ -193,7 +222,11 @@ class Replayed(ABC):
             return
         columns = columns.take(np.argsort(columns.keys, kind="stable"))
         losses, violations = self._problem.losses(columns)
-        told = {"choices": columns.choices.tolist(), "losses": losses.tolist(), "violations": violations.tolist()}
+        told = {
+            "choices": columns.choices.tolist(),
+            "losses": losses.tolist(),
+            "violations": violations.tolist(),
+        }
         self._log.append(told)
         self._tell(columns.choices, losses, violations)
 

@@ -1,4 +1,6 @@
-"""NSGA-II: a fast and elitist multiobjective genetic algorithm (Deb et al. 2002, doi:10.1109/4235.996017)."""
+"""NSGA-II: a fast and elitist multiobjective genetic algorithm (Deb et al. 2002,
+doi:10.1109/4235.996017).
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,20 @@ _ROUNDS = 20  # of breeding or sampling again to replace duplicates
 
 
 class Nsga2:
-    """Elitist (mu + lambda) evolution by rank and crowding under constraint domination; duplicates are rejected by identity.
+    """Elitist (mu + lambda) evolution by rank and crowding under constraint domination; duplicates
+    are rejected by identity.
 
     Departs from the source in its operators, which are chosen gene by gene (`variation`).
     """
 
     def __init__(
-        self, problem: Problem, *, seed: int, population: int, crossover_probability: float = 0.9, mutation_probability: float | None = None
+        self,
+        problem: Problem,
+        *,
+        seed: int,
+        population: int,
+        crossover_probability: float = 0.9,
+        mutation_probability: float | None = None,
     ) -> None:
         if population < 2:
             raise ValueError(f"nsga2 needs a population of at least 2, got {population}")
@@ -35,14 +44,18 @@ class Nsga2:
         self._kinds = variation.GeneKinds.of(problem.space.genes)
         self._population = population
         self._crossover_probability = crossover_probability
-        self._mutation_probability = 1.0 / len(self._kinds.counts) if mutation_probability is None else mutation_probability
+        self._mutation_probability = (
+            1.0 / len(self._kinds.counts) if mutation_probability is None else mutation_probability
+        )
         self._rng = generator_for(seed, "nsga2")
         self._seen = Seen(problem.space)
         self._lineage = Lineage.same("sample", 0)
         self._archive = Archive(problem)
 
     def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS)
+        choices, self._lineage = ask_new(
+            self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS
+        )
         return choices
 
     @property
@@ -54,10 +67,16 @@ class Nsga2:
 
     def tell(self, records: Sequence[Record]) -> None:
         self._seen.add(self._archive.add(records).keys)
-        self._archive.keep(dominance.survivors(self._archive.losses, self._archive.violations, self._population))
+        self._archive.keep(
+            dominance.survivors(self._archive.losses, self._archive.violations, self._population)
+        )
 
     def state(self) -> dict[str, Any]:
-        return {"rng": self._rng.bit_generator.state, "seen": self._seen.state(), "archive": self._archive.state()}
+        return {
+            "rng": self._rng.bit_generator.state,
+            "seen": self._seen.state(),
+            "archive": self._archive.state(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = state["rng"]
@@ -66,18 +85,29 @@ class Nsga2:
 
     def _draw(self, count: int, number: int) -> tuple[Choices, Lineage]:
         if len(self._archive) >= 2 and number < _ROUNDS:
-            return self._breed(count if number == 0 else 2 * count + 32)  # most of what is missing were duplicates: draw more at once
+            return self._breed(
+                count if number == 0 else 2 * count + 32
+            )  # most of what is missing were duplicates: draw more at once
         drawn = variation.sample(self._kinds, count, self._rng)
         return self._problem.space.repair(drawn), Lineage.same("sample", count)
 
     def _breed(self, count: int) -> tuple[Choices, Lineage]:
         first, second = self._tournament(count), self._tournament(count)
         mother, father = self._archive.choices[first], self._archive.choices[second]
-        crossed = variation.cross(mother, father, self._kinds, self._crossover_probability, self._rng)
+        crossed = variation.cross(
+            mother, father, self._kinds, self._crossover_probability, self._rng
+        )
         copies = (crossed == mother).all(axis=1) | (crossed == father).all(axis=1)
-        mutated = variation.mutate(crossed, self._kinds, self._mutation_probability, self._rng, force=copies)
-        parents = np.stack([self._archive.keys[first], np.where(first == second, b"", self._archive.keys[second])], axis=1)
-        return self._problem.space.repair(mutated), Lineage.same("crossover+mutation", count, parents)
+        mutated = variation.mutate(
+            crossed, self._kinds, self._mutation_probability, self._rng, force=copies
+        )
+        parents = np.stack(
+            [self._archive.keys[first], np.where(first == second, b"", self._archive.keys[second])],
+            axis=1,
+        )
+        return self._problem.space.repair(mutated), Lineage.same(
+            "crossover+mutation", count, parents
+        )
 
     def _tournament(self, count: int) -> NDArray[np.int64]:
         """Binary tournaments; the population is kept best first, so the smaller index wins."""

@@ -22,21 +22,34 @@ _SELECTORS = {"nsga2": dominance.survivors, "cars": cars.survivors}
 
 
 class OneGene:
-    """A child takes one gene of another parent, or mutates one, or, as nothing is said of the rest, is drawn afresh.
+    """A child takes one gene of another parent, or mutates one, or, as nothing is said of the rest,
+    is drawn afresh.
 
-    Operators are the space's own where it has some (`variation.OwnVariation`); any parent is as likely as any other. Parents are the
-    best by rank and crowding. Networks whose weights go on training are measured anew in every round: `renew` forgets what was
-    measured, not what was asked.
+    Operators are the space's own where it has some (`variation.OwnVariation`); any parent is as
+    likely as any other. Parents are the best by rank and crowding. Networks whose weights go on
+    training are measured anew in every round: `renew` forgets what was measured, not what was
+    asked.
     """
 
     def __init__(
-        self, problem: Problem, *, seed: int, population: int, crossover_probability: float, mutation_probability: float, selector: str
+        self,
+        problem: Problem,
+        *,
+        seed: int,
+        population: int,
+        crossover_probability: float,
+        mutation_probability: float,
+        selector: str,
     ) -> None:
         if population < 1:
             raise ValueError(f"one_gene needs at least 1 parent, got {population}")
-        if min(crossover_probability, mutation_probability) < 0 or not 0 < crossover_probability + mutation_probability <= 1:
+        if (
+            min(crossover_probability, mutation_probability) < 0
+            or not 0 < crossover_probability + mutation_probability <= 1
+        ):
             raise ValueError(
-                "one_gene needs probabilities of crossover and mutation that are not negative and add up to more than 0 and at most 1, "
+                "one_gene needs probabilities of crossover and mutation that are not negative and "
+                "add up to more than 0 and at most 1, "
                 f"got {crossover_probability} and {mutation_probability}"
             )
         if selector not in _SELECTORS:
@@ -52,7 +65,9 @@ class OneGene:
         self._lineage = Lineage.same("sample", 0)
 
     def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS)
+        choices, self._lineage = ask_new(
+            self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS
+        )
         return choices
 
     @property
@@ -73,10 +88,16 @@ class OneGene:
 
     def tell(self, records: Sequence[Record]) -> None:
         self._seen.add(self._archive.add(records).keys)
-        self._archive.keep(self._survivors(self._archive.losses, self._archive.violations, self._population))
+        self._archive.keep(
+            self._survivors(self._archive.losses, self._archive.violations, self._population)
+        )
 
     def state(self) -> dict[str, Any]:
-        return {"rng": self._rng.bit_generator.state, "seen": self._seen.state(), "archive": self._archive.state()}
+        return {
+            "rng": self._rng.bit_generator.state,
+            "seen": self._seen.state(),
+            "archive": self._archive.state(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = state["rng"]
@@ -85,23 +106,39 @@ class OneGene:
 
     def _draw(self, count: int, number: int) -> tuple[Choices, Lineage]:
         space = self._problem.space
-        drawn, origin = variation.sample_valid(space, count, self._rng), Lineage.same("sample", count)
+        drawn, origin = (
+            variation.sample_valid(space, count, self._rng),
+            Lineage.same("sample", count),
+        )
         if len(self._archive) == 0 or number >= _ROUNDS:
             return drawn, origin
         chance = self._rng.random(count)
         first, second = self._rng.integers(0, len(self._archive), size=(2, count))
-        crossed, mutated = chance < self._thresholds[0], (chance >= self._thresholds[0]) & (chance < self._thresholds[1])
+        crossed, mutated = (
+            chance < self._thresholds[0],
+            (chance >= self._thresholds[0]) & (chance < self._thresholds[1]),
+        )
         drawn[crossed] = self._cross(first[crossed], second[crossed])
         drawn[mutated] = self._mutate(first[mutated])
         keys = self._archive.keys
         parents = np.stack(
-            [np.where(crossed | mutated, keys[first], b""), np.where(crossed & (first != second), keys[second], b"")], axis=1
+            [
+                np.where(crossed | mutated, keys[first], b""),
+                np.where(crossed & (first != second), keys[second], b""),
+            ],
+            axis=1,
         )
-        operators = np.where(crossed, "crossover", np.where(mutated, "mutation", "sample")).astype(object)
+        operators = np.where(crossed, "crossover", np.where(mutated, "mutation", "sample")).astype(
+            object
+        )
         return space.repair(drawn), Lineage(operators, parents)
 
     def _cross(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Choices:
-        space, mother, father = self._problem.space, self._archive.choices[first], self._archive.choices[second]
+        space, mother, father = (
+            self._problem.space,
+            self._archive.choices[first],
+            self._archive.choices[second],
+        )
         if isinstance(space, variation.OwnVariation):
             return space.cross(mother, father, self._rng)
         child = mother.copy()
@@ -126,7 +163,9 @@ def build(
     mutation_probability: float = 0.5,
     selector: str = "nsga2",
 ) -> OneGene:
-    """The paper's probabilities; `selector` "cars" is the released code's. `population` is the number of parents."""
+    """The paper's probabilities; `selector` "cars" is the released code's. `population` is the
+    number of parents.
+    """
     return OneGene(
         problem,
         seed=seed,

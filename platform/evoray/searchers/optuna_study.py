@@ -24,11 +24,14 @@ _ROUNDS = 20  # of proposals met before, in a row, until a random network takes 
 class OptunaStudy(Replayed):
     """An Optuna study under ask and tell, in memory.
 
-    Genes with an order are integers, the others categories. What the sampler proposes again is told again with the known result and
-    counts as a duplicate. What it was never asked for, such as migrants, is added to the study.
+    Genes with an order are integers, the others categories. What the sampler proposes again is told
+    again with the known result and counts as a duplicate. What it was never asked for, such as
+    migrants, is added to the study.
     """
 
-    def __init__(self, problem: Problem, *, seed: int, sampler: str, options: dict[str, Any]) -> None:
+    def __init__(
+        self, problem: Problem, *, seed: int, sampler: str, options: dict[str, Any]
+    ) -> None:
         super().__init__(problem)
         self._seed = seed
         self._sampler = sampler
@@ -36,7 +39,9 @@ class OptunaStudy(Replayed):
         kinds = variation.GeneKinds.of(problem.space.genes)
         self._kinds = kinds
         self._distributions: dict[str, BaseDistribution] = {
-            f"gene{i}": IntDistribution(0, int(count) - 1) if ordered else CategoricalDistribution(tuple(range(int(count))))
+            f"gene{i}": IntDistribution(0, int(count) - 1)
+            if ordered
+            else CategoricalDistribution(tuple(range(int(count))))
             for i, (count, ordered) in enumerate(zip(kinds.counts, kinds.ordered, strict=True))
         }
         self._start()
@@ -49,7 +54,9 @@ class OptunaStudy(Replayed):
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = getattr(optuna.samplers, self._sampler)(**seeded, **self._options)
         self._rng = generator_for(self._seed, "optuna_study")
-        self._study = optuna.create_study(directions=["minimize"] * len(self._problem.targets), sampler=sampler)
+        self._study = optuna.create_study(
+            directions=["minimize"] * len(self._problem.targets), sampler=sampler
+        )
         self._trials: dict[bytes, optuna.Trial] = {}
         self._results: dict[bytes, tuple[list[float], float]] = {}
 
@@ -70,17 +77,31 @@ class OptunaStudy(Replayed):
             if key in self._results:
                 self._tell_trial(trial, *self._results[key])
             else:
-                self._study.tell(trial, state=TrialState.FAIL)  # it is being measured: the first proposal will bring the result
+                self._study.tell(
+                    trial, state=TrialState.FAIL
+                )  # it is being measured: the first proposal will bring the result
         for _ in range(_ROUNDS if len(rows) < count else 0):
-            drawn = self._problem.space.repair(variation.sample(self._kinds, count - len(rows), self._rng))
+            drawn = self._problem.space.repair(
+                variation.sample(self._kinds, count - len(rows), self._rng)
+            )
             rows += [drawn[[i]] for i in self._seen.add_new(drawn, len(drawn))]
         operator = self._sampler.removesuffix("Sampler").lower()
-        found = np.concatenate(rows) if rows else np.zeros((0, len(self._distributions)), dtype=np.int16)
+        found = (
+            np.concatenate(rows)
+            if rows
+            else np.zeros((0, len(self._distributions)), dtype=np.int16)
+        )
         return found, Lineage.same(operator, len(found))
 
-    def _tell(self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]) -> None:
+    def _tell(
+        self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]
+    ) -> None:
         for row, key, loss, violation in zip(
-            choices, key_array(self._problem.space, choices).tolist(), losses.tolist(), violations.tolist(), strict=True
+            choices,
+            key_array(self._problem.space, choices).tolist(),
+            losses.tolist(),
+            violations.tolist(),
+            strict=True,
         ):
             if key in self._results:
                 continue
@@ -93,7 +114,10 @@ class OptunaStudy(Replayed):
                 self._study.add_trial(
                     optuna.trial.create_trial(
                         values=loss,
-                        params={name: int(option) for name, option in zip(self._distributions, row, strict=True)},
+                        params={
+                            name: int(option)
+                            for name, option in zip(self._distributions, row, strict=True)
+                        },
                         distributions=self._distributions,
                         constraints={"violation": violation},
                     )
@@ -108,15 +132,26 @@ class OptunaStudy(Replayed):
 
 
 def build(
-    problem: Problem, *, seed: int, population: int, sampler: str = "TPESampler", options: dict[str, Any] | None = None
+    problem: Problem,
+    *,
+    seed: int,
+    population: int,
+    sampler: str = "TPESampler",
+    options: dict[str, Any] | None = None,
 ) -> OptunaStudy:
     """A fresh study; `sampler` is a class of optuna.samplers, `options` are its own.
 
     Raises:
         ValueError: There is no such sampler.
     """
-    known = [name for name in dir(optuna.samplers) if name.endswith("Sampler") and not name.startswith("Base")]
+    known = [
+        name
+        for name in dir(optuna.samplers)
+        if name.endswith("Sampler") and not name.startswith("Base")
+    ]
     if sampler not in known:
         raise ValueError(f"Optuna has no sampler {sampler!r}; {nearest(sampler, known)}")
-    sized = {"population_size": population} if sampler in ("NSGAIISampler", "NSGAIIISampler") else {}
+    sized = (
+        {"population_size": population} if sampler in ("NSGAIISampler", "NSGAIIISampler") else {}
+    )
     return OptunaStudy(problem, seed=seed, sampler=sampler, options={**sized, **(options or {})})

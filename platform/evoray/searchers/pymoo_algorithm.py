@@ -1,5 +1,5 @@
-"""Any of pymoo's genetic algorithms as a searcher (Blank and Deb 2020, doi:10.1109/ACCESS.2020.2990567): NSGA-III by default, for four
-objectives and more."""
+"""Any of pymoo's genetic algorithms as a searcher (Blank and Deb 2020,
+doi:10.1109/ACCESS.2020.2990567): NSGA-III by default, for four objectives and more."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ _ROUNDS = 10  # of generations without a new network, until random ones take the
 
 
 class PymooAlgorithm(Replayed):
-    """One of pymoo's algorithms on option indices, with its integer operators and the space's repair.
+    """One of pymoo's algorithms on option indices, with its integer operators and the space's
+    repair.
 
-    A generation is told to pymoo when all of its networks have records. Asked for more before that, or for more than the algorithm
-    has that is new, it hands out random networks, which pymoo is not told of.
+    A generation is told to pymoo when all of its networks have records. Asked for more before that,
+    or for more than the algorithm has that is new, it hands out random networks, which pymoo is not
+    told of.
     """
 
     def __init__(self, problem: Problem, *, seed: int, population: int, algorithm: str) -> None:
@@ -59,7 +61,9 @@ class PymooAlgorithm(Replayed):
 
     def _start(self) -> None:
         self._rng = generator_for(self._seed, "pymoo_algorithm")
-        self._algorithm = _built(self._name, self._problem.space, len(self._problem.targets), self._population)
+        self._algorithm = _built(
+            self._name, self._problem.space, len(self._problem.targets), self._population
+        )
         self._algorithm.setup(
             _Indices(self._kinds.counts, len(self._problem.targets)),
             termination=NoTermination(),
@@ -84,12 +88,16 @@ class PymooAlgorithm(Replayed):
                 break
         for _ in range(_ROUNDS):
             if len(rows) < count:
-                drawn = self._problem.space.repair(variation.sample(self._kinds, count - len(rows), self._rng))
+                drawn = self._problem.space.repair(
+                    variation.sample(self._kinds, count - len(rows), self._rng)
+                )
                 new = self._seen.add_new(drawn, len(drawn))
                 rows += [drawn[i] for i in new]
                 operators += ["sample"] * len(new)
         found = np.array(rows, dtype=np.int16).reshape(len(rows), len(self._kinds.counts))
-        return found, Lineage(np.array(operators, dtype=object), np.zeros((len(rows), 0), dtype="S1"))
+        return found, Lineage(
+            np.array(operators, dtype=object), np.zeros((len(rows), 0), dtype="S1")
+        )
 
     def _breed(self) -> None:
         self._generation = self._algorithm.ask()
@@ -98,9 +106,16 @@ class PymooAlgorithm(Replayed):
         self._fresh = list(choices[self._seen.add_new(choices, len(choices))])
         self._advance()
 
-    def _tell(self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]) -> None:
+    def _tell(
+        self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]
+    ) -> None:
         self._seen.add_new(choices, len(choices))
-        for key, loss, violation in zip(key_array(self._problem.space, choices).tolist(), losses, violations.tolist(), strict=True):
+        for key, loss, violation in zip(
+            key_array(self._problem.space, choices).tolist(),
+            losses,
+            violations.tolist(),
+            strict=True,
+        ):
             self._results.setdefault(key, (loss, violation))
         self._advance()
 
@@ -118,7 +133,14 @@ class _Indices(PymooProblem):  # type: ignore[misc]  # pymoo is not typed
     """What pymoo must know of the search; it never evaluates."""
 
     def __init__(self, counts: NDArray[np.int16], num_targets: int) -> None:
-        super().__init__(n_var=len(counts), n_obj=num_targets, n_ieq_constr=1, xl=0, xu=counts.astype(int) - 1, vtype=int)
+        super().__init__(
+            n_var=len(counts),
+            n_obj=num_targets,
+            n_ieq_constr=1,
+            xl=0,
+            xu=counts.astype(int) - 1,
+            vtype=int,
+        )
 
 
 class _Canonical(Repair):  # type: ignore[misc]
@@ -129,7 +151,9 @@ class _Canonical(Repair):  # type: ignore[misc]
         self._space = space
 
     def _do(self, problem: Any, x: NDArray[Any], **kwargs: Any) -> NDArray[np.int64]:
-        return self._space.repair(np.clip(np.rint(x.astype(float)), problem.xl, problem.xu).astype(np.int16)).astype(int)
+        return self._space.repair(
+            np.clip(np.rint(x.astype(float)), problem.xl, problem.xu).astype(np.int16)
+        ).astype(int)
 
 
 def _built(name: str, space: SearchSpace, num_targets: int, population: int) -> Any:
@@ -141,7 +165,9 @@ def _built(name: str, space: SearchSpace, num_targets: int, population: int) -> 
     }
     if name in _WITHOUT_DIRECTIONS:
         return _WITHOUT_DIRECTIONS[name](pop_size=population, **operators)
-    directions = get_reference_directions("das-dennis", num_targets, n_partitions=_num_partitions(num_targets, population))
+    directions = get_reference_directions(
+        "das-dennis", num_targets, n_partitions=_num_partitions(num_targets, population)
+    )
     size = {} if name == "ctaea" else {"pop_size": max(population, len(directions))}
     return _WITH_DIRECTIONS[name](ref_dirs=directions, **size, **operators)
 
@@ -149,15 +175,20 @@ def _built(name: str, space: SearchSpace, num_targets: int, population: int) -> 
 def _num_partitions(num_targets: int, population: int) -> int:
     """The finest division of the objectives with at most `population` directions."""
     num = 1
-    while len(get_reference_directions("das-dennis", num_targets, n_partitions=num + 1)) <= population:
+    while (
+        len(get_reference_directions("das-dennis", num_targets, n_partitions=num + 1)) <= population
+    ):
         num += 1
         if num_targets == 1:
             break
     return num
 
 
-def build(problem: Problem, *, seed: int, population: int, algorithm: str = "nsga3") -> PymooAlgorithm:
-    """A fresh algorithm: nsga2, nsga3, unsga3, agemoea, agemoea2, ctaea, smsemoa or spea2. RVEA is not among them: it must know its last generation.
+def build(
+    problem: Problem, *, seed: int, population: int, algorithm: str = "nsga3"
+) -> PymooAlgorithm:
+    """A fresh algorithm: nsga2, nsga3, unsga3, agemoea, agemoea2, ctaea, smsemoa or spea2. RVEA is
+    not among them: it must know its last generation.
 
     Raises:
         ValueError: There is no such algorithm.

@@ -26,7 +26,9 @@ class RandomSearch:
         self._lineage = Lineage.same("sample", 0)
 
     def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(self._seen, count, len(self._kinds.counts), self._sample, rounds=_ROUNDS)
+        choices, self._lineage = ask_new(
+            self._seen, count, len(self._kinds.counts), self._sample, rounds=_ROUNDS
+        )
         return choices
 
     @property
@@ -47,9 +49,13 @@ class RandomSearch:
         self._seen.restore(state["seen"])
 
     def _sample(self, count: int, _: int) -> tuple[Choices, Lineage]:
-        return self._space.repair(variation.sample(self._kinds, count, self._rng)), Lineage.same("sample", count)
+        return self._space.repair(variation.sample(self._kinds, count, self._rng)), Lineage.same(
+            "sample", count
+        )
 
 
 def build(problem: Problem, *, seed: int, population: int) -> RandomSearch:
-    """Random search has no population; the argument is there so that every searcher is built alike."""
+    """Random search has no population; the argument is there so that every searcher is built
+    alike.
+    """
     return RandomSearch(problem, seed=seed)

@@ -1,6 +1,8 @@
-"""NASAIC's controller (Yang et al. 2020, arXiv:2002.04116): a recurrent network that samples designs, taught by REINFORCE (Williams 1992).
+"""NASAIC's controller (Yang et al. 2020, arXiv:2002.04116): a recurrent network that samples
+designs, taught by REINFORCE (Williams 1992).
 
-The rules are the paper's as far as they are known; sizes and rates are this project's. Constraints on costs are its design specs.
+The rules are the paper's as far as they are known; sizes and rates are this project's. Constraints
+on costs are its design specs.
 """
 
 from __future__ import annotations
@@ -35,11 +37,16 @@ class Controller(nn.Module):
         self.cell = nn.LSTMCell(hidden, hidden)
         self.embeddings = nn.ModuleList(nn.Embedding(count, hidden) for count in counts)
         self.heads = nn.ModuleList(nn.Linear(hidden, count) for count in counts)
-        for module in (*self.cell.parameters(), *(p for m in (*self.embeddings, *self.heads) for p in m.parameters())):
+        for module in (
+            *self.cell.parameters(),
+            *(p for m in (*self.embeddings, *self.heads) for p in m.parameters()),
+        ):
             nn.init.uniform_(module, -0.1, 0.1)
 
     def forward(self, choices_ng: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, g) choices made -> (n, g) log-probabilities of them, and (n, g) entropies of what could have been chosen."""
+        """(n, g) choices made -> (n, g) log-probabilities of them, and (n, g) entropies of what
+        could have been chosen.
+        """
         state, x = None, self.start.expand(len(choices_ng), -1)
         logs, entropies = [], []
         for gene, (embedding, head) in enumerate(zip(self.embeddings, self.heads, strict=True)):
@@ -52,7 +59,9 @@ class Controller(nn.Module):
         return torch.stack(logs, dim=1), torch.stack(entropies, dim=1)
 
     @torch.no_grad()
-    def sample(self, count: int, given_ng: Tensor, free_g: NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
+    def sample(
+        self, count: int, given_ng: Tensor, free_g: NDArray[np.bool_], rng: np.random.Generator
+    ) -> Tensor:
         """(n, g) choices: genes that are not free keep what is `given_ng`."""
         state, x, chosen = None, self.start.expand(count, -1), given_ng.clone()
         for gene, (embedding, head) in enumerate(zip(self.embeddings, self.heads, strict=True)):
@@ -73,7 +82,8 @@ class _Batch:
         choices: (e, p, g) as the controller chose them.
         keys: (e, p) of the repaired rows.
         penalties: (e, p).
-        quality: (e,) of each episode's networks, NaN while it is not known; 0 where none of its chips meets the specs.
+        quality: (e,) of each episode's networks, NaN while it is not known; 0 where none of its
+            chips meets the specs.
     """
 
     choices: Choices
@@ -83,16 +93,20 @@ class _Batch:
 
 
 class Reinforce(Replayed):
-    """Episodes of one step that samples every gene and `phi` steps that sample the hardware again under the same networks.
+    """Episodes of one step that samples every gene and `phi` steps that sample the hardware again
+    under the same networks.
 
-    Reward = quality - rho * penalty. The penalty of a constraint on a cost is the excess over the bound that the cost reaches in
-    1,000 samples around the largest architecture, relative to that bound's own excess; a constraint that none of them breaks has
-    none. Rows that keep the constraints are asked for, once each; an episode without one ends with its penalty alone, and nothing of
-    it is measured. All steps of an episode share the quality of its networks, the mean of the targets that are not constrained
-    costs, percentages as shares. When a batch of episodes is known, the controller takes one step of policy gradient against an
-    exponential moving average of rewards.
+    Reward = quality - rho * penalty. The penalty of a constraint on a cost is the excess over the
+    bound that the cost reaches in 1,000 samples around the largest architecture, relative to that
+    bound's own excess; a constraint that none of them breaks has none. Rows that keep the
+    constraints are asked for, once each; an episode without one ends with its penalty alone, and
+    nothing of it is measured. All steps of an episode share the quality of its networks, the mean
+    of the targets that are not constrained costs, percentages as shares. When a batch of episodes
+    is known, the controller takes one step of policy gradient against an exponential moving average
+    of rewards.
 
-    A controller that only repeats itself is helped out with uniform samples, so that it can be compared at equal evaluations.
+    A controller that only repeats itself is helped out with uniform samples, so that it can be
+    compared at equal evaluations.
 
     Attributes:
         num_infeasible: Episodes that ended with their penalty alone.
@@ -114,10 +128,20 @@ class Reinforce(Replayed):
         decay: float,
         entropy: float,
     ) -> None:
-        if phi < 0 or batch < 1 or hidden < 1 or not learning_rate > 0 or not 0 <= decay < 1 or rho < 0 or entropy < 0:
+        if (
+            phi < 0
+            or batch < 1
+            or hidden < 1
+            or not learning_rate > 0
+            or not 0 <= decay < 1
+            or rho < 0
+            or entropy < 0
+        ):
             raise ValueError(
-                "reinforce needs phi, rho and entropy of at least 0, batch and hidden of at least 1, a learning rate above 0 and a decay "
-                f"in [0, 1), got {phi}, {rho}, {entropy}, {batch}, {hidden}, {learning_rate} and {decay}"
+                "reinforce needs phi, rho and entropy of at least 0, batch and hidden of at least "
+                "1, a learning rate above 0 and a decay "
+                f"in [0, 1), got {phi}, {rho}, {entropy}, {batch}, {hidden}, {learning_rate} and "
+                f"{decay}"
             )
         super().__init__(problem)
         self._seed = seed
@@ -127,8 +151,16 @@ class Reinforce(Replayed):
         self._sizes = (batch, hidden)
         self._rates = (rho, learning_rate, decay, entropy)
         constrained = {constraint.name for constraint in problem.analytic_constraints}
-        quality = [name for name in problem.targets if name not in constrained and name in problem.measured_names]
-        self._quality = quality or [name for name in problem.targets if name not in constrained] or list(problem.targets)
+        quality = [
+            name
+            for name in problem.targets
+            if name not in constrained and name in problem.measured_names
+        ]
+        self._quality = (
+            quality
+            or [name for name in problem.targets if name not in constrained]
+            or list(problem.targets)
+        )
         self._start()
 
     def _start(self) -> None:
@@ -145,11 +177,19 @@ class Reinforce(Replayed):
         self._scales = self._bounds()
 
     def _bounds(self) -> list[float]:
-        """Of each analytic constraint, the largest violation among hardware for the largest networks; 0 where it does not bind."""
+        """Of each analytic constraint, the largest violation among hardware for the largest
+        networks; 0 where it does not bind.
+        """
         rows = variation.sample(self._kinds, _BOUND_SAMPLES, self._rng)
         if self._phi:
-            rows[:, ~self._is_hardware] = np.array(largest(self._problem.space).choices, dtype=np.int16)[~self._is_hardware]
-        costs = self._problem.cost_values(self._problem.space.repair(rows)) if self._problem.analytic_constraints else {}
+            rows[:, ~self._is_hardware] = np.array(
+                largest(self._problem.space).choices, dtype=np.int16
+            )[~self._is_hardware]
+        costs = (
+            self._problem.cost_values(self._problem.space.repair(rows))
+            if self._problem.analytic_constraints
+            else {}
+        )
         return [float(c.violation(costs[c.name]).max()) for c in self._problem.analytic_constraints]
 
     def _penalties(self, rows: Choices) -> NDArray[np.float64]:
@@ -166,33 +206,50 @@ class Reinforce(Replayed):
             if sum(map(len, self._queue)) >= count:
                 break
             self._queue.append(self._episodes())
-        waiting = np.concatenate([np.zeros((0, len(self._kinds.counts)), dtype=np.int16), *self._queue])
+        waiting = np.concatenate(
+            [np.zeros((0, len(self._kinds.counts)), dtype=np.int16), *self._queue]
+        )
         found, self._queue = [waiting[:count]], [waiting[count:]]
         num_own = len(found[0])
         missing = count - num_own
         for _ in range(_FALLBACK_ROUNDS if missing else 0):
-            rows = self._problem.space.repair(variation.sample(self._kinds, max(missing, 32), self._rng))
+            rows = self._problem.space.repair(
+                variation.sample(self._kinds, max(missing, 32), self._rng)
+            )
             rows = rows[self._penalties(rows) <= 0]
             new = self._seen.add_new(rows, missing)
             found.append(rows[new])
             missing -= len(new)
             if not missing:
                 break
-        names = np.array(["controller"] * num_own + ["sample"] * (count - missing - num_own), dtype=object)
+        names = np.array(
+            ["controller"] * num_own + ["sample"] * (count - missing - num_own), dtype=object
+        )
         return np.concatenate(found), Lineage(names, np.zeros((len(names), 0), dtype="S1"))
 
     def _episodes(self) -> Choices:
         """Samples one batch of episodes; (m, g) rows of it that have to be measured."""
         episodes, steps, genes = self._sizes[0], 1 + self._phi, len(self._kinds.counts)
         every = np.ones(genes, dtype=bool)
-        first = self._controller.sample(episodes, torch.zeros((episodes, genes), dtype=torch.int64), every, self._rng)
+        first = self._controller.sample(
+            episodes, torch.zeros((episodes, genes), dtype=torch.int64), every, self._rng
+        )
         again = first.repeat_interleave(self._phi, dim=0)
         if self._phi:
             again = self._controller.sample(len(again), again, self._is_hardware, self._rng)
-        choices: Choices = torch.cat([first[:, None], again.view(episodes, self._phi, genes)], dim=1).numpy().astype(np.int16)
+        choices: Choices = (
+            torch.cat([first[:, None], again.view(episodes, self._phi, genes)], dim=1)
+            .numpy()
+            .astype(np.int16)
+        )
         rows = self._problem.space.repair(choices.reshape(-1, genes))
         penalties, keys = self._penalties(rows), key_array(self._problem.space, rows)
-        batch = _Batch(choices, keys.reshape(episodes, steps), penalties.reshape(episodes, steps), np.full(episodes, np.nan))
+        batch = _Batch(
+            choices,
+            keys.reshape(episodes, steps),
+            penalties.reshape(episodes, steps),
+            np.full(episodes, np.nan),
+        )
         fits = np.flatnonzero(penalties <= 0)
         new = self._seen.add_new(rows[fits], len(fits))
         infeasible = (batch.penalties > 0).all(axis=1)
@@ -202,21 +259,31 @@ class Reinforce(Replayed):
         self._learn()
         return rows[fits[new]]
 
-    def _tell(self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]) -> None:
-        shares = np.array([0.01 if self._problem.unit(name) == "%" else 1.0 for name in self._quality])
+    def _tell(
+        self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]
+    ) -> None:
+        shares = np.array(
+            [0.01 if self._problem.unit(name) == "%" else 1.0 for name in self._quality]
+        )
         columns = [self._problem.targets.index(name) for name in self._quality]
         quality = -(losses[:, columns] * shares).mean(axis=1)
         keys = key_array(self._problem.space, choices)
         self._seen.add(keys)
-        for key, value, violation in zip(keys.tolist(), quality.tolist(), violations.tolist(), strict=True):
-            self._known[key] = value if violation < 1e28 else 0.0  # what could not be measured earns nothing
+        for key, value, violation in zip(
+            keys.tolist(), quality.tolist(), violations.tolist(), strict=True
+        ):
+            self._known[key] = (
+                value if violation < 1e28 else 0.0
+            )  # what could not be measured earns nothing
         self._learn()
 
     def _learn(self) -> None:
         """One gradient step for every batch, in order, of which all is known."""
         for batch in self._batches:
             for episode in np.flatnonzero(np.isnan(batch.quality)):
-                told = [self._known[key] for key in batch.keys[episode].tolist() if key in self._known]
+                told = [
+                    self._known[key] for key in batch.keys[episode].tolist() if key in self._known
+                ]
                 if told:
                     batch.quality[episode] = told[0]
         while self._batches and not np.isnan(self._batches[0].quality).any():
@@ -230,9 +297,16 @@ class Reinforce(Replayed):
         self._average = decay * self._average + (1.0 - decay) * float(rewards.mean())
         steps = batch.choices.shape[1]
         decided = torch.ones((len(rewards), len(self._kinds.counts)))
-        decided.view(-1, steps, decided.shape[1])[:, 1:, torch.from_numpy(~self._is_hardware)] = 0.0  # frozen in later steps
-        logs, entropies = self._controller(torch.from_numpy(batch.choices.reshape(len(rewards), -1)).long())
-        gain = ((logs * decided).sum(dim=1) * advantages + entropy_weight * (entropies * decided).sum(dim=1)).mean()
+        decided.view(-1, steps, decided.shape[1])[:, 1:, torch.from_numpy(~self._is_hardware)] = (
+            0.0  # frozen in later steps
+        )
+        logs, entropies = self._controller(
+            torch.from_numpy(batch.choices.reshape(len(rewards), -1)).long()
+        )
+        gain = (
+            (logs * decided).sum(dim=1) * advantages
+            + entropy_weight * (entropies * decided).sum(dim=1)
+        ).mean()
         self._optimizer.zero_grad(set_to_none=True)
         (-gain).backward()
         self._optimizer.step()
@@ -256,7 +330,9 @@ def build(
     decay: float = 0.95,
     entropy: float = 1e-4,
 ) -> Reinforce:
-    """A fresh controller; it has no population. `hardware` names the part of a joint space whose genes the phi steps sample again."""
+    """A fresh controller; it has no population. `hardware` names the part of a joint space whose
+    genes the phi steps sample again.
+    """
     return Reinforce(
         problem,
         seed=seed,

@@ -1,7 +1,8 @@
-"""Asynchronous NSGA-II (Nebro and Durillo 2009, doi:10.1007/978-3-642-01020-0_29, the steady-state variant): no generations.
+"""Asynchronous NSGA-II (Nebro and Durillo 2009, doi:10.1007/978-3-642-01020-0_29, the steady-state
+variant): no generations.
 
-Each finished candidate takes its place in the population at once, and one new candidate is bred for it. `asynchronous` tells the
-search that no barrier is wanted.
+Each finished candidate takes its place in the population at once, and one new candidate is bred for
+it. `asynchronous` tells the search that no barrier is wanted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _TAKEN_TOGETHER = 4  # records more than this are taken in one step: nobody tell
 
 
 class SteadyState(Nsga2):
-    """NSGA-II's breeding; the population takes one record at a time, so that crowding is true after each replacement."""
+    """NSGA-II's breeding; the population takes one record at a time, so that crowding is true after
+    each replacement.
+    """
 
     asynchronous = True
 
@@ -32,9 +35,16 @@ class SteadyState(Nsga2):
 
 
 def build(
-    problem: Problem, *, seed: int, population: int, crossover_probability: float = 0.9, mutation_probability: float | None = None
+    problem: Problem,
+    *,
+    seed: int,
+    population: int,
+    crossover_probability: float = 0.9,
+    mutation_probability: float | None = None,
 ) -> SteadyState:
-    """A fresh asynchronous NSGA-II; a mutation probability of None means one gene in expectation."""
+    """A fresh asynchronous NSGA-II; a mutation probability of None means one gene in
+    expectation.
+    """
     return SteadyState(
         problem,
         seed=seed,

@@ -1,1 +1,3 @@
-"""Training supernets and single networks in plain torch: samplers, losses, schedules, steps, checkpoints. No Ray here."""
+"""Training supernets and single networks in plain torch: samplers, losses, schedules, steps,
+checkpoints. No Ray here.
+"""

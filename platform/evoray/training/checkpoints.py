@@ -1,6 +1,8 @@
-"""Checkpoints: FOLDER/step-XXXXXXXX/ with weights and optimizer as safetensors and the rest as JSON. Nothing in them can run code.
+"""Checkpoints: FOLDER/step-XXXXXXXX/ with weights and optimizer as safetensors and the rest as
+JSON. Nothing in them can run code.
 
-Written to a temporary folder, made durable, then renamed: a checkpoint is whole or not there. Digests tell a damaged one.
+Written to a temporary folder, made durable, then renamed: a checkpoint is whole or not there.
+Digests tell a damaged one.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from evoray.records.run_folder import write_json
 
 _log = logging.getLogger(__name__)
 _FILES = ("weights.safetensors", "optimizer.safetensors")
-# Recalibration computes these anew, and one forward pass of images that overflow spoils them without a step.
+# Recalibration computes these anew, and one forward pass of images that overflow spoils them
+# without a step.
 _RUNNING_STATISTICS = ("running_mean", "running_var")
 
 
@@ -61,17 +64,27 @@ class Checkpoint:
         return load_file(self.folder / _FILES[1])
 
 
-def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor], state: dict[str, Any], *, keep: int) -> None:
+def save(
+    folder: Path,
+    weights: dict[str, torch.Tensor],
+    optimizer: dict[str, torch.Tensor],
+    state: dict[str, Any],
+    *,
+    keep: int,
+) -> None:
     """Writes folder/step-XXXXXXXX durably and removes all but the newest `keep`.
 
     Raises:
-        RuntimeError: Something is not finite: nothing was written, for every later start would load it.
+        RuntimeError: Something is not finite: nothing was written, for every later start would load
+            it.
     """
     spoilt = _not_finite(weights) or _not_finite(optimizer)
     if spoilt:
         raise RuntimeError(
-            f"training diverged: {spoilt!r} is not finite after step {state['step']}, and no checkpoint of it was "
-            f"written to {folder}: lower the learning rate or the clipping norm, then go on from the one before"
+            f"training diverged: {spoilt!r} is not finite after step {state['step']}, and no "
+            "checkpoint of it was "
+            f"written to {folder}: lower the learning rate or the clipping norm, then go on from "
+            "the one before"
         )
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{state['step']:08d}"
@@ -80,10 +93,16 @@ def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, to
     temporary = beside(final)
     temporary.mkdir()
     for name, tensors in zip(_FILES, (weights, optimizer), strict=True):
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, temporary / name)
+        save_file(
+            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
+            temporary / name,
+        )
         with (temporary / name).open("rb") as stream:
             os.fsync(stream.fileno())
-    write_json(temporary / "state.json", {**state, "digests": {name: _digest(temporary / name) for name in _FILES}})
+    write_json(
+        temporary / "state.json",
+        {**state, "digests": {name: _digest(temporary / name) for name in _FILES}},
+    )
     _remove(final)
     temporary.rename(final)
     sync_folder(folder)
@@ -92,17 +111,23 @@ def save(folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, to
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint; damaged ones are named and passed over. None when there is none. Nothing on disk changes."""
+    """The newest whole checkpoint; damaged ones are named and passed over. None when there is none.
+    Nothing on disk changes.
+    """
     return _newest(folder, set_aside=False)
 
 
 def latest_to_go_on(folder: Path) -> Checkpoint | None:
-    """Finds the newest checkpoint, for the one who trains on: damaged ones are renamed to "damaged-...", so that they do not count among those kept."""
+    """Finds the newest checkpoint, for the one who trains on: damaged ones are renamed to
+    "damaged-...", so that they do not count among those kept.
+    """
     return _newest(folder, set_aside=True)
 
 
 def give_up(folder: Path, step: int) -> None:
-    """Renames the checkpoint of a step from which training has failed again to "diverged-..."; the one before is then the newest."""
+    """Renames the checkpoint of a step from which training has failed again to "diverged-..."; the
+    one before is then the newest.
+    """
     _move_aside(folder / f"step-{step:08d}", "diverged")
 
 
@@ -114,12 +139,19 @@ def _newest(folder: Path, *, set_aside: bool) -> Checkpoint | None:
             done = "passed over"
             if set_aside:
                 done = f"set aside as {_move_aside(candidate, 'damaged').name}"
-            _log.warning("checkpoint %s is damaged (%s): it was %s, an older one is used", candidate, error, done)
+            _log.warning(
+                "checkpoint %s is damaged (%s): it was %s, an older one is used",
+                candidate,
+                error,
+                done,
+            )
     return None
 
 
 def _checked(candidate: Path) -> Checkpoint:
-    """The checkpoint, whose files are what their digests say, hold finite values, and belong to the step of their folder."""
+    """The checkpoint, whose files are what their digests say, hold finite values, and belong to the
+    step of their folder.
+    """
     for name in (*_FILES, "state.json"):
         if not (candidate / name).is_file():  # a pipe would be waited for
             raise ValueError(f"{name} is no file")
@@ -146,7 +178,11 @@ def _move_aside(checkpoint: Path, why: str) -> Path:
 
 def _not_finite(tensors: Mapping[str, torch.Tensor]) -> str:
     """Name of the first tensor with a value that is not finite, "" where there is none."""
-    trained = ((name, t) for name, t in tensors.items() if t.is_floating_point() and not name.endswith(_RUNNING_STATISTICS))
+    trained = (
+        (name, t)
+        for name, t in tensors.items()
+        if t.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
+    )
     return next((name for name, tensor in trained if not bool(torch.isfinite(tensor).all())), "")
 
 
@@ -158,12 +194,18 @@ def load_weights(folder: Path) -> tuple[dict[str, torch.Tensor], str]:
     """
     found = latest(folder)
     if found is None:
-        raise FileNotFoundError(f"no whole checkpoint in {folder}: train first, with `evoray resume RUN`")
+        raise FileNotFoundError(
+            f"no whole checkpoint in {folder}: train first, with `evoray resume RUN`"
+        )
     return found.weights(), found.digest
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[int, str]) -> dict[str, torch.Tensor]:
-    """Every tensor that the optimizer keeps, named "PARAMETER/KEY"; `names` gives each parameter's name by its id."""
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, names: dict[int, str]
+) -> dict[str, torch.Tensor]:
+    """Every tensor that the optimizer keeps, named "PARAMETER/KEY"; `names` gives each parameter's
+    name by its id.
+    """
     return {
         f"{names[id(parameter)]}/{key}": value
         for parameter, kept in optimizer.state.items()
@@ -173,7 +215,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[int, str]) -
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer,
+    tensors: dict[str, torch.Tensor],
+    parameters: dict[str, torch.nn.Parameter],
 ) -> None:
     """Puts back what `optimizer_tensors` gave."""
     optimizer.state.clear()

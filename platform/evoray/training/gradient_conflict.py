@@ -1,6 +1,7 @@
 """Gradient conflict: do two subnets pull the weights that they share in the same direction?
 
-Tang et al. 2023 (ElasticViT), arXiv:2303.09730, explain with it why subnets of very different size should not be trained side by side.
+Tang et al. 2023 (ElasticViT), arXiv:2303.09730, explain with it why subnets of very different size
+should not be trained side by side.
 """
 
 from __future__ import annotations
@@ -32,30 +33,42 @@ def conflict_matrix(
     labels_b: torch.Tensor,
     loss: Loss = F.cross_entropy,
 ) -> NDArray[np.float64]:
-    """(n, n) cosine similarity between the gradients of every two subnets on the weights that both use, on one batch.
+    """(n, n) cosine similarity between the gradients of every two subnets on the weights that both
+    use, on one batch.
 
-    1 on the diagonal; below 0 two subnets work against each other; NaN where they share no weight or a gradient is zero there.
-    Weights, their gradients, running statistics and modes stay as they are.
+    1 on the diagonal; below 0 two subnets work against each other; NaN where they share no weight
+    or a gradient is zero there. Weights, their gradients, running statistics and modes stay as they
+    are.
     """
     buffers = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
     used = [used_weights(space, supernet, architecture) for architecture in architectures]
-    gradients = [gradient(supernet, architecture, x_bchw, labels_b, loss) for architecture in architectures]
+    gradients = [
+        gradient(supernet, architecture, x_bchw, labels_b, loss) for architecture in architectures
+    ]
     for name, buffer in supernet.named_buffers():
         buffer.copy_(buffers[name])
     count = len(architectures)
     cosines = np.eye(count)
     for i in range(count):
         for j in range(i):
-            shared = {name: used[i][name] & used[j][name] for name in used[i].keys() & used[j].keys()}
+            shared = {
+                name: used[i][name] & used[j][name] for name in used[i].keys() & used[j].keys()
+            }
             cosines[i, j] = cosines[j, i] = cosine(gradients[i], gradients[j], shared)
     return cosines
 
 
 def step_conflict(
-    space: SearchSpace, supernet: nn.Module, sampler: SubnetSampler, step: int, x_bchw: torch.Tensor, labels_b: torch.Tensor
+    space: SearchSpace,
+    supernet: nn.Module,
+    sampler: SubnetSampler,
+    step: int,
+    x_bchw: torch.Tensor,
+    labels_b: torch.Tensor,
 ) -> dict[str, float]:
-    """Mean cosine similarity of gradients among the first three subnets of one step ("within"), and of those with the first three
-    of the next step ("between"); a figure that cannot be told is left out. The sampler stays as it was."""
+    """Mean cosine similarity of gradients among the first three subnets of one step ("within"), and
+    of those with the first three of the next step ("between"); a figure that cannot be told is left
+    out. The sampler stays as it was."""
     state = sampler.state()
     now, then = ([*sampler.sample(at)][:_COMPARED] for at in (step, step + 1))
     sampler.restore(state)
@@ -68,7 +81,9 @@ def step_conflict(
 
 
 def cosine(first: Tensors, second: Tensors, shared: Tensors) -> float:
-    """Cosine similarity of two gradients over the entries that `shared` marks; NaN when one of them is zero there."""
+    """Cosine similarity of two gradients over the entries that `shared` marks; NaN when one of them
+    is zero there.
+    """
     dot = first_square = second_square = 0.0
     for name, mask in shared.items():
         a, b = first[name][mask].double(), second[name][mask].double()
@@ -80,10 +95,20 @@ def cosine(first: Tensors, second: Tensors, shared: Tensors) -> float:
 
 
 def gradient(
-    supernet: nn.Module, architecture: Architecture, x_bchw: torch.Tensor, labels_b: torch.Tensor, loss: Loss = F.cross_entropy
+    supernet: nn.Module,
+    architecture: Architecture,
+    x_bchw: torch.Tensor,
+    labels_b: torch.Tensor,
+    loss: Loss = F.cross_entropy,
 ) -> Tensors:
-    """The gradient of one subnet's loss by the name of the parameter; zeros where it does not reach. Nothing is left in `.grad`."""
-    named = {name: parameter for name, parameter in supernet.named_parameters() if parameter.requires_grad}
+    """The gradient of one subnet's loss by the name of the parameter; zeros where it does not
+    reach. Nothing is left in `.grad`.
+    """
+    named = {
+        name: parameter
+        for name, parameter in supernet.named_parameters()
+        if parameter.requires_grad
+    }
     value = loss(supernet(x_bchw, architecture), labels_b)
     found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
     pairs = zip(named.items(), found, strict=True)
@@ -91,12 +116,15 @@ def gradient(
 
 
 def used_weights(space: SearchSpace, supernet: nn.Module, architecture: Architecture) -> Tensors:
-    """Which entries of the supernet's parameters a subnet takes, by name, as booleans of the parameter's shape.
+    """Which entries of the supernet's parameters a subnet takes, by name, as booleans of the
+    parameter's shape.
 
-    Found by extracting the subnet from a supernet whose weights are their own numbers, so any space that copies slices will do.
+    Found by extracting the subnet from a supernet whose weights are their own numbers, so any space
+    that copies slices will do.
 
     Raises:
-        ValueError: The subnet has a parameter that the supernet does not have under that name, or weights that are no copies.
+        ValueError: The subnet has a parameter that the supernet does not have under that name, or
+            weights that are no copies.
     """
     traced = copy.deepcopy(supernet).to("cpu", torch.float32)
     with torch.no_grad():
@@ -107,11 +135,22 @@ def used_weights(space: SearchSpace, supernet: nn.Module, architecture: Architec
     parameters = dict(traced.named_parameters())
     for name, taken in subnet.named_parameters():
         if name not in parameters:
-            raise ValueError(f"space {space.name!r} names no parameter {name!r} in its supernet: name a subnet's as the supernet's")
+            raise ValueError(
+                f"space {space.name!r} names no parameter {name!r} in its supernet: name a "
+                "subnet's as the supernet's"
+            )
         numbers = taken.detach().double().flatten()
         size = parameters[name].numel()
-        if size > _COUNTABLE or not (numbers == numbers.round()).all() or numbers.min() < 0 or numbers.max() >= size:
-            raise ValueError(f"parameter {name!r} of space {space.name!r} is no copy of the supernet's, so what is shared is unknown")
+        if (
+            size > _COUNTABLE
+            or not (numbers == numbers.round()).all()
+            or numbers.min() < 0
+            or numbers.max() >= size
+        ):
+            raise ValueError(
+                f"parameter {name!r} of space {space.name!r} is no copy of the supernet's, so what "
+                "is shared is unknown"
+            )
         mask = torch.zeros(size, dtype=torch.bool)
         mask[numbers.long()] = True
         masks[name] = mask.view(parameters[name].shape).to(next(supernet.parameters()).device)

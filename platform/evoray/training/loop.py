@@ -1,7 +1,8 @@
 """The training loop of one rank, in plain torch.
 
-All randomness is a function of (seed, step, rank): the order of the images, their augmentation, dropout, the subnets. A resumed
-training therefore ends with the weights of an uninterrupted one, on the same number of ranks.
+All randomness is a function of (seed, step, rank): the order of the images, their augmentation,
+dropout, the subnets. A resumed training therefore ends with the weights of an uninterrupted one, on
+the same number of ranks.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from evoray.training.supernet_step import subnet_losses, supernet_forward_passes
 from objectives.base import DataSource, Split
 from searchspaces.base import Architecture, SearchSpace, largest, smallest
 
-_TRAINED = "trained"  # beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
+# beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
+_TRAINED = "trained"
 _MAX_RESTARTS = 3  # after a loss or gradient that is not finite
 
 ForwardPassesOf = Callable[[int], Sequence[ForwardPass]]
@@ -63,8 +65,9 @@ def train_supernet(
 ) -> nn.Module:
     """Trains a supernet, from the newest checkpoint in `folder` where there is one; returns it.
 
-    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see. `teachers` give the labels of the
-    subnets that no other subnet teaches: their ensemble's instead of the hard ones, or with one teacher both in equal parts.
+    Rank 0 writes checkpoints and metrics.jsonl to `folder`, which all ranks see. `teachers` give
+    the labels of the subnets that no other subnet teaches: their ensemble's instead of the hard
+    ones, or with one teacher both in equal parts.
 
     Raises:
         RuntimeError: The loss or its gradient was not finite again and again.
@@ -75,8 +78,12 @@ def train_supernet(
         torch.manual_seed(seed_for(seed, "initialisation"))
         supernet = space.build_supernet().to(device)
         horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
-        sampler = samplers.load(config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon)
-        forward_passes = partial(supernet_forward_passes, supernet, sampler, config, largest(space), smallest(space))
+        sampler = samplers.load(
+            config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon
+        )
+        forward_passes = partial(
+            supernet_forward_passes, supernet, sampler, config, largest(space), smallest(space)
+        )
         watch = partial(step_conflict, space, supernet, sampler)
         Training(
             supernet,
@@ -105,9 +112,11 @@ def train_network(
     group: Group | None = None,
     teachers: Sequence[nn.Module] = (),
 ) -> None:
-    """Trains one network alone, in place: the supernet's budget, schedule, regularisation, labels of outside `teachers`, else hard ones.
+    """Trains one network alone, in place: the supernet's budget, schedule, regularisation, labels
+    of outside `teachers`, else hard ones.
 
-    With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and raises what that raises.
+    With a `folder` it goes on from the newest checkpoint there, as `train_supernet` does, and
+    raises what that raises.
     """
     device = device or torch.device("cpu")
     network.to(device).train()
@@ -118,11 +127,21 @@ def train_network(
             patch_grid(network)
             whole.add_patch_head()
         forward = partial(
-            whole.forward_with_patches if config.mixing == "tokens" else network, dropout=config.dropout, drop_connect=config.drop_connect
+            whole.forward_with_patches if config.mixing == "tokens" else network,
+            dropout=config.dropout,
+            drop_connect=config.drop_connect,
         )
         forward_passes = [ForwardPass("network", forward)]
         Training(
-            network, source, config, lambda step: forward_passes, seed=seed, folder=folder, group=group or SingleProcess(), device=device, teachers=teachers
+            network,
+            source,
+            config,
+            lambda step: forward_passes,
+            seed=seed,
+            folder=folder,
+            group=group or SingleProcess(),
+            device=device,
+            teachers=teachers,
         ).run()
         if config.mixing == "tokens":
             whole.remove_patch_head()
@@ -153,7 +172,9 @@ class Training:
         watch: Watch | None = None,
         teachers: Sequence[nn.Module] = (),
     ) -> None:
-        """`watch` measures conflict, where the recipe wants that; `teachers` are networks from outside."""
+        """`watch` measures conflict, where the recipe wants that; `teachers` are networks from
+        outside.
+        """
         self._module = module
         self._config = config
         self._passes = forward_passes
@@ -168,18 +189,30 @@ class Training:
         self._source: Any = source  # Any: only pictures say how they are normalised
         if (config.rand_augment or config.erasing) and not hasattr(source, "mean"):
             raise ValueError(
-                f"train.rand-augment and train.erasing are for pictures, and data {source.name!r} has no mean and std: set both to 0"
+                f"train.rand-augment and train.erasing are for pictures, and data {source.name!r} "
+                "has no mean and std: set both to 0"
             )
         self._patch_grid = patch_grid(module) if config.mixing == "tokens" else 0
         self._steps_per_epoch = steps_per_epoch(source, config)
         self._steps = total_steps(source, config)
         self._batch_size = min(config.batch_size, len(self._split.labels))
         if self._batch_size < group.world_size:
-            raise ValueError(f"train.batch_size {self._batch_size} leaves nothing for some of {group.world_size} workers: make it larger")
+            raise ValueError(
+                f"train.batch_size {self._batch_size} leaves nothing for some of "
+                f"{group.world_size} workers: make it larger"
+            )
         self._stepper = Stepper(module, config, group, device)
         self._teachers = [teacher.to(device) for teacher in teachers]
-        self._average = AverageWeights(module, config.average_decay) if config.average_decay else None
-        self._metrics_log = MetricsLog(folder if group.rank == 0 else None, config, self._steps, self._steps_per_epoch, self._batch_size)
+        self._average = (
+            AverageWeights(module, config.average_decay) if config.average_decay else None
+        )
+        self._metrics_log = MetricsLog(
+            folder if group.rank == 0 else None,
+            config,
+            self._steps,
+            self._steps_per_epoch,
+            self._batch_size,
+        )
         self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self._next_step = 0
         self._restarts = 0
@@ -197,29 +230,61 @@ class Training:
                 continue
             self._next_step = step + 1
             last = self._next_step == self._steps
-            self._metrics_log.add(step, losses, learning_rate_at(step, self._config, self._steps_per_epoch), self._restarts, flush=last)
-            if self._folder is not None and self._group.rank == 0 and (last or self._metrics_log.is_checkpoint_due()):
+            self._metrics_log.add(
+                step,
+                losses,
+                learning_rate_at(step, self._config, self._steps_per_epoch),
+                self._restarts,
+                flush=last,
+            )
+            if (
+                self._folder is not None
+                and self._group.rank == 0
+                and (last or self._metrics_log.is_checkpoint_due())
+            ):
                 self._save()
         self._meet()
         if self._average is not None:
             self._module.load_state_dict(self._average.network.state_dict())
 
     def _train_step(self, step: int) -> list[tuple[str, float]] | None:
-        """The loss of each pass by its name; None, and no weight changed, where a loss or the gradient is not finite."""
+        """The loss of each pass by its name; None, and no weight changed, where a loss or the
+        gradient is not finite.
+        """
         words = (step, self._group.rank, self._restarts)
         torch.manual_seed(seed_for(self._seed, "dropout", *words))
         batch = self._batch(step, seed_for(self._seed, "augmentation", *words))
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
             self._metrics_log.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
-        if step % self._steps_per_epoch == 0 and step < self._config.channel_sorting_epochs * self._steps_per_epoch:
-            sort_channels(self._module, self._stepper.optimizer, None if self._average is None else self._average.network)
+        if (
+            step % self._steps_per_epoch == 0
+            and step < self._config.channel_sorting_epochs * self._steps_per_epoch
+        ):
+            sort_channels(
+                self._module,
+                self._stepper.optimizer,
+                None if self._average is None else self._average.network,
+            )
         if isinstance(self._sampler, samplers.Scores):
-            self._sampler.refresh(step, partial(subnet_losses, self._module, self._group, batch.x_bchw, batch.labels))
+            self._sampler.refresh(
+                step, partial(subnet_losses, self._module, self._group, batch.x_bchw, batch.labels)
+            )
         forward_passes = self._passes(step)
-        outside_bk = ensemble_labels(self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature) if self._teachers else None
+        outside_bk = (
+            ensemble_labels(
+                self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature
+            )
+            if self._teachers
+            else None
+        )
         hard_share = 0.5 if len(self._teachers) == 1 else 0.0
         losses = self._stepper.gradients(
-            forward_passes, batch.x_bchw, batch.labels, outside_bk, hard_share=hard_share, patches_bnk=batch.patches_bnk
+            forward_passes,
+            batch.x_bchw,
+            batch.labels,
+            outside_bk,
+            hard_share=hard_share,
+            patches_bnk=batch.patches_bnk,
         )
         learning_rate = learning_rate_at(step, self._config, self._steps_per_epoch)
         if not (all(map(math.isfinite, losses)) and self._stepper.step(learning_rate)):
@@ -227,21 +292,33 @@ class Training:
         if self._average is not None:
             self._average.update(self._module)
         if self._sampler is not None:
-            known = [(one.architecture, loss) for one, loss in zip(forward_passes, losses, strict=True) if one.architecture is not None]
-            self._sampler.feedback([architecture for architecture, _ in known], [loss for _, loss in known])
+            known = [
+                (one.architecture, loss)
+                for one, loss in zip(forward_passes, losses, strict=True)
+                if one.architecture is not None
+            ]
+            self._sampler.feedback(
+                [architecture for architecture, _ in known], [loss for _, loss in known]
+            )
         return [(one.name, loss) for one, loss in zip(forward_passes, losses, strict=True)]
 
     def _batch(self, step: int, augmentation_seed: int) -> Batch:
         """This rank's share of the step's images, augmented and mixed."""
         epoch, position = divmod(step, self._steps_per_epoch)
         if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(seed_for(self._seed, "order", epoch, self._restarts))
+            generator = torch.Generator().manual_seed(
+                seed_for(self._seed, "order", epoch, self._restarts)
+            )
             self._order = (epoch, torch.randperm(len(self._split.labels), generator=generator))
         start = position * self._batch_size
-        chosen = self._order[1][start : start + self._batch_size][self._group.rank :: self._group.world_size]
+        chosen = self._order[1][start : start + self._batch_size][
+            self._group.rank :: self._group.world_size
+        ]
         generator = torch.Generator().manual_seed(augmentation_seed)
         x_bchw = self._split.images(chosen).to(self._device)
-        x_bchw = augment(x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror)
+        x_bchw = augment(
+            x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror
+        )
         if self._config.rand_augment or self._config.erasing:
             x_bchw = distort(
                 x_bchw,
@@ -268,8 +345,10 @@ class Training:
         self._restarts += 1
         if self._restarts > _MAX_RESTARTS:
             raise RuntimeError(
-                f"training diverged: the loss or its gradient was not finite at step {step + 1}, after {_MAX_RESTARTS} restarts; "
-                f"lower train.learning-rate (now {self._config.learning_rate:g}) or train.clip-norm (now {self._config.clip_norm:g})"
+                f"training diverged: the loss or its gradient was not finite at step {step + 1}, "
+                f"after {_MAX_RESTARTS} restarts; "
+                f"lower train.learning-rate (now {self._config.learning_rate:g}) or "
+                f"train.clip-norm (now {self._config.clip_norm:g})"
             )
         restarts = self._restarts
         self._resume(given_up=self._restarted_from)
@@ -279,12 +358,16 @@ class Training:
 
     def _meet(self) -> int:
         """Waits for all ranks; the next step of rank 0."""
-        value = torch.tensor([float(self._next_step) if self._group.rank == 0 else 0.0], device=self._device)
+        value = torch.tensor(
+            [float(self._next_step) if self._group.rank == 0 else 0.0], device=self._device
+        )
         self._group.add_up(value)
         return int(value.item())
 
     def _resume(self, given_up: int = 0) -> None:
-        """Rank 0 finds the newest whole checkpoint but the one of step `given_up`, then all read that one."""
+        """Rank 0 finds the newest whole checkpoint but the one of step `given_up`, then all read
+        that one.
+        """
         self._next_step = 0
         self._module.load_state_dict(self._initial)
         if self._average is not None:
@@ -309,14 +392,17 @@ class Training:
         for name, mine in (("seed", self._seed), ("steps", self._steps)):
             if checkpoint.state[name] != mine:
                 raise ValueError(
-                    f"checkpoint {checkpoint.folder} is of another training ({name} {checkpoint.state[name]}, not {mine}): use a new folder"
+                    f"checkpoint {checkpoint.folder} is of another training ({name} "
+                    f"{checkpoint.state[name]}, not {mine}): use a new folder"
                 )
         weights, tensors = checkpoint.weights(), checkpoint.optimizer()
         if self._average is not None:
             self._average.network.load_state_dict(weights)
             weights = {name: tensors.pop(f"{name}/{_TRAINED}") for name in weights}
         self._module.load_state_dict(weights)
-        checkpoints.restore_optimizer(self._stepper.optimizer, tensors, dict(self._module.named_parameters()))
+        checkpoints.restore_optimizer(
+            self._stepper.optimizer, tensors, dict(self._module.named_parameters())
+        )
         self._restarts = checkpoint.state["rng"]["restarts"]
         if self._sampler is not None:
             self._sampler.restore(checkpoint.state["sampler"])

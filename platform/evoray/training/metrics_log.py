@@ -1,4 +1,6 @@
-"""The training's metrics_log: metrics.jsonl, one line an interval, which a reader may follow while the training goes on."""
+"""The training's metrics_log: metrics.jsonl, one line an interval, which a reader may follow while
+the training goes on.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,19 @@ class Intervals(Protocol):
 class MetricsLog:
     """Averages losses over an interval and writes them down.
 
-    A line holds step (so many are done), steps, epoch, images, learning_rate, loss by kind of subnet, restarts, images_per_second and
-    seconds (of training, summed over resumptions), and what was `note`d since the one before.
+    A line holds step (so many are done), steps, epoch, images, learning_rate, loss by kind of
+    subnet, restarts, images_per_second and seconds (of training, summed over resumptions), and what
+    was `note`d since the one before.
     """
 
-    def __init__(self, folder: Path | None, config: Intervals, steps: int, steps_per_epoch: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        config: Intervals,
+        steps: int,
+        steps_per_epoch: int,
+        batch_size: int,
+    ) -> None:
         """With `folder` None nothing is written."""
         self._file = None if folder is None else folder / "metrics.jsonl"
         self._config = config
@@ -58,7 +68,12 @@ class MetricsLog:
         if damaged:
             aside = self._file.with_name(f"damaged-{self._file.name}")
             replace_bytes(aside, content)
-            _log.warning("%s is damaged in line %s: it was set aside as %s", self._file, ", ".join(map(str, damaged)), aside.name)
+            _log.warning(
+                "%s is damaged in line %s: it was set aside as %s",
+                self._file,
+                ", ".join(map(str, damaged)),
+                aside.name,
+            )
         lines = [line for line in found if line["step"] <= step]
         replace_bytes(self._file, written_lines(lines).encode())
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
@@ -67,8 +82,18 @@ class MetricsLog:
         """What the next line shall hold besides."""
         self._notes[name] = values
 
-    def add(self, step: int, losses: Sequence[tuple[str, float]], learning_rate: float, restarts: int, *, flush: bool) -> None:
-        """Takes one step, counted from 0, and writes a line when its interval is full or `flush` is set."""
+    def add(
+        self,
+        step: int,
+        losses: Sequence[tuple[str, float]],
+        learning_rate: float,
+        restarts: int,
+        *,
+        flush: bool,
+    ) -> None:
+        """Takes one step, counted from 0, and writes a line when its interval is full or `flush` is
+        set.
+        """
         for name, loss in losses:
             self._losses[name].append(loss)
         self._interval_steps += 1
@@ -84,7 +109,9 @@ class MetricsLog:
             "learning_rate": learning_rate,
             "loss": {name: sum(values) / len(values) for name, values in self._losses.items()},
             "restarts": restarts,
-            "images_per_second": self._interval_steps * self._batch_size / max(now - self._last_line, 1e-9),
+            "images_per_second": self._interval_steps
+            * self._batch_size
+            / max(now - self._last_line, 1e-9),
             "seconds": self._seconds_before + now - self._start,
             **self._notes,
         }

@@ -56,4 +56,6 @@ class TorchGroup:
         except (torch.AcceleratorError, torch.OutOfMemoryError):
             raise
         except RuntimeError as error:  # gloo has no type of its own for a lost peer
-            raise ConnectionError(f"rank {self._rank} of {self._world_size} has lost the others: {error}") from error
+            raise ConnectionError(
+                f"rank {self._rank} of {self._world_size} has lost the others: {error}"
+            ) from error

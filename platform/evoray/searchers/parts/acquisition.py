@@ -1,4 +1,6 @@
-"""Which of many predicted candidates to measure next: those that would enlarge the dominated volume the most, if things go well."""
+"""Which of many predicted candidates to measure next: those that would enlarge the dominated volume
+the most, if things go well.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,10 @@ from evoray.pareto import dominance
 
 Floats = NDArray[np.float64]
 
-# How many standard deviations better than predicted things are assumed to go, pick by pick: exploit, explore, and between. From
-# _SETTLED records on it grows with the logarithm of their number, as GP-UCB's does (Srinivas et al. 2010, arXiv:0912.3995): by then
+# How many standard deviations better than predicted things are assumed to go, pick by pick:
+# exploit, explore, and between. From
+# _SETTLED records on it grows with the logarithm of their number, as GP-UCB's does (Srinivas et al.
+# 2010, arXiv:0912.3995): by then
 # the front consists of networks that were lucky, and more of them hide behind ordinary predictions.
 _OPTIMISM = (0.0, 1.0, 0.5, 2.0)
 _SETTLED = 150
@@ -31,20 +35,26 @@ def choose(
     pending: Floats | None = None,
     log_weight: Floats | None = None,
 ) -> NDArray[np.int64]:
-    """(<= count,) indices of candidates, each picked as if those before it, and those pending, had come out as predicted.
+    """(<= count,) indices of candidates, each picked as if those before it, and those pending, had
+    come out as predicted.
 
     Args:
         known: (n, m) measured losses, at least one row.
         mean: (p, m) predicted losses.
         std: (p, m) their standard deviations; 0 where a value is known exactly.
         count: How many to pick.
-        rng: Decides among candidates that promise nothing, and the directions with four targets and more.
+        rng: Decides among candidates that promise nothing, and the directions with four targets and
+            more.
         pending: (q, m) predicted losses of what is being measured.
         log_weight: (p,) what each gain is multiplied with, as a logarithm; None for 1.
     """
     span = np.ptp(known, axis=0)
     reference = known.max(axis=0) + 0.1 * np.where(span > 0, span, 1.0)
-    front = known[dominance.front(known)] if pending is None else _joined(known[dominance.front(known)], pending)
+    front = (
+        known[dominance.front(known)]
+        if pending is None
+        else _joined(known[dominance.front(known)], pending)
+    )
     free = np.ones(len(mean), dtype=bool)
     picks: list[int] = []
     growth = _GROWTH * max(0.0, float(np.log(len(known) / _SETTLED)))
@@ -59,7 +69,9 @@ def choose(
         pick = int(left[np.argmax(gain)])
         picks.append(pick)
         free[pick] = False
-        if log_weight is None or log_weight[pick] >= _BELIEVED:  # what will probably be infeasible is no measure for the others
+        if (
+            log_weight is None or log_weight[pick] >= _BELIEVED
+        ):  # what will probably be infeasible is no measure for the others
             front = _joined(front, mean[[pick]])
     return np.array(picks, dtype=np.int64)
 
@@ -70,7 +82,9 @@ def _joined(front: Floats, points: Floats) -> Floats:
 
 
 def _gain(front: Floats, reference: Floats, points: Floats, rng: np.random.Generator) -> Floats:
-    """(p,): the volume that each point adds to the front; with four targets and more, how far it gets in a random direction."""
+    """(p,): the volume that each point adds to the front; with four targets and more, how far it
+    gets in a random direction.
+    """
     num_targets = points.shape[1]
     if num_targets == 1:
         return np.asarray(np.maximum(front.min() - points[:, 0], 0.0))
@@ -81,19 +95,25 @@ def _gain(front: Floats, reference: Floats, points: Floats, rng: np.random.Gener
     if num_targets == 3:
         best = best if len(best) <= _EXACT else rng.permutation(best)[:_EXACT]
         before = dominance.hypervolume(front, reference)
-        gain[best] = [dominance.hypervolume(np.vstack([front, points[i]]), reference) - before for i in best]
+        gain[best] = [
+            dominance.hypervolume(np.vstack([front, points[i]]), reference) - before for i in best
+        ]
         return gain
     low = np.minimum(front.min(axis=0), points.min(axis=0))
     direction = rng.dirichlet(np.ones(num_targets))
     scaled, reached = (points[best] - low) / (reference - low), (front - low) / (reference - low)
     distance = (direction * scaled).max(axis=1) + _AUGMENTATION * (direction * scaled).sum(axis=1)
-    before = ((direction * reached).max(axis=1) + _AUGMENTATION * (direction * reached).sum(axis=1)).min()
+    before = (
+        (direction * reached).max(axis=1) + _AUGMENTATION * (direction * reached).sum(axis=1)
+    ).min()
     gain[best] = before - distance
     return gain
 
 
 def volume_gain(front: Floats, reference: Floats, points: Floats) -> Floats:
-    """(p,): the area that each of (p, 2) points adds to a front of two targets, exactly and all at once."""
+    """(p,): the area that each of (p, 2) points adds to a front of two targets, exactly and all at
+    once.
+    """
     inside = front[(front < reference).all(axis=1)]
     steps = inside[np.argsort(inside[:, 0], kind="stable")]
     left = np.concatenate([[-np.inf], steps[:, 0]])

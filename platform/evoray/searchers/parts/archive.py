@@ -19,7 +19,8 @@ class Archive:
     Attributes:
         choices: (n, g) int16, canonical and distinct.
         keys: (n,) their text ids.
-        losses: (n, m) float64; of a candidate that lacks a target they mean nothing, and its violation is positive.
+        losses: (n, m) float64; of a candidate that lacks a target they mean nothing, and its
+            violation is positive.
         violations: (n,) float64.
     """
 
@@ -34,7 +35,9 @@ class Archive:
         return len(self.choices)
 
     def add(self, records: Sequence[Record]) -> Records:
-        """Adds the records, whatever their order; a network that is there already stays as it is. Returns those that were new."""
+        """Adds the records, whatever their order; a network that is there already stays as it is.
+        Returns those that were new.
+        """
         columns = Records.of(records, self.choices.shape[1])
         order = np.argsort(columns.keys, kind="stable")
         texts, known = columns.keys[order].tolist(), set(self.keys.tolist())
@@ -43,7 +46,9 @@ class Archive:
             order = order[sorted(first.values())]
         fresh = columns.take(order)
         losses, violations = self._problem.losses(fresh)
-        self.choices = np.concatenate([self.choices, fresh.choices.reshape(len(fresh), self.choices.shape[1])])
+        self.choices = np.concatenate(
+            [self.choices, fresh.choices.reshape(len(fresh), self.choices.shape[1])]
+        )
         self.keys = np.concatenate([self.keys, fresh.keys.astype(self.keys.dtype)])
         self.losses = np.concatenate([self.losses, losses])
         self.violations = np.concatenate([self.violations, violations])
@@ -56,7 +61,11 @@ class Archive:
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        return {"choices": self.choices.tolist(), "losses": self.losses.tolist(), "violations": self.violations.tolist()}
+        return {
+            "choices": self.choices.tolist(),
+            "losses": self.losses.tolist(),
+            "violations": self.violations.tolist(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.choices = np.array(state["choices"], dtype=np.int16).reshape(-1, self.choices.shape[1])

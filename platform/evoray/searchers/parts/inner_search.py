@@ -1,6 +1,8 @@
-"""A searcher whose rows are improved before anyone measures them: each is replaced by the best that an exact inner search finds near it.
+"""A searcher whose rows are improved before anyone measures them: each is replaced by the best that
+an exact inner search finds near it.
 
-Where part of a row can be optimised without measuring, as the chip under given networks, evolution need not stumble on it.
+Where part of a row can be optimised without measuring, as the chip under given networks, evolution
+need not stumble on it.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ from evoray.records.records import Record
 from evoray.searchers.base import Lineage, Searcher, Seen, TracesCandidates
 from searchspaces.base import Choices
 
-Refinement = Callable[[Choices], Sequence[Choices]]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is infeasible
-_ROUNDS = 400  # of asking without a new row: where one network in a hundred has a chip within the specs, that is patience, not more
+Refinement = Callable[
+    [Choices], Sequence[Choices]
+]  # (n, g) canonical -> n arrays (m, g) canonical, m 0 where a row is infeasible
+# of asking without a new row: where one network in a hundred has a chip within the specs, that is
+# patience, not more
+_ROUNDS = 400
 
 
 class InnerSearch:
@@ -26,7 +32,9 @@ class InnerSearch:
         num_infeasible: Rows of which nothing was left.
     """
 
-    def __init__(self, problem: Problem, inner: Searcher, refine: Refinement, *, operator: str = "refined") -> None:
+    def __init__(
+        self, problem: Problem, inner: Searcher, refine: Refinement, *, operator: str = "refined"
+    ) -> None:
         """`operator` is added to how the inner searcher made a row, for the genealogy."""
         self._inner = inner
         self._refine = refine
@@ -55,7 +63,9 @@ class InnerSearch:
             empty += 1
             for index, rows in enumerate(self._refine(asked)):
                 self.num_infeasible += not len(rows)
-                new = self._seen.add_new(rows, missing) if len(rows) else np.zeros(0, dtype=np.int64)
+                new = (
+                    self._seen.add_new(rows, missing) if len(rows) else np.zeros(0, dtype=np.int64)
+                )
                 if len(new):
                     found.append(rows[new])
                     origins.append(self._described(origin, index, len(new)))
@@ -65,7 +75,10 @@ class InnerSearch:
 
     def _described(self, origin: Lineage, index: int, count: int) -> Lineage:
         same = origin.take(np.full(count, index))
-        return Lineage(np.array([f"{name}+{self._operator}" for name in same.operators], dtype=object), same.parents)
+        return Lineage(
+            np.array([f"{name}+{self._operator}" for name in same.operators], dtype=object),
+            same.parents,
+        )
 
     @property
     def num_duplicates(self) -> int:
@@ -78,7 +91,11 @@ class InnerSearch:
         self._inner.tell(records)
 
     def state(self) -> dict[str, Any]:
-        return {"inner": self._inner.state(), "seen": self._seen.state(), "infeasible": self.num_infeasible}
+        return {
+            "inner": self._inner.state(),
+            "seen": self._seen.state(),
+            "infeasible": self.num_infeasible,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._inner.restore(state["inner"])

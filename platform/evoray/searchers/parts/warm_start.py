@@ -26,7 +26,9 @@ class LearnsFromOthers(Protocol):
     """A searcher that can learn from records that were not measured in its own run."""
 
     def tell_prior(self, records: Sequence[Record], source: int) -> None:
-        """`source` is 1 or more, one a run; values may be on another level or scale than this run's."""
+        """`source` is 1 or more, one a run; values may be on another level or scale than this
+        run's.
+        """
         ...
 
 
@@ -38,20 +40,31 @@ def read_prior(problem: Problem, runs: Sequence[str | os.PathLike[str]]) -> list
         ValueError: One searched another space, or its networks are not this space's.
     """
     priors = []
-    own = [[gene.name, [str(plain(option, gene.name)) for option in gene.options]] for gene in problem.space.genes]
+    own = [
+        [gene.name, [str(plain(option, gene.name)) for option in gene.options]]
+        for gene in problem.space.genes
+    ]
     for run in runs:
         folder = RunFolder.open(run)
         job = folder.job()
-        genes = [[gene["name"], [str(option) for option in gene["options"]]] for gene in job.get("genes", [])]
+        genes = [
+            [gene["name"], [str(option) for option in gene["options"]]]
+            for gene in job.get("genes", [])
+        ]
         if genes != own:
             raise ValueError(
-                f"run {run} searched space {job.get('space')!r} with other genes than {problem.space.name!r} has now: "
+                f"run {run} searched space {job.get('space')!r} with other genes than "
+                f"{problem.space.name!r} has now: "
                 "start from runs of the same space and preset"
             )
         table = read_ledger(folder.ledger)
         records = Records.of([], len(own)) if table is None else from_table(table)
         if len(records):
-            records = records.take(np.flatnonzero(key_array(problem.space, problem.space.repair(records.choices)) == records.keys))
+            records = records.take(
+                np.flatnonzero(
+                    key_array(problem.space, problem.space.repair(records.choices)) == records.keys
+                )
+            )
         if len(records) == 0:
             _log.warning("run %s has no evaluations of this space's networks to start from", run)
         priors.append(records)
@@ -59,7 +72,9 @@ def read_prior(problem: Problem, runs: Sequence[str | os.PathLike[str]]) -> list
 
 
 def best_of(problem: Problem, priors: Sequence[Records], count: int) -> Choices:
-    """(<= count, g) distinct networks to begin with: run by run the best by rank and crowding, in turns; costs are computed anew."""
+    """(<= count, g) distinct networks to begin with: run by run the best by rank and crowding, in
+    turns; costs are computed anew.
+    """
     ranked = [_ranked(problem, records) for records in priors]
     ranked = [rows for rows in ranked if len(rows)]
     if not ranked:
@@ -75,14 +90,20 @@ def _ranked(problem: Problem, records: Records) -> Choices:
     rows = records.take(np.flatnonzero(records.status == Status.OK.code))
     costs = problem.cost_values(rows.choices) if len(rows) else {}
     values = {**rows.values, **costs}
-    missing = [name for name in problem.targets if name not in values or np.isnan(values[name]).any()]
+    missing = [
+        name for name in problem.targets if name not in values or np.isnan(values[name]).any()
+    ]
     if len(rows) == 0 or missing:
         if missing and len(rows):
-            _log.warning("an earlier run has no %s: it does not seed the population", ", ".join(missing))
+            _log.warning(
+                "an earlier run has no %s: it does not seed the population", ", ".join(missing)
+            )
         return rows.choices[:0]
     losses = np.stack([problem.goal(name).sign * values[name] for name in problem.targets], axis=1)
     violations = problem.violations(values)
-    analytic = sum((c.violation(costs[c.name]) for c in problem.analytic_constraints), np.zeros(len(rows)))
+    analytic = sum(
+        (c.violation(costs[c.name]) for c in problem.analytic_constraints), np.zeros(len(rows))
+    )
     order = dominance.survivors(losses, violations, len(rows))
     return rows.choices[order[analytic[order] <= 0]]
 
@@ -132,9 +153,14 @@ class WarmStarted:
 
 
 def warm_started(
-    problem: Problem, searchers: Sequence[Searcher], runs: Sequence[str | os.PathLike[str]], *, population: int
+    problem: Problem,
+    searchers: Sequence[Searcher],
+    runs: Sequence[str | os.PathLike[str]],
+    *,
+    population: int,
 ) -> list[Searcher]:
-    """The searchers as they are without runs; else each learns from all runs if it can, and begins with its share of their best.
+    """The searchers as they are without runs; else each learns from all runs if it can, and begins
+    with its share of their best.
 
     Raises:
         FileNotFoundError: A run is not there.

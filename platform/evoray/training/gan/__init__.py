@@ -1,1 +1,3 @@
-"""Training generators against discriminators: losses, single steps, and the two ways in which EAGAN pairs networks. Plain torch."""
+"""Training generators against discriminators: losses, single steps, and the two ways in which EAGAN
+pairs networks. Plain torch.
+"""

@@ -1,4 +1,6 @@
-"""Recalibration of a generator's batch norm: its inputs are latent vectors, so no data is needed."""
+"""Recalibration of a generator's batch norm: its inputs are latent vectors, so no data is
+needed.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,15 @@ class LatentCalibration:
     def __post_init__(self) -> None:
         if self.latent < 1 or self.num_images < 2 or self.batch_size < 2:
             raise ValueError(
-                f"calibration needs a latent of at least 1, 2 images and batches of 2, got {self.latent}, {self.num_images} and {self.batch_size}"
+                "calibration needs a latent of at least 1, 2 images and batches of 2, got "
+                f"{self.latent}, {self.num_images} and {self.batch_size}"
             )
 
     def __call__(self, network: nn.Module, device: torch.device) -> None:
         """Changes the running statistics in place and leaves the network in eval mode."""
         generator = torch.Generator().manual_seed(seed_for(self.seed, "latent calibration"))
         drawn = torch.randn(self.num_images, self.latent, generator=generator)
-        recalibrate(network, [part.to(device) for part in torch.split(drawn, self.batch_size) if len(part) > 1])
+        recalibrate(
+            network,
+            [part.to(device) for part in torch.split(drawn, self.batch_size) if len(part) > 1],
+        )

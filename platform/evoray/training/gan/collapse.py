@@ -1,4 +1,6 @@
-"""Noticing a generator that has collapsed. It is written down and never fatal: selection and weight resetting deal with it."""
+"""Noticing a generator that has collapsed. It is written down and never fatal: selection and weight
+resetting deal with it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Collapse:
         step: When.
         name: Whose: an architecture's key or a pair.
         reason: "loss is not finite", "images are not finite" or "images are alike".
-        spread: Of the generated images, as a share of the real images' spread; NaN where they are not finite.
+        spread: Of the generated images, as a share of the real images' spread; NaN where they are
+            not finite.
     """
 
     step: int
@@ -31,19 +34,27 @@ class Collapse:
 class CollapseWatch:
     """Compares the spread of generated images with that of real ones.
 
-    The spread is the standard deviation of each pixel over a batch, averaged over pixels: 0 where all images are the same.
+    The spread is the standard deviation of each pixel over a batch, averaged over pixels: 0 where
+    all images are the same.
 
     Attributes:
         seen: What was noticed, oldest first.
     """
 
     def __init__(self, real_bchw: Tensor, *, threshold: float = 0.1) -> None:
-        """`real_bchw` are images in [-1, 1]; below `threshold` x their spread generated images count as alike."""
+        """`real_bchw` are images in [-1, 1]; below `threshold` x their spread generated images
+        count as alike.
+        """
         if not 0 < threshold < 1:
-            raise ValueError(f"the threshold of a collapse must be between 0 and 1, got {threshold}")
+            raise ValueError(
+                f"the threshold of a collapse must be between 0 and 1, got {threshold}"
+            )
         self._real, self._threshold = spread(real_bchw), threshold
         if not self._real > 0:
-            raise ValueError(f"the real images have spread {self._real}: at least two different ones are needed to compare with")
+            raise ValueError(
+                f"the real images have spread {self._real}: at least two different ones are needed "
+                "to compare with"
+            )
         self.seen: list[Collapse] = []
 
     def look(self, step: int, name: str, images_bchw: Tensor) -> Collapse | None:
@@ -51,7 +62,11 @@ class CollapseWatch:
         share = spread(images_bchw) / self._real
         if not math.isfinite(share):
             return self._note(Collapse(step, name, "images are not finite", math.nan))
-        return self._note(Collapse(step, name, "images are alike", share)) if share < self._threshold else None
+        return (
+            self._note(Collapse(step, name, "images are alike", share))
+            if share < self._threshold
+            else None
+        )
 
     def lost(self, step: int, name: str) -> Collapse:
         """Writes down a step that changed nothing, because its loss was not finite."""
@@ -59,11 +74,17 @@ class CollapseWatch:
 
     def records(self) -> list[dict[str, Any]]:
         """JSON: NaN becomes null."""
-        return [{**asdict(c), "spread": c.spread if math.isfinite(c.spread) else None} for c in self.seen]
+        return [
+            {**asdict(c), "spread": c.spread if math.isfinite(c.spread) else None}
+            for c in self.seen
+        ]
 
     def restore(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Goes on after what `records` gave."""
-        self.seen = [Collapse(**{**r, "spread": math.nan if r["spread"] is None else r["spread"]}) for r in records]
+        self.seen = [
+            Collapse(**{**r, "spread": math.nan if r["spread"] is None else r["spread"]})
+            for r in records
+        ]
 
     def _note(self, collapse: Collapse) -> Collapse:
         self.seen.append(collapse)

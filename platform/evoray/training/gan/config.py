@@ -1,4 +1,6 @@
-"""How a GAN is trained, as EAGAN's paper has it and as its released code does (arXiv:2111.15097, section 5; they differ)."""
+"""How a GAN is trained, as EAGAN's paper has it and as its released code does (arXiv:2111.15097,
+section 5; they differ).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class GanConfig:
-    """Adam at constant rates; the batch sizes are the released code's, as the paper's labels look swapped."""
+    """Adam at constant rates; the batch sizes are the released code's, as the paper's labels look
+    swapped.
+    """
 
     generator_rate: float = 2e-4
     """Learning rate of the generator."""
@@ -27,12 +31,23 @@ class GanConfig:
     """Of the moving average of the generator's weights; 0 for none."""
 
     def __post_init__(self) -> None:
-        for name in ("generator_rate", "discriminator_rate", "generator_batch", "discriminator_batch", "critic_steps"):
+        for name in (
+            "generator_rate",
+            "discriminator_rate",
+            "generator_batch",
+            "discriminator_batch",
+            "critic_steps",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"gan.{name} must be above 0, got {getattr(self, name)}")
-        if self.clip_norm < 0 or not 0 <= self.average_decay < 1 or not all(0 <= beta < 1 for beta in self.betas):
+        if (
+            self.clip_norm < 0
+            or not 0 <= self.average_decay < 1
+            or not all(0 <= beta < 1 for beta in self.betas)
+        ):
             raise ValueError(
-                f"gan.clip_norm must not be negative, gan.average_decay and gan.betas must be at least 0 and below 1, "
+                "gan.clip_norm must not be negative, gan.average_decay and gan.betas must be at "
+                "least 0 and below 1, "
                 f"got {self.clip_norm}, {self.average_decay}, {self.betas}"
             )
 
@@ -58,10 +73,17 @@ class StageConfig:
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("log_every_steps", 1), ("keep_checkpoints", 1)):
             if getattr(self, name) < least:
-                raise ValueError(f"train.{name} must be at least {least}, got {getattr(self, name)}")
-        if not self.epochs > 0 or not self.warmup_epochs >= 0 or not self.checkpoint_every_seconds >= 0:
+                raise ValueError(
+                    f"train.{name} must be at least {least}, got {getattr(self, name)}"
+                )
+        if (
+            not self.epochs > 0
+            or not self.warmup_epochs >= 0
+            or not self.checkpoint_every_seconds >= 0
+        ):
             raise ValueError(
-                f"train.epochs must be above 0, train.warmup_epochs and train.checkpoint_every_seconds not negative, "
+                "train.epochs must be above 0, train.warmup_epochs and "
+                "train.checkpoint_every_seconds not negative, "
                 f"got {self.epochs}, {self.warmup_epochs} and {self.checkpoint_every_seconds}"
             )
 
@@ -88,4 +110,11 @@ def final_cifar10() -> GanConfig:
 
 def final_stl10() -> GanConfig:
     """A found pair alone; batch sizes as the released code."""
-    return GanConfig(generator_rate=3e-4, generator_batch=256, discriminator_batch=128, critic_steps=5, clip_norm=50.0, average_decay=0.999)
+    return GanConfig(
+        generator_rate=3e-4,
+        generator_batch=256,
+        discriminator_batch=128,
+        critic_steps=5,
+        clip_norm=50.0,
+        average_decay=0.999,
+    )

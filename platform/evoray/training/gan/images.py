@@ -15,17 +15,23 @@ from evoray.seeds import seed_for
 
 def signed(x_bchw: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """A source's normalised images, brought to [-1, 1]; `mean` and `std` are the source's."""
-    scale, shift = (torch.tensor(v, dtype=torch.float32, device=x_bchw.device).view(1, -1, 1, 1) for v in (std, mean))
+    scale, shift = (
+        torch.tensor(v, dtype=torch.float32, device=x_bchw.device).view(1, -1, 1, 1)
+        for v in (std, mean)
+    )
     return ((x_bchw * scale + shift) * 2.0 - 1.0).clamp(-1.0, 1.0)
 
 
 def image_splits(source: ImageSource) -> tuple[str, ...]:
-    """What a generator learns from: all but the test images, also those without labels where a source has them."""
+    """What a generator learns from: all but the test images, also those without labels where a
+    source has them.
+    """
     return "train", "val", *getattr(source, "unlabelled_splits", ())
 
 
 class RealImages:
-    """Batches of a source's images in [-1, 1], in an order that is a function of the seed; a last incomplete batch is left out.
+    """Batches of a source's images in [-1, 1], in an order that is a function of the seed; a last
+    incomplete batch is left out.
 
     Attributes:
         size: Number of images.
@@ -41,11 +47,14 @@ class RealImages:
         self._order: tuple[int, Tensor] = (-1, torch.zeros(0))
         if self.per_epoch < 1:
             raise ValueError(
-                f"{source.name!r} has {self.size} images, too few for one batch of {batch_size}: lower gan.discriminator_batch or take more data"
+                f"{source.name!r} has {self.size} images, too few for one batch of {batch_size}: "
+                "lower gan.discriminator_batch or take more data"
             )
 
     def batches(self, step: int, count: int, *, rank: int = 0, world_size: int = 1) -> list[Tensor]:
-        """The `count` batches of a step, (b, c, h, w) each; of a group of ranks each gets its share of every batch."""
+        """The `count` batches of a step, (b, c, h, w) each; of a group of ranks each gets its share
+        of every batch.
+        """
         return [self._batch(step * count + part)[rank::world_size] for part in range(count)]
 
     def first(self, count: int) -> Tensor:
@@ -54,7 +63,9 @@ class RealImages:
 
     def _batch(self, number: int) -> Tensor:
         epoch, position = divmod(number, self.per_epoch)
-        return self._images(self._permutation(epoch)[position * self._batch_size :][: self._batch_size])
+        return self._images(
+            self._permutation(epoch)[position * self._batch_size :][: self._batch_size]
+        )
 
     def _permutation(self, epoch: int) -> Tensor:
         if self._order[0] != epoch:
@@ -68,6 +79,8 @@ class RealImages:
         for split in self._splits:
             inside = (chosen >= start) & (chosen < start + len(split))
             if inside.any():
-                found[inside] = signed(split.images(chosen[inside] - start), self._source.mean, self._source.std)
+                found[inside] = signed(
+                    split.images(chosen[inside] - start), self._source.mean, self._source.std
+                )
             start += len(split)
         return found

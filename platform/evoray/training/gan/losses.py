@@ -1,4 +1,6 @@
-"""The hinge losses of a GAN (Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957)."""
+"""The hinge losses of a GAN (Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018,
+arXiv:1802.05957).
+"""
 
 from __future__ import annotations
 

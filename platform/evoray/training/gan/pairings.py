@@ -1,6 +1,8 @@
-"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator; stage 2, pairs with weight resetting; a pair alone.
+"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator; stage 2, pairs
+with weight resetting; a pair alone.
 
-Ying et al. 2022, arXiv:2111.15097, sections 4.1 and 4.2. All randomness is a function of the seed and the step.
+Ying et al. 2022, arXiv:2111.15097, sections 4.1 and 4.2. All randomness is a function of the seed
+and the step.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Losses:
 
 
 def drawn(count: int, seed: int, step: int) -> int:
-    """Which of `count` candidates trains in this step: uniform, with replacement, so that each has the same expected share."""
+    """Which of `count` candidates trains in this step: uniform, with replacement, so that each has
+    the same expected share.
+    """
     if count < 1:
         raise ValueError(f"there must be at least 1 candidate to draw from, got {count}")
     return int(generator_for(seed, "candidate", step).integers(count))
@@ -48,13 +52,22 @@ def drawn(count: int, seed: int, step: int) -> int:
 
 def latents(count: int, latent: int, seed: int, *words: str | int) -> Tensor:
     """(count, latent) standard normal, on the CPU, so that every device gets the same."""
-    return torch.randn(count, latent, generator=torch.Generator().manual_seed(seed_for(seed, "latent", *words)))
+    return torch.randn(
+        count, latent, generator=torch.Generator().manual_seed(seed_for(seed, "latent", *words))
+    )
 
 
 class _Game:
     """What all pairings share: one group of steps of two players."""
 
-    def __init__(self, config: GanConfig, latent: int, seed: int, device: torch.device, group: Group | None = None) -> None:
+    def __init__(
+        self,
+        config: GanConfig,
+        latent: int,
+        seed: int,
+        device: torch.device,
+        group: Group | None = None,
+    ) -> None:
         self._config, self._latent, self._seed, self._device = config, latent, seed, device
         self._group = group or SingleProcess()
 
@@ -68,18 +81,28 @@ class _Game:
         generator: tuple[Player, Path],
         discriminator: tuple[Player, Path],
     ) -> Losses:
-        """`critic_steps` discriminator steps, one for each batch of real images, then one of the generator."""
+        """`critic_steps` discriminator steps, one for each batch of real images, then one of the
+        generator.
+        """
         batches = list(reals)
         if len(batches) != self._config.critic_steps:
             raise ValueError(
-                f"one generator step takes {self._config.critic_steps} batches of real images (gan.critic_steps), got {len(batches)}"
+                f"one generator step takes {self._config.critic_steps} batches of real images "
+                f"(gan.critic_steps), got {len(batches)}"
             )
         found = []
         for part, real_bchw in enumerate(batches):
             z = self._latents(len(real_bchw), "discriminator", step, part)
-            found.append(discriminator_step(*discriminator, generator[1], real_bchw.to(self._device), z))
-        z = self._latents(max(1, self._config.generator_batch // self._group.world_size), "generator", step)
-        return Losses(sum(found) / len(found), generator_step(*generator, discriminator[0].network, discriminator[1], z))
+            found.append(
+                discriminator_step(*discriminator, generator[1], real_bchw.to(self._device), z)
+            )
+        z = self._latents(
+            max(1, self._config.generator_batch // self._group.world_size), "generator", step
+        )
+        return Losses(
+            sum(found) / len(found),
+            generator_step(*generator, discriminator[0].network, discriminator[1], z),
+        )
 
     def _latents(self, count: int, *words: str | int) -> Tensor:
         own = (self._group.rank,) if self._group.rank else ()
@@ -87,7 +110,8 @@ class _Game:
 
 
 class ManyToOne(_Game):
-    """Stage 1: paths of one generator supernet, all against the same discriminator, so that their scores compare.
+    """Stage 1: paths of one generator supernet, all against the same discriminator, so that their
+    scores compare.
 
     Attributes:
         generators: The supernet, `generators(z, architecture)`.
@@ -116,18 +140,26 @@ class ManyToOne(_Game):
         self.num_steps = 0
 
     def train(self, step: int, architecture: Architecture, reals: Iterable[Tensor]) -> Losses:
-        """`critic_steps` discriminator steps, one for each batch of real images in [-1, 1], then one step of the path."""
+        """`critic_steps` discriminator steps, one for each batch of real images in [-1, 1], then
+        one step of the path.
+        """
         path = partial(self.generators, architecture=architecture)
-        losses = self._play(step, reals, (self.players["generators"], path), (self.players["discriminator"], self.discriminator))
+        losses = self._play(
+            step,
+            reals,
+            (self.players["generators"], path),
+            (self.players["discriminator"], self.discriminator),
+        )
         self.num_steps += self._config.critic_steps
         return losses
 
 
 class OneToOne(_Game):
-    """Stage 2: paths of one discriminator supernet, each against a private copy of the same generator.
+    """Stage 2: paths of one discriminator supernet, each against a private copy of the same
+    generator.
 
-    Discriminator weights are shared and never reset. After every round `reset` makes all copies deep copies of the best one: a
-    generator that collapsed does not spoil the rounds after it.
+    Discriminator weights are shared and never reset. After every round `reset` makes all copies
+    deep copies of the best one: a generator that collapsed does not spoil the rounds after it.
 
     Attributes:
         discriminators: The supernet, `discriminators(x, architecture)`.
@@ -144,7 +176,9 @@ class OneToOne(_Game):
         seed: int,
         device: torch.device,
     ) -> None:
-        """`generator` stands alone, with the weights of stage 1; it is copied and stays as it is."""
+        """`generator` stands alone, with the weights of stage 1; it is copied and stays as it
+        is.
+        """
         if num_pairs < 1:
             raise ValueError(f"stage 2 needs at least 1 pair, got {num_pairs}")
         super().__init__(config, latent, seed, device)
@@ -160,30 +194,46 @@ class OneToOne(_Game):
     @property
     def players(self) -> Mapping[str, Player]:
         """The supernet "discriminators", and each pair's "generator-INDEX"."""
-        return {"discriminators": self._discriminators, **{f"generator-{i}": player for i, player in enumerate(self._copies)}}
+        return {
+            "discriminators": self._discriminators,
+            **{f"generator-{i}": player for i, player in enumerate(self._copies)},
+        }
 
-    def train(self, step: int, pair: int, architecture: Architecture, reals: Iterable[Tensor]) -> Losses:
-        """One group: `critic_steps` steps of the pair's discriminator, one for each batch of real images, then one of its generator."""
+    def train(
+        self, step: int, pair: int, architecture: Architecture, reals: Iterable[Tensor]
+    ) -> Losses:
+        """One group: `critic_steps` steps of the pair's discriminator, one for each batch of real
+        images, then one of its generator.
+        """
         generator = self._copies[pair]
         path = partial(self.discriminators, architecture=architecture)
         return self._play(step, reals, (generator, generator.network), (self._discriminators, path))
 
     def reset(self, best: int) -> None:
-        """Every copy becomes a deep copy of pair `best`'s; Adam's moments start anew with it, of which the paper says nothing."""
+        """Every copy becomes a deep copy of pair `best`'s; Adam's moments start anew with it, of
+        which the paper says nothing.
+        """
         source = self._copies[best].network
         self._copies = [self._private(source) for _ in self._copies]
 
     def follow(self, origins: Sequence[int]) -> None:
         """Without resetting: pair i goes on with the generator of the old pair `origins[i]`.
 
-        The first that follows an old pair keeps its generator with Adam's moments, any other gets a deep copy without them.
+        The first that follows an old pair keeps its generator with Adam's moments, any other gets a
+        deep copy without them.
         """
-        if len(origins) != len(self._copies) or not all(0 <= origin < len(self._copies) for origin in origins):
-            raise ValueError(f"{len(self._copies)} pairs need as many old pairs to follow, got {list(origins)}")
+        if len(origins) != len(self._copies) or not all(
+            0 <= origin < len(self._copies) for origin in origins
+        ):
+            raise ValueError(
+                f"{len(self._copies)} pairs need as many old pairs to follow, got {list(origins)}"
+            )
         before, taken = self._copies, set[int]()
         self._copies = []
         for origin in origins:
-            self._copies.append(self._private(before[origin].network) if origin in taken else before[origin])
+            self._copies.append(
+                self._private(before[origin].network) if origin in taken else before[origin]
+            )
             taken.add(origin)
 
     def _private(self, generator: nn.Module) -> Player:
@@ -191,16 +241,25 @@ class OneToOne(_Game):
 
 
 class Pair(_Game):
-    """One generator and one discriminator alone: final training, probes, and what a search is compared with.
+    """One generator and one discriminator alone: final training, probes, and what a search is
+    compared with.
 
     Attributes:
         generator: Trained.
-        players: By name: generator, discriminator, and "average", whose weights no step descends, where there is one.
+        players: By name: generator, discriminator, and "average", whose weights no step descends,
+            where there is one.
         average: The moving average of the generator's weights; None where gan.average_decay is 0.
     """
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, config: GanConfig, *, latent: int, seed: int, device: torch.device
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        config: GanConfig,
+        *,
+        latent: int,
+        seed: int,
+        device: torch.device,
     ) -> None:
         super().__init__(config, latent, seed, device)
         self.players: Mapping[str, Player] = {
@@ -208,9 +267,14 @@ class Pair(_Game):
             "discriminator": self._player(discriminator, config.discriminator_rate),
         }
         self.generator, self.discriminator = generator, discriminator
-        self.average = AverageWeights(generator, config.average_decay) if config.average_decay else None
+        self.average = (
+            AverageWeights(generator, config.average_decay) if config.average_decay else None
+        )
         if self.average is not None:
-            self.players = {**self.players, "average": Player(self.average.network, config.generator_rate, config)}
+            self.players = {
+                **self.players,
+                "average": Player(self.average.network, config.generator_rate, config),
+            }
 
     @property
     def best(self) -> nn.Module:
@@ -218,8 +282,15 @@ class Pair(_Game):
         return self.generator if self.average is None else self.average.network
 
     def train(self, step: int, reals: Iterable[Tensor]) -> Losses:
-        """`critic_steps` discriminator steps, one for each batch of real images, then one of the generator."""
-        losses = self._play(step, reals, (self.players["generator"], self.generator), (self.players["discriminator"], self.discriminator))
+        """`critic_steps` discriminator steps, one for each batch of real images, then one of the
+        generator.
+        """
+        losses = self._play(
+            step,
+            reals,
+            (self.players["generator"], self.generator),
+            (self.players["discriminator"], self.discriminator),
+        )
         if self.average is not None:
             self.average.update(self.generator)
         return losses

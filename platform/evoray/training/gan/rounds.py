@@ -15,8 +15,10 @@ class Round:
 
     Attributes:
         members: The population.
-        origins: Stage 2: the pair of the round before whose generator each member goes on with; () for the warmed-up one.
-        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight resetting).
+        origins: Stage 2: the pair of the round before whose generator each member goes on with; ()
+            for the warmed-up one.
+        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight
+            resetting).
     """
 
     members: tuple[Architecture, ...]
@@ -44,7 +46,12 @@ class Calendar:
     def of(config: StageConfig, images: RealImages) -> Calendar:
         """A step is one group: `critic_steps` batches of real images."""
         per_epoch = max(1, images.per_epoch // config.gan.critic_steps)
-        return Calendar(round(config.warmup_epochs * per_epoch), max(1, round(config.epochs * per_epoch)), per_epoch, config.rounds)
+        return Calendar(
+            round(config.warmup_epochs * per_epoch),
+            max(1, round(config.epochs * per_epoch)),
+            per_epoch,
+            config.rounds,
+        )
 
     def start(self, number: int) -> int:
         return self.warmup + number * self.steps

@@ -1,4 +1,5 @@
-"""The stages of EAGAN and the final training, as descriptions from which a worker makes the game that it trains.
+"""The stages of EAGAN and the final training, as descriptions from which a worker makes the game
+that it trains.
 
 Ying et al. 2022, arXiv:2111.15097, algorithm 1.
 """
@@ -32,7 +33,9 @@ class Game(Protocol):
         """Once before the first step of a round."""
         ...
 
-    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses: ...
+    def play(
+        self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]
+    ) -> Losses: ...
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
         """What the member's generator makes now."""
@@ -40,7 +43,9 @@ class Game(Protocol):
 
 
 class Stage(Protocol):
-    """A stage's description: small but for the network it starts from, picklable; a worker makes the game of it."""
+    """A stage's description: small but for the network it starts from, picklable; a worker makes
+    the game of it.
+    """
 
     @property
     def space(self) -> SearchSpace: ...
@@ -62,7 +67,9 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class GeneratorStage:
-    """Stage 1: generators of `space` against one discriminator, `opponent`, whose weights are the first ones."""
+    """Stage 1: generators of `space` against one discriminator, `opponent`, whose weights are the
+    first ones.
+    """
 
     space: SearchSpace
     source: ImageSource
@@ -74,13 +81,23 @@ class GeneratorStage:
     def game(self, device: torch.device, group: Group) -> Game:
         supernet = _initialised(self.space, self.seed)
         return _Generators(
-            ManyToOne(supernet, self.opponent, self.config.gan, latent=self.latent, seed=self.seed, device=device, group=group)
+            ManyToOne(
+                supernet,
+                self.opponent,
+                self.config.gan,
+                latent=self.latent,
+                seed=self.seed,
+                device=device,
+                group=group,
+            )
         )
 
 
 @dataclass(frozen=True)
 class DiscriminatorStage:
-    """Stage 2: `num_pairs` discriminators of `space`, each against its own copy of `generator`, which has the weights of stage 1."""
+    """Stage 2: `num_pairs` discriminators of `space`, each against its own copy of `generator`,
+    which has the weights of stage 1.
+    """
 
     space: SearchSpace
     source: ImageSource
@@ -92,16 +109,29 @@ class DiscriminatorStage:
 
     def game(self, device: torch.device, group: Group) -> Game:
         if group.world_size > 1:
-            raise ValueError(f"stage 2 trains on one rank, got {group.world_size}: its pairs are independent, divide those instead")
+            raise ValueError(
+                f"stage 2 trains on one rank, got {group.world_size}: its pairs are independent, "
+                "divide those instead"
+            )
         supernet = _initialised(self.space, self.seed)
         return _Pairs(
-            OneToOne(supernet, self.generator, self.num_pairs, self.config.gan, latent=self.latent, seed=self.seed, device=device)
+            OneToOne(
+                supernet,
+                self.generator,
+                self.num_pairs,
+                self.config.gan,
+                latent=self.latent,
+                seed=self.seed,
+                device=device,
+            )
         )
 
 
 @dataclass(frozen=True)
 class FinalStage:
-    """A found pair alone, from the weights that are given; its single round has one member, the generator's architecture."""
+    """A found pair alone, from the weights that are given; its single round has one member, the
+    generator's architecture.
+    """
 
     space: SearchSpace
     source: ImageSource
@@ -112,7 +142,16 @@ class FinalStage:
     discriminator: nn.Module
 
     def game(self, device: torch.device, group: Group) -> Game:
-        return _SinglePair(Pair(self.generator, self.discriminator, self.config.gan, latent=self.latent, seed=self.seed, device=device))
+        return _SinglePair(
+            Pair(
+                self.generator,
+                self.discriminator,
+                self.config.gan,
+                latent=self.latent,
+                seed=self.seed,
+                device=device,
+            )
+        )
 
 
 class _Generators:
@@ -123,7 +162,9 @@ class _Generators:
     def begin(self, new: Round) -> None:
         """Weights are shared: there is nothing to hand on."""
 
-    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+    def play(
+        self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]
+    ) -> Losses:
         return self._game.train(step, architecture, reals)
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
@@ -145,7 +186,9 @@ class _Pairs:
         else:
             self._game.follow(new.origins or [0] * len(new.members))
 
-    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+    def play(
+        self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]
+    ) -> Losses:
         return self._game.train(step, member, architecture, reals)
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
@@ -163,7 +206,9 @@ class _SinglePair:
     def begin(self, new: Round) -> None:
         """It has begun with the weights given."""
 
-    def play(self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]) -> Losses:
+    def play(
+        self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]
+    ) -> Losses:
         return self._game.train(step, reals)
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:

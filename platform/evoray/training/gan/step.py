@@ -1,4 +1,6 @@
-"""One step of a discriminator or a generator. What runs is a path: a network, or a supernet with an architecture bound to it."""
+"""One step of a discriminator or a generator. What runs is a path: a network, or a supernet with an
+architecture bound to it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ Path = Callable[[Tensor], Tensor]
 
 
 class Player:
-    """One network with its Adam; steps leave weights that the path did not touch, and their moments, as they are.
+    """One network with its Adam; steps leave weights that the path did not touch, and their
+    moments, as they are.
 
     In a group of several ranks, all of which run the same path, gradients are averaged over them.
 
@@ -27,7 +30,13 @@ class Player:
         network: Whose weights are trained.
     """
 
-    def __init__(self, network: nn.Module, learning_rate: float, config: GanConfig, group: Group | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        learning_rate: float,
+        config: GanConfig,
+        group: Group | None = None,
+    ) -> None:
         self.network = network
         self._config, self._rate, self._group = config, learning_rate, group or SingleProcess()
         self.optimizer = self._fresh()
@@ -51,20 +60,29 @@ class Player:
         return True
 
     def _average(self, gradients: list[Tensor]) -> None:
-        """Over the ranks in one message; what is not finite on one rank then is so on all, and all skip the step."""
+        """Over the ranks in one message; what is not finite on one rank then is so on all, and all
+        skip the step.
+        """
         if self._group.world_size == 1:
             return
         flat = torch.cat([g.flatten() for g in gradients])
         self._group.add_up(flat)
-        for gradient, mean in zip(gradients, torch.split(flat / self._group.world_size, [g.numel() for g in gradients]), strict=True):
+        for gradient, mean in zip(
+            gradients,
+            torch.split(flat / self._group.world_size, [g.numel() for g in gradients]),
+            strict=True,
+        ):
             gradient.copy_(mean.view_as(gradient))
 
     def _fresh(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=self._rate, betas=self._config.betas)
 
 
-def discriminator_step(player: Player, path: Path, generator_path: Path, real_bchw: Tensor, z_bz: Tensor) -> float:
-    """Trains the discriminator on real images and as many generated ones; its loss, not finite where nothing was changed.
+def discriminator_step(
+    player: Player, path: Path, generator_path: Path, real_bchw: Tensor, z_bz: Tensor
+) -> float:
+    """Trains the discriminator on real images and as many generated ones; its loss, not finite
+    where nothing was changed.
 
     The generator runs without gradients, in the mode it is in.
     """
@@ -74,8 +92,12 @@ def discriminator_step(player: Player, path: Path, generator_path: Path, real_bc
     return loss.item() if player.descend(loss) else math.nan
 
 
-def generator_step(player: Player, path: Path, discriminator: nn.Module, discriminator_path: Path, z_bz: Tensor) -> float:
-    """Trains the generator to be scored higher; its loss, not finite where nothing was changed. The discriminator gets no gradients."""
+def generator_step(
+    player: Player, path: Path, discriminator: nn.Module, discriminator_path: Path, z_bz: Tensor
+) -> float:
+    """Trains the generator to be scored higher; its loss, not finite where nothing was changed. The
+    discriminator gets no gradients.
+    """
     with frozen(discriminator):
         loss = generator_loss(discriminator_path(path(z_bz)))
         return loss.item() if player.descend(loss) else math.nan

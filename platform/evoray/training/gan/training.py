@@ -1,7 +1,8 @@
-"""Training a stage of EAGAN round by round, each round on its own population. Plain torch; one process, or one rank of several.
+"""Training a stage of EAGAN round by round, each round on its own population. Plain torch; one
+process, or one rank of several.
 
-All randomness is a function of the seed and the step, and a checkpoint holds every weight and moment, so a training that was killed
-ends with the weights of one that was not.
+All randomness is a function of the seed and the step, and a checkpoint holds every weight and
+moment, so a training that was killed ends with the weights of one that was not.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class StageTraining:
         group: Group | None = None,
         device: torch.device | None = None,
     ) -> None:
-        """`rounds` are those up to now, from the first; `folder` holds checkpoints and metrics.jsonl, and is seen by all ranks."""
+        """`rounds` are those up to now, from the first; `folder` holds checkpoints and
+        metrics.jsonl, and is seen by all ranks.
+        """
         self._stage, self._rounds, self._folder = stage, list(rounds), folder
         self._group, self._device = group or SingleProcess(), device or torch.device("cpu")
         self._config, self._gan = stage.config, stage.config.gan
@@ -55,11 +58,14 @@ class StageTraining:
         self._watch = CollapseWatch(self._reals.first(64))
         batch = self._gan.discriminator_batch * self._gan.critic_steps
         own = folder if self._group.rank == 0 else None
-        self._metrics_log = MetricsLog(own, self._config, self._calendar.total, self._calendar.per_epoch, batch)
+        self._metrics_log = MetricsLog(
+            own, self._config, self._calendar.total, self._calendar.per_epoch, batch
+        )
         self.step = 0
 
     def run(self) -> None:
-        """To the end of the last of the rounds, from the newest checkpoint; a finished training returns at once.
+        """To the end of the last of the rounds, from the newest checkpoint; a finished training
+        returns at once.
 
         Raises:
             ValueError: The checkpoint belongs to another training.
@@ -77,7 +83,8 @@ class StageTraining:
                 self._save()
 
     def run_share(self, share: RoundPart, until: int) -> dict[str, Any]:
-        """This share of the steps up to `until`, from the newest checkpoint and without writing one: what `merged` takes.
+        """This share of the steps up to `until`, from the newest checkpoint and without writing
+        one: what `merged` takes.
 
         Returns:
             weights and optimizer: Tensors by name, as in a checkpoint; losses; collapses.
@@ -91,21 +98,32 @@ class StageTraining:
             elif self._is_first(self.step):
                 self._begin(self.step)
             self.step += 1
-        return {"weights": self._weights(), "optimizer": self._optimizer(), "losses": found, "collapses": self._watch.records()}
+        return {
+            "weights": self._weights(),
+            "optimizer": self._optimizer(),
+            "losses": found,
+            "collapses": self._watch.records(),
+        }
 
     def _train(self, step: int) -> Losses:
         if self._is_first(step):
             self._begin(step)
         member, architecture = self._member(step)
         group = self._group
-        reals = self._reals.batches(step, self._gan.critic_steps, rank=group.rank, world_size=group.world_size)
+        reals = self._reals.batches(
+            step, self._gan.critic_steps, rank=group.rank, world_size=group.world_size
+        )
         losses = self._game.play(step, member, architecture, reals)
         if not losses.are_finite:
             self._watch.lost(step, architecture.key)
         elif (step + 1) % self._config.log_every_steps == 0:
-            z = latents(_WATCHED, self._stage.latent, self._stage.seed, "watch", step).to(self._device)
+            z = latents(_WATCHED, self._stage.latent, self._stage.seed, "watch", step).to(
+                self._device
+            )
             with torch.no_grad():
-                self._watch.look(step, architecture.key, self._game.images(member, architecture, z).cpu())
+                self._watch.look(
+                    step, architecture.key, self._game.images(member, architecture, z).cpu()
+                )
         return losses
 
     def _is_first(self, step: int) -> bool:
@@ -116,7 +134,9 @@ class StageTraining:
         self._game.begin(self._rounds[self._calendar.round_of(step)])
 
     def _member(self, step: int) -> tuple[int, Architecture]:
-        """Who trains: in the warm-up a random network as member 0, then one of the round's population, uniformly drawn."""
+        """Who trains: in the warm-up a random network as member 0, then one of the round's
+        population, uniformly drawn.
+        """
         number = self._calendar.round_of(step)
         if number < 0:
             rng = generator_for(self._stage.seed, "warm-up", step)
@@ -137,28 +157,46 @@ class StageTraining:
         for name, mine in (("seed", self._stage.seed), ("steps", self._calendar.total)):
             if checkpoint.state[name] != mine:
                 raise ValueError(
-                    f"checkpoint {checkpoint.folder} is of another training ({name} {checkpoint.state[name]}, not {mine}): use a new folder"
+                    f"checkpoint {checkpoint.folder} is of another training ({name} "
+                    f"{checkpoint.state[name]}, not {mine}): use a new folder"
                 )
         weights, moments = checkpoint.weights(), checkpoint.optimizer()
         for name, player in self._game.players.items():
             player.network.load_state_dict(part_of(weights, name))
-            checkpoints.restore_optimizer(player.optimizer, part_of(moments, name), dict(player.network.named_parameters()))
+            checkpoints.restore_optimizer(
+                player.optimizer, part_of(moments, name), dict(player.network.named_parameters())
+            )
         self._watch.restore(checkpoint.state["collapses"])
 
     def _weights(self) -> dict[str, Tensor]:
         players = self._game.players.items()
-        return {f"{name}.{key}": tensor for name, player in players for key, tensor in player.network.state_dict().items()}
+        return {
+            f"{name}.{key}": tensor
+            for name, player in players
+            for key, tensor in player.network.state_dict().items()
+        }
 
     def _optimizer(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for name, player in self._game.players.items():
-            names = {id(parameter): f"{name}.{key}" for key, parameter in player.network.named_parameters()}
+            names = {
+                id(parameter): f"{name}.{key}"
+                for key, parameter in player.network.named_parameters()
+            }
             found |= checkpoints.optimizer_tensors(player.optimizer, names)
         return found
 
     def _save(self) -> None:
         if self._group.rank == 0:
-            save(self._folder, self._stage, self._calendar, self.step, self._weights(), self._optimizer(), self._watch.records())
+            save(
+                self._folder,
+                self._stage,
+                self._calendar,
+                self.step,
+                self._weights(),
+                self._optimizer(),
+                self._watch.records(),
+            )
 
 
 def train_rounds(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool) -> None:
@@ -169,9 +207,16 @@ def train_rounds(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bo
 def train_round_part(
     stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool, share: RoundPart, until: int
 ) -> dict[str, Any]:  # Any: tensors by name, losses, collapses
-    """A share of a stage-2 round in this process, as `StageTraining.run_share` gives it, on the CPU; with the share's "index"."""
-    found = StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run_share(share, until)
-    tensors = {name: {key: tensor.detach().cpu() for key, tensor in found[name].items()} for name in ("weights", "optimizer")}
+    """A share of a stage-2 round in this process, as `StageTraining.run_share` gives it, on the
+    CPU; with the share's "index".
+    """
+    found = StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run_share(
+        share, until
+    )
+    tensors = {
+        name: {key: tensor.detach().cpu() for key, tensor in found[name].items()}
+        for name in ("weights", "optimizer")
+    }
     return {**found, **tensors, "index": share.index}
 
 
@@ -181,9 +226,18 @@ def _device(use_gpu: bool) -> torch.device:
 
 
 def train_from_scratch(stage: FinalStage, device: torch.device | None = None) -> nn.Module:
-    """The stage in one go, without checkpoints: a pair that something else is compared with. Returns the generator, averaged if so."""
+    """The stage in one go, without checkpoints: a pair that something else is compared with.
+    Returns the generator, averaged if so.
+    """
     gan = stage.config.gan
-    game = Pair(stage.generator, stage.discriminator, gan, latent=stage.latent, seed=stage.seed, device=device or torch.device("cpu"))
+    game = Pair(
+        stage.generator,
+        stage.discriminator,
+        gan,
+        latent=stage.latent,
+        seed=stage.seed,
+        device=device or torch.device("cpu"),
+    )
     reals = RealImages(stage.source, gan.discriminator_batch, seed=stage.seed)
     for step in range(Calendar.of(stage.config, reals).total):
         game.train(step, reals.batches(step, gan.critic_steps))
@@ -207,4 +261,6 @@ def save(
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Those of one player, by their names in its network."""
     start = f"{name}."
-    return {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
+    return {
+        key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)
+    }

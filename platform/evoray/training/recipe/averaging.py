@@ -9,7 +9,8 @@ from torch import nn
 
 
 class AverageWeights:
-    """After each step, average = decay x average + (1 - decay) x weights; buffers are the trained network's own.
+    """After each step, average = decay x average + (1 - decay) x weights; buffers are the trained
+    network's own.
 
     Attributes:
         network: The averaged copy, in eval mode.
@@ -17,7 +18,9 @@ class AverageWeights:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         if not 0 <= decay < 1:
-            raise ValueError(f"the decay of averaged weights must be at least 0 and below 1, got {decay}")
+            raise ValueError(
+                f"the decay of averaged weights must be at least 0 and below 1, got {decay}"
+            )
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
 

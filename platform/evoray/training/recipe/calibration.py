@@ -1,4 +1,6 @@
-"""Batch-norm recalibration: a subnet's running statistics, recomputed on training images (Yu and Huang 2019, arXiv:1903.05134)."""
+"""Batch-norm recalibration: a subnet's running statistics, recomputed on training images (Yu and
+Huang 2019, arXiv:1903.05134).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ from objectives.base import DataSource
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Callable on a network: the statistics of all its batch norms become the plain average over `num_images` augmented images.
+    """Callable on a network: the statistics of all its batch norms become the plain average over
+    `num_images` augmented images.
 
-    Statistics are a network's own and never shared between subnets; the images are drawn once a process.
+    Statistics are a network's own and never shared between subnets; the images are drawn once a
+    process.
 
     Attributes:
         source: Where training images come from.
@@ -38,15 +42,22 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if self.num_images < 2 or self.batch_size < 2:
-            raise ValueError(f"calibration needs at least 2 images and batches of 2, got {self.num_images} and {self.batch_size}")
+            raise ValueError(
+                f"calibration needs at least 2 images and batches of 2, got {self.num_images} and "
+                f"{self.batch_size}"
+            )
 
     def __call__(self, network: nn.Module, device: torch.device) -> None:
-        """Changes the running statistics in place and leaves the network in eval mode; weights and gradients stay."""
+        """Changes the running statistics in place and leaves the network in eval mode; weights and
+        gradients stay.
+        """
         recalibrate(network, _batches(self, device))
 
 
 def recalibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """The statistics of all batch norms become the plain average over these inputs; the network is left in eval mode."""
+    """The statistics of all batch norms become the plain average over these inputs; the network is
+    left in eval mode.
+    """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     network.eval()
@@ -68,7 +79,12 @@ def _batches(calibration: Calibration, device: torch.device) -> list[torch.Tenso
     generator = torch.Generator().manual_seed(seed_for(calibration.seed, "calibration"))
     chosen = torch.randperm(len(split.labels), generator=generator)[: calibration.num_images]
     return [
-        augment(split.images(part), generator, crop_padding=calibration.crop_padding, mirror=calibration.mirror).to(device)
+        augment(
+            split.images(part),
+            generator,
+            crop_padding=calibration.crop_padding,
+            mirror=calibration.mirror,
+        ).to(device)
         for part in torch.split(chosen, calibration.batch_size)
         if len(part) > 1
     ]

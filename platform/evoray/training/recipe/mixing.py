@@ -30,7 +30,15 @@ class Batch:
     patches_bnk: torch.Tensor | None = None
 
 
-def mix(batch: Batch, mixing: Mixing, *, num_classes: int, grid: int, alpha: float, rng: np.random.Generator) -> Batch:
+def mix(
+    batch: Batch,
+    mixing: Mixing,
+    *,
+    num_classes: int,
+    grid: int,
+    alpha: float,
+    rng: np.random.Generator,
+) -> Batch:
     """The batch with its images mixed.
 
     Args:
@@ -47,7 +55,10 @@ def mix(batch: Batch, mixing: Mixing, *, num_classes: int, grid: int, alpha: flo
     if mixing == "none":
         return batch
     if batch.labels.ndim != 1:
-        raise ValueError(f"train.mixing {mixing!r} needs one class an image, got labels of shape {tuple(batch.labels.shape)}: use 'none'")
+        raise ValueError(
+            f"train.mixing {mixing!r} needs one class an image, got labels of shape "
+            f"{tuple(batch.labels.shape)}: use 'none'"
+        )
     labels_bk = F.one_hot(batch.labels, num_classes).float()
     if mixing == "images":
         x_bchw, labels_bk = mix_images(batch.x_bchw, labels_bk, alpha=alpha, rng=rng)
@@ -61,12 +72,21 @@ def mix_images(
     """Each image blended with another of the batch, by one share for all; the labels alike."""
     share = float(rng.beta(alpha, alpha))
     other_b = torch.from_numpy(rng.permutation(len(x_bchw))).to(x_bchw.device)
-    return torch.lerp(x_bchw[other_b], x_bchw, share), torch.lerp(labels_bk[other_b], labels_bk, share)
+    return torch.lerp(x_bchw[other_b], x_bchw, share), torch.lerp(
+        labels_bk[other_b], labels_bk, share
+    )
 
 
-def mix_tokens(x_bchw: torch.Tensor, labels_bk: torch.Tensor, *, grid: int, alpha: float, rng: np.random.Generator) -> Batch:
-    """Token-mixup (Liao et al. 2021, arXiv:2109.00642): in the first half of the batch a box of patches comes from another image, at the
-    same place; the second half is blended whole.
+def mix_tokens(
+    x_bchw: torch.Tensor,
+    labels_bk: torch.Tensor,
+    *,
+    grid: int,
+    alpha: float,
+    rng: np.random.Generator,
+) -> Batch:
+    """Token-mixup (Liao et al. 2021, arXiv:2109.00642): in the first half of the batch a box of
+    patches comes from another image, at the same place; the second half is blended whole.
 
     A patch has the label of the image that owns it, a blended image's patches that of the image.
     """
@@ -75,7 +95,9 @@ def mix_tokens(x_bchw: torch.Tensor, labels_bk: torch.Tensor, *, grid: int, alph
     top, left, height, width = draw_box(grid, rng)
     owned = torch.zeros(grid, grid, dtype=torch.bool, device=x_bchw.device)
     owned[top : top + height, left : left + width] = True
-    owned_hw = F.interpolate(owned[None, None].float(), size=x_bchw.shape[2:], mode="nearest")[0, 0].bool()
+    owned_hw = F.interpolate(owned[None, None].float(), size=x_bchw.shape[2:], mode="nearest")[
+        0, 0
+    ].bool()
     other_b = torch.from_numpy(rng.permutation(half)).to(x_bchw.device)
     boxed = torch.where(owned_hw, boxed[other_b], boxed)
     own_bk, other_bk = labels_bk[:half], labels_bk[:half][other_b]
@@ -91,7 +113,8 @@ def mix_tokens(x_bchw: torch.Tensor, labels_bk: torch.Tensor, *, grid: int, alph
 def draw_box(grid: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Top, left, height and width of a box of cells, as in the released token_mixup.py.
 
-    A uniform share of the cells, in a random shape; a box never touches the far edges unless it spans the grid, and may be empty.
+    A uniform share of the cells, in a random shape; a box never touches the far edges unless it
+    spans the grid, and may be empty.
     """
     cells = int(grid**2 * rng.beta(1.0, 1.0))
     if not cells:
@@ -113,7 +136,8 @@ def patch_grid(network: nn.Module) -> int:
     grid = getattr(network, "patch_grid", None)
     if grid is None:
         raise ValueError(
-            f"train.mixing 'tokens' trains on the patches of the last stage, and {type(network).__name__} has none; "
+            "train.mixing 'tokens' trains on the patches of the last stage, and "
+            f"{type(network).__name__} has none; "
             "it works with vit_resnas: use 'images' or 'none'"
         )
     return int(grid)

@@ -1,4 +1,6 @@
-"""Teachers from outside: networks of `evoray export`, rebuilt from weights and architecture, which cannot run code; or .pt2 files, which can."""
+"""Teachers from outside: networks of `evoray export`, rebuilt from weights and architecture, which
+cannot run code; or .pt2 files, which can.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class Teacher:
         if self.space is not None:
             return load_exported(self.place, self.space).requires_grad_(False)
         _log.warning(
-            "teacher %s is loaded by torch.export, which unpickles: if it was made to, it runs any code now. "
+            "teacher %s is loaded by torch.export, which unpickles: if it was made to, it runs any "
+            "code now. "
             "It is loaded because --trust-code was given",
             self.place,
         )
@@ -56,11 +59,15 @@ def check_place(place: Path, *, trust_code: bool) -> None:
     if place.is_dir():
         return
     if not place.is_file():
-        raise FileNotFoundError(f"there is no teacher {place}: export one with `{_EXPORT}` and give the folder")
+        raise FileNotFoundError(
+            f"there is no teacher {place}: export one with `{_EXPORT}` and give the folder"
+        )
     if not trust_code:
         raise ValueError(
-            f"teacher {place} is a file, and loading it can run any code of whoever made it, because torch.export unpickles: "
-            f"give the folder of `{_EXPORT}`, which runs none, or add --trust-code if you trust the file"
+            f"teacher {place} is a file, and loading it can run any code of whoever made it, "
+            "because torch.export unpickles: "
+            f"give the folder of `{_EXPORT}`, which runs none, or add --trust-code if you trust "
+            "the file"
         )
 
 

@@ -1,4 +1,6 @@
-"""Subnet samplers: which subnets one training step trains. One a file; this folder is their registry."""
+"""Subnet samplers: which subnets one training step trains. One a file; this folder is their
+registry.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,12 @@ class SubnetSampler(Protocol):
 class Scores(Protocol):
     """A sampler that remembers how good subnets were, and must be told how good they are now."""
 
-    def refresh(self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]) -> None:
-        """Called before each step is drawn; `losses_of` runs subnets without training them, and is equal on every rank."""
+    def refresh(
+        self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]
+    ) -> None:
+        """Called before each step is drawn; `losses_of` runs subnets without training them, and is
+        equal on every rank.
+        """
         ...
 
 
@@ -93,10 +99,17 @@ class Explorer(SubnetSampler, Protocol):
         ...
 
 
-def load(name: str, space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon | None = None) -> SubnetSampler:
+def load(
+    name: str, space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon | None = None
+) -> SubnetSampler:
     """A fresh sampler; `horizon` is how long the training will be.
 
     Raises:
         ValueError: There is no such sampler.
     """
-    return cast(SubnetSampler, REGISTRY.module(name).build(space, seed=seed, num_random=num_random, horizon=horizon or Horizon()))
+    return cast(
+        SubnetSampler,
+        REGISTRY.module(name).build(
+            space, seed=seed, num_random=num_random, horizon=horizon or Horizon()
+        ),
+    )

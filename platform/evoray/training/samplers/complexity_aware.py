@@ -1,7 +1,9 @@
-"""Complexity-aware sampling: all subnets of a step share one complexity level (ElasticViT, Tang et al. 2023, arXiv:2303.09730).
+"""Complexity-aware sampling: all subnets of a step share one complexity level (ElasticViT, Tang et
+al. 2023, arXiv:2303.09730).
 
-Tiny and huge subnets in neighbouring steps pull shared weights apart. Here a step's random subnets cost about the same, the level moves
-by at most one rung a step, and the smallest subnet of the sandwich is the level's own; the largest is left out.
+Tiny and huge subnets in neighbouring steps pull shared weights apart. Here a step's random subnets
+cost about the same, the level moves by at most one rung a step, and the smallest subnet of the
+sandwich is the level's own; the largest is left out.
 """
 
 from __future__ import annotations
@@ -13,14 +15,19 @@ import numpy as np
 
 from evoray.seeds import generator_for
 from evoray.training.samplers import Horizon
-from evoray.training.samplers.parts.complexity_levels import ComplexityLevelDraws, ComplexityLevelWalk, levels_of
+from evoray.training.samplers.parts.complexity_levels import (
+    ComplexityLevelDraws,
+    ComplexityLevelWalk,
+    levels_of,
+)
 from searchspaces.base import Architecture, Choices, ComplexityLevels, SearchSpace, architectures
 
 
 class ComplexityAware:
     """`num_random` subnets of the step's level, at least one, then the level's floor.
 
-    The released code moves the level once more where an epoch begins; this does not, so that it never jumps two rungs.
+    The released code moves the level once more where an epoch begins; this does not, so that it
+    never jumps two rungs.
 
     Attributes:
         last_learns: Tells the training loop that the level's floor learns from the others.
@@ -28,7 +35,14 @@ class ComplexityAware:
 
     last_learns = True
 
-    def __init__(self, space: SearchSpace, *, seed: int, num_random: int, levels: ComplexityLevels | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        num_random: int,
+        levels: ComplexityLevels | None = None,
+    ) -> None:
         """`levels` are by default the space's own, or derived from its costs where it has none."""
         self._space = space
         self._seed = seed
@@ -60,7 +74,9 @@ class ComplexityAware:
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "complexity_aware", step)
-        return self.arranged(step, architectures(self._space, self.candidates(step, self._num_random, rng)))
+        return self.arranged(
+            step, architectures(self._space, self.candidates(step, self._num_random, rng))
+        )
 
     def feedback(self, architectures: Sequence[Architecture], losses: Sequence[float]) -> None:
         """Learns nothing."""

@@ -1,7 +1,9 @@
-"""Multi-architectural sampling: the images of one batch are divided among several subnets (ViT-ResNAS, arXiv:2109.00642).
+"""Multi-architectural sampling: the images of one batch are divided among several subnets
+(ViT-ResNAS, arXiv:2109.00642).
 
-Subnets of a step differ in every gene while there are options enough, and options open from large to small over a warm-up. Every step draws
-with a generator of its own: the released code restores the generator's state after each forward, so that a step may repeat the one before.
+Subnets of a step differ in every gene while there are options enough, and options open from large
+to small over a warm-up. Every step draws with a generator of its own: the released code restores
+the generator's state after each forward, so that a step may repeat the one before.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ class MultiArchitecture:
 def options_large_to_small(gene: Gene) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Option indices in the order in which they open.
 
-    A block that may be missing counts twice as present and twice as missing, so that it stays in all subnets for half of the warm-up.
+    A block that may be missing counts twice as present and twice as missing, so that it stays in
+    all subnets for half of the warm-up.
     """
     largest_first = np.arange(len(gene.options), dtype=np.int16)[::-1]
     return np.repeat(largest_first, 2) if gene.name.endswith(".exists") else largest_first

@@ -1,7 +1,9 @@
-"""Performance-aware sampling: train what is probably good more often (ElasticViT, Tang et al. 2023, arXiv:2303.09730).
+"""Performance-aware sampling: train what is probably good more often (ElasticViT, Tang et al. 2023,
+arXiv:2303.09730).
 
-It chooses the random subnets of another sampler: from a memory bank of those that had low losses, more and more as training goes on, or
-else fresh ones, of which those are preferred whose costs come from width and not from depth.
+It chooses the random subnets of another sampler: from a memory bank of those that had low losses,
+more and more as training goes on, or else fresh ones, of which those are preferred whose costs come
+from width and not from depth.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from searchspaces.base import Architecture, Choices, SearchSpace, architectures,
 Entry = tuple[tuple[int, ...], float]  # choices and score; the higher, the better
 
 _FIRST_RATE, _RATE_STEP = 0.2, 0.15  # of taking a subnet from the bank
-_EPOCHS, _RAMP_EPOCHS = 610, 100  # of the authors' training, and after how many the rate takes a step
+_EPOCHS, _RAMP_EPOCHS = (
+    610,
+    100,
+)  # of the authors' training, and after how many the rate takes a step
 _COMPARED = 5  # fresh subnets of which the preferred is trained
 _CAPACITIES = (150, 50)  # of the banks of the lower and the upper half of the levels
 _LEAST_CAPACITIES = (20, 10)
@@ -28,9 +33,10 @@ _LEAST_CAPACITIES = (20, 10)
 class PerformanceAware:
     """Wraps an `Explorer`; one bank for each of its levels.
 
-    A fresh subnet's score is minus the loss that it had in its training step. (The released code runs it once more, on images that
-    were not mixed.) As losses fall while training goes on, all banks are scored anew after as many steps as they have entries: that
-    costs a forward pass a step, and in the authors' training is once an epoch, as they do it.
+    A fresh subnet's score is minus the loss that it had in its training step. (The released code
+    runs it once more, on images that were not mixed.) As losses fall while training goes on, all
+    banks are scored anew after as many steps as they have entries: that costs a forward pass a
+    step, and in the authors' training is once an epoch, as they do it.
 
     Attributes:
         banks: For each level its (choices, score) entries.
@@ -85,7 +91,9 @@ class PerformanceAware:
         for _ in range(self._inner.num_random):
             exploit = rng.random() < self.rate(step)
             if exploit and 2 * len(bank) > self.capacity(level):
-                row = np.array(bank[_softmax_draw([score for _, score in bank], rng)][0], dtype=np.int16)
+                row = np.array(
+                    bank[_softmax_draw([score for _, score in bank], rng)][0], dtype=np.int16
+                )
                 chosen.append(architectures(self._space, row)[0])
                 continue
             half_full = 2 * len(bank) >= self.capacity(level)
@@ -102,16 +110,22 @@ class PerformanceAware:
                 self._insert(level, (architecture.choices, -float(loss)))
         self._inner.feedback(architectures, losses)
 
-    def refresh(self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]) -> None:
+    def refresh(
+        self, step: int, losses_of: Callable[[Sequence[Architecture]], Sequence[float]]
+    ) -> None:
         entries = [choices for bank in self.banks for choices, _ in bank]
         if not entries or step - self._refreshed < len(entries):
             return
         losses = iter(losses_of(architectures(self._space, np.array(entries, dtype=np.int16))))
-        self.banks = [[(choices, -float(next(losses))) for choices, _ in bank] for bank in self.banks]
+        self.banks = [
+            [(choices, -float(next(losses))) for choices, _ in bank] for bank in self.banks
+        ]
         self._refreshed = step
 
     def preference(self, rows: Choices, level: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """(n,): the cost with the anchor's widths minus the cost with its depths; the lower, the wider and shallower."""
+        """(n,): the cost with the anchor's widths minus the cost with its depths; the lower, the
+        wider and shallower.
+        """
         anchor = self._anchor(level)
         narrow, shallow = rows.copy(), rows.copy()
         narrow[:, self._widths] = anchor[self._widths]
@@ -123,10 +137,17 @@ class PerformanceAware:
     def state(self) -> dict[str, Any]:
         level, explored = self._explored
         banks = [[[list(choices), score] for choices, score in bank] for bank in self.banks]
-        return {"banks": banks, "explored": [level, sorted(explored)], "refreshed": self._refreshed, "inner": self._inner.state()}
+        return {
+            "banks": banks,
+            "explored": [level, sorted(explored)],
+            "refreshed": self._refreshed,
+            "inner": self._inner.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.banks = [[(tuple(choices), score) for choices, score in bank] for bank in state["banks"]]
+        self.banks = [
+            [(tuple(choices), score) for choices, score in bank] for bank in state["banks"]
+        ]
         self._explored = (state["explored"][0], frozenset(state["explored"][1]))
         self._refreshed = state["refreshed"]
         self._inner.restore(state["inner"])
@@ -137,7 +158,9 @@ class PerformanceAware:
         return int(np.argmin(self.preference(rows, level)))
 
     def _anchor(self, level: int) -> Choices:
-        """The best of the lowest level's bank; the smallest network at that level itself, and while the bank is empty."""
+        """The best of the lowest level's bank; the smallest network at that level itself, and while
+        the bank is empty.
+        """
         if level == 0 or not self.banks[0]:
             return np.array(smallest(self._space).choices, dtype=np.int16)
         return np.array(max(self.banks[0], key=lambda entry: entry[1])[0], dtype=np.int16)
@@ -153,11 +176,16 @@ class PerformanceAware:
 
 
 def preference_genes(space: SearchSpace) -> tuple[list[int], list[int]]:
-    """The columns of widths and depths that are compared: those a space names in `preference_genes`, or else all."""
+    """The columns of widths and depths that are compared: those a space names in
+    `preference_genes`, or else all.
+    """
     names = [gene.name for gene in space.genes]
     named: tuple[Sequence[str], Sequence[str]] | None = getattr(space, "preference_genes", None)
     if named is None:
-        named = [n for n in names if n.endswith(".width")], [n for n in names if n.endswith((".depth", ".exists"))]
+        named = (
+            [n for n in names if n.endswith(".width")],
+            [n for n in names if n.endswith((".depth", ".exists"))],
+        )
     widths, depths = ([names.index(name) for name in chosen] for chosen in named)
     return widths, depths
 
@@ -171,5 +199,10 @@ def build(space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon) -
     inner = ComplexityAware(space, seed=seed, num_random=num_random)
     # a short training has smaller banks, so that they are full after an eighth of it
     draws = int(horizon.epochs * horizon.steps_per_epoch) * num_random // inner.num_levels
-    capacities = [min(most, max(least, draws // 8)) for most, least in zip(_CAPACITIES, _LEAST_CAPACITIES, strict=True)]
-    return PerformanceAware(inner, space, seed=seed, horizon=horizon, capacities=(capacities[0], capacities[1]))
+    capacities = [
+        min(most, max(least, draws // 8))
+        for most, least in zip(_CAPACITIES, _LEAST_CAPACITIES, strict=True)
+    ]
+    return PerformanceAware(
+        inner, space, seed=seed, horizon=horizon, capacities=(capacities[0], capacities[1])
+    )

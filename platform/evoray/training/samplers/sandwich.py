@@ -1,4 +1,6 @@
-"""The sandwich rule: largest, random, smallest in every step (Yu and Huang 2019, arXiv:1903.05134; BigNAS, arXiv:2003.11142)."""
+"""The sandwich rule: largest, random, smallest in every step (Yu and Huang 2019, arXiv:1903.05134;
+BigNAS, arXiv:2003.11142).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from searchspaces.base import Architecture, Choices, SearchSpace, architectures,
 
 
 class Sandwich:
-    """The largest subnet first, so that it can teach; then `num_random` uniform ones; the smallest last."""
+    """The largest subnet first, so that it can teach; then `num_random` uniform ones; the smallest
+    last.
+    """
 
     def __init__(self, space: SearchSpace, *, seed: int, num_random: int) -> None:
         if num_random < 0:
@@ -27,7 +31,11 @@ class Sandwich:
 
     def sample(self, step: int) -> Sequence[Architecture]:
         rng = generator_for(self._seed, "sandwich", step)
-        between = architectures(self._space, self.candidates(step, self._num_random, rng)) if self._num_random else []
+        between = (
+            architectures(self._space, self.candidates(step, self._num_random, rng))
+            if self._num_random
+            else []
+        )
         return self.arranged(step, between)
 
     @property

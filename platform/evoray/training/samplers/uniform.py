@@ -1,4 +1,6 @@
-"""Uniform sampling: every gene of every subnet uniform and independent (Guo et al. 2020, single path one-shot, arXiv:1904.00420)."""
+"""Uniform sampling: every gene of every subnet uniform and independent (Guo et al. 2020, single
+path one-shot, arXiv:1904.00420).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Drawing networks in a window of a cost without trying: where costs add up along a chain of parts, what is left of a budget tells each part.
+"""Drawing networks in a window of a cost without trying: where costs add up along a chain of parts,
+what is left of a budget tells each part.
 
-A forward pass adds up the distribution of the cost of the first parts (dynamic programming over bins, convolved by FFT); a backward pass
-draws one part after the other, given what the later ones cost. The bins are a little coarse, so a draw may miss the window by a few of
-them: whoever wants it exactly keeps what fits, and is left with the uniform distribution over the window.
+A forward pass adds up the distribution of the cost of the first parts (dynamic programming over
+bins, convolved by FFT); a backward pass draws one part after the other, given what the later ones
+cost. The bins are a little coarse, so a draw may miss the window by a few of them: whoever wants it
+exactly keeps what fits, and is left with the uniform distribution over the window.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _MOST_BINS = 1 << 12
 _ROWS = 2048  # drawn at once: what they look up then stays in the processor's cache
 _NOISE = 1e-12  # of the transform, as a share of the largest entry
 
-# x shared options, p options of the link before, w options of the own link, c combinations of own genes, k bins
+# x shared options, p options of the link before, w options of the own link, c combinations of own
+# genes, k bins
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +35,10 @@ class _Part:
         own: (c, number of genes) choices of its own genes.
         columns: Of these genes.
         bins: (x p w, c): its cost.
-        before: (x w k, p) cumulative weights of the link before, given the cost of everything up to this part.
-        reached: (x w 2k) weights of the cost up to this part, after as many zeros for what would cost less than nothing.
+        before: (x w k, p) cumulative weights of the link before, given the cost of everything up to
+            this part.
+        reached: (x w 2k) weights of the cost up to this part, after as many zeros for what would
+            cost less than nothing.
         sizes: x, p, w and k.
     """
 
@@ -46,10 +51,16 @@ class _Part:
 
 
 class BudgetedDraws:
-    """Rows above a floor with a cost from `start` to `start + span`, give or take half a bin for each part."""
+    """Rows above a floor with a cost from `start` to `start + span`, give or take half a bin for
+    each part.
+    """
 
-    def __init__(self, space: SearchSpace, chain: CostChain, floor: Sequence[int], start: float, span: float) -> None:
-        """A window that is narrow for its distance from zero is aimed at with coarser bins, so that more draws miss it."""
+    def __init__(
+        self, space: SearchSpace, chain: CostChain, floor: Sequence[int], start: float, span: float
+    ) -> None:
+        """A window that is narrow for its distance from zero is aimed at with coarser bins, so that
+        more draws miss it.
+        """
         width = max(span / _BINS_A_SPAN, (start + span) / _MOST_BINS)
         slack = 0.5 * len(chain.parts) * width
         num_bins = int((start + span + slack) / width) + 2
@@ -63,7 +74,10 @@ class BudgetedDraws:
         for number in range(len(chain.parts)):
             part, reached = self._part(space, number, width, num_bins, reached)
             self._parts.append(part)
-        first, last = max(0, int(np.floor((start - slack) / width))), int(np.ceil((start + span + slack) / width))
+        first, last = (
+            max(0, int(np.floor((start - slack) / width))),
+            int(np.ceil((start + span + slack) / width)),
+        )
         self._window = first, min(last, num_bins - 1)
         assert reached is not None
         inside_xwk = reached[:, :, first : self._window[1] + 1]
@@ -76,7 +90,9 @@ class BudgetedDraws:
 
     def draw(self, count: int, rng: np.random.Generator) -> Choices:
         """(at most count, g) rows in or next to the window."""
-        return np.concatenate([self._block(min(_ROWS, count - done), rng) for done in range(0, count, _ROWS)])
+        return np.concatenate(
+            [self._block(min(_ROWS, count - done), rng) for done in range(0, count, _ROWS)]
+        )
 
     def _block(self, count: int, rng: np.random.Generator) -> Choices:
         rows: Choices = np.repeat(self._floor[None], count, axis=0)
@@ -111,7 +127,12 @@ class BudgetedDraws:
         return np.array(options, dtype=np.int16).reshape(len(options), len(columns))
 
     def _part(
-        self, space: SearchSpace, number: int, width: float, num_bins: int, reached_xpk: NDArray[np.float64] | None
+        self,
+        space: SearchSpace,
+        number: int,
+        width: float,
+        num_bins: int,
+        reached_xpk: NDArray[np.float64] | None,
     ) -> tuple[_Part, NDArray[np.float64]]:
         tables, link = self._chain.parts[number], self._chain.links[number]
         last = self._chain.links[number - 1] if number else None
@@ -123,7 +144,9 @@ class BudgetedDraws:
         of_column |= {column: (3, own[:, i]) for i, column in enumerate(columns)}
         of_column |= {} if last is None else {last: (1, befores[:, 0])}
         of_column |= {} if link is None else {link: (2, links[:, 0])}
-        costs_xpwc = _priced(tables, self._chain.cost, of_column, (len(shared), len(befores), len(links), len(own)))
+        costs_xpwc = _priced(
+            tables, self._chain.cost, of_column, (len(shared), len(befores), len(links), len(own))
+        )
         bins_xpwc = np.minimum(np.rint(costs_xpwc / width), num_bins).astype(np.int32)
         prior_pw = self._prior(space, number, befores, links)
         histogram_xpwk = _histograms(bins_xpwc, num_bins) / len(own)
@@ -131,7 +154,9 @@ class BudgetedDraws:
             before_xpwk = histogram_xpwk
         else:
             size = 2 * num_bins
-            transformed = np.fft.rfft(reached_xpk, size)[:, :, None] * np.fft.rfft(histogram_xpwk, size)
+            transformed = np.fft.rfft(reached_xpk, size)[:, :, None] * np.fft.rfft(
+                histogram_xpwk, size
+            )
             before_xpwk = np.fft.irfft(transformed, size)[..., :num_bins]
             before_xpwk[before_xpwk < _NOISE * before_xpwk.max()] = 0.0
         before_xpwk = before_xpwk * prior_pw[None, :, :, None]
@@ -142,8 +167,12 @@ class BudgetedDraws:
         flat = bins_xpwc.reshape(-1, len(own)), cumulative.reshape(-1, len(befores)), padded.ravel()
         return _Part(own, columns, *flat, sizes), reached_xwk
 
-    def _prior(self, space: SearchSpace, number: int, befores: Choices, links: Choices) -> NDArray[np.float64]:
-        """(p, w): uniform over what the link before allows, which is what `repair` does not raise."""
+    def _prior(
+        self, space: SearchSpace, number: int, befores: Choices, links: Choices
+    ) -> NDArray[np.float64]:
+        """(p, w): uniform over what the link before allows, which is what `repair` does not
+        raise.
+        """
         link, last = self._chain.links[number], self._chain.links[number - 1] if number else None
         if link is None:
             return np.ones((len(befores), 1))
@@ -164,7 +193,10 @@ def _chosen(cumulative: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 
 
 def _priced(
-    tables: Sequence[CostTable], cost: int, of_column: dict[int, tuple[int, Choices]], shape: tuple[int, int, int, int]
+    tables: Sequence[CostTable],
+    cost: int,
+    of_column: dict[int, tuple[int, Choices]],
+    shape: tuple[int, int, int, int],
 ) -> NDArray[np.float64]:
     """(x, p, w, c): what the tables say; each column's options lie along one of the axes."""
     total: NDArray[np.float64] = np.zeros(shape)
@@ -172,14 +204,20 @@ def _priced(
         index: NDArray[np.intp] = np.zeros((1, 1, 1, 1), dtype=np.intp)
         for column, stride in zip(table.columns, table.strides, strict=True):
             axis, options = of_column[column]
-            index = index + np.expand_dims(options.astype(np.intp) * stride, [a for a in range(4) if a != axis])
+            index = index + np.expand_dims(
+                options.astype(np.intp) * stride, [a for a in range(4) if a != axis]
+            )
         total += table.values[cost][index]
     return total
 
 
 def _histograms(bins_xpwc: NDArray[np.int32], num_bins: int) -> NDArray[np.float64]:
-    """(x, p, w, k): how many combinations cost so much; what costs more than all bins is left out."""
+    """(x, p, w, k): how many combinations cost so much; what costs more than all bins is left
+    out.
+    """
     flat = bins_xpwc.reshape(-1, bins_xpwc.shape[3])
     places = np.arange(len(flat))[:, None] * (num_bins + 1) + flat
-    counted = np.bincount(places.ravel(), minlength=len(flat) * (num_bins + 1)).reshape(*bins_xpwc.shape[:3], num_bins + 1)
+    counted = np.bincount(places.ravel(), minlength=len(flat) * (num_bins + 1)).reshape(
+        *bins_xpwc.shape[:3], num_bins + 1
+    )
     return counted[..., :num_bins].astype(np.float64)
