@@ -45,9 +45,9 @@ def lower(network: nn.Module, inputs: Sequence[int] | Sequence[Tensor]) -> dict[
             are none.
     """
     shadow = copy.deepcopy(network).to("meta").eval()
-    given = [item.to("meta") for item in inputs if isinstance(item, Tensor)] or [
-        torch.empty(tuple(inputs), device="meta")
-    ]  # type: ignore[arg-type]
+    given = [item.to("meta") for item in inputs if isinstance(item, Tensor)]
+    if not given:
+        given = [torch.empty(tuple(inputs), device="meta")]  # type: ignore[arg-type]
     watch = _Watch()
     with _named(shadow, watch), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), watch:
         shadow(*given)

@@ -49,7 +49,7 @@ def _options(
 PUBLISHED: Mapping[str, Mapping[str, Mapping[str, Option]]] = {
     "bignas": {
         "smallest of the table": _options(192, 32, 1280, _STAGES_MIN),
-        "biggest of the table": _options(320, 40, 1408, _STAGES_MAX),
+        "largest of the table": _options(320, 40, 1408, _STAGES_MAX),
         "shape of EfficientNet-B0": _options(224, 32, 1280, _STAGES_B0),
     }
 }

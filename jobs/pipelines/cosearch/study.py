@@ -59,8 +59,9 @@ class Study:
         restriction of it.
         """
         costs: tuple[CostModel, ...] = tuple(
-            asic.build(self.space, metric, model=self.model) for metric in METRICS
-        )  # type: ignore[arg-type]
+            asic.build(self.space, metric, model=self.model)  # type: ignore[arg-type]
+            for metric in METRICS
+        )
         bounds = tuple(
             Constraint(name, at_most=getattr(self.specs, metric))
             for name, metric in zip(COSTS, METRICS, strict=True)
