@@ -97,7 +97,9 @@ def searched(place: Path, setting: Setting) -> dict[str, Any]:
     """Runs both stages in `place`, or goes on with them."""
     start = time.monotonic()
     if not (place / "job.json").is_file():
-        RunFolder.create(place, pipeline.job_of("eagan", "digits", setting.config, setting.setup))
+        RunFolder.create(
+            place, pipeline.PIPELINE.job_of("eagan", "digits", setting.config, setting.setup)
+        )
     folder = RunFolder(place)
     pipeline.search(
         folder,
@@ -292,7 +294,8 @@ def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, 
         if not (place / "generators").is_dir():
             shutil.copytree(folder / f"search-{seed}" / "generators", place / "generators")
             write_json(
-                place / "job.json", pipeline.job_of("eagan", "digits", config, build_setup(config))
+                place / "job.json",
+                pipeline.PIPELINE.job_of("eagan", "digits", config, build_setup(config)),
             )
         pair = searched(place, setting_of(folder, seed, config))
         rounds = [read_ledger(r) for r in RunFolder(place / "discriminators").rounds()]

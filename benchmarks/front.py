@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=16)
     options = parser.parse_args()
     folder = RunFolder.open(options.run)
-    setup = build_setup(pipeline.config_of(folder))
+    setup = build_setup(pipeline.PIPELINE.config_of(folder))
     weights, _ = pipeline.supernet_weights(folder)
     whole = setup.problem
     accuracy = Remembering(

@@ -1,21 +1,22 @@
-"""Programs that build_setup spaces, data, objectives, training and search. Each file here is a job:
-`evoray run NAME`.
+"""Programs that bring spaces, data, objectives, training and search together. Each file here is a
+job: `evoray run NAME`.
 
 A job module offers `PRESETS`, functions by name that return a configuration (the first is the
-default), and `main()`; `PIPELINE` names the module that carries it out, where that is not
-`jobs.pipelines.supernet.pipeline`. Such a module has `CONFIG`, the type of the configuration, and
-`build_setup`, `job_of`, `config_of`, `carry_out`; and `exported_networks` and `probing` for the
-commands export and trust. `commands/` holds the other verbs of the command line, `supernet/` what
-jobs that train a supernet share, `gan/` what finds generators and discriminators, `cosearch/` what
-searches networks with the chip that runs them, `terminal/` what people see.
+default); `PIPELINE`, the name of the module that carries it out, in which a
+jobs.pipelines.base.Pipeline has that name; and `main()`. `commands/` holds the other verbs of the
+command line, `pipelines/` what jobs go through, `terminal/` what people see.
 """
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from searchspaces.registry import Registry
+
+if TYPE_CHECKING:  # it imports ray, which some commands import later or never
+    from jobs.pipelines.base import Pipeline
 
 _PARTS = frozenset({"cli", "commands", "cosearch", "datasets", "gan", "supernet", "terminal"})
 REGISTRY = Registry("jobs", "job", offers="PRESETS", apart=_PARTS)
@@ -43,12 +44,11 @@ def load(name: str) -> ModuleType:
     return REGISTRY.module(name)
 
 
-def pipeline(name: str) -> ModuleType:
-    """The module that carries a job out.
+def pipeline(name: str) -> Pipeline[Any, Any]:  # Any: the job's configuration and its objects
+    """The pipeline of a job.
 
     Raises:
         ValueError: There is no such job.
     """
-    return importlib.import_module(
-        getattr(load(name), "PIPELINE", "jobs.pipelines.supernet.pipeline")
-    )
+    found: Pipeline[Any, Any] = importlib.import_module(load(name).PIPELINE).PIPELINE
+    return found

@@ -22,7 +22,7 @@ from jobs.pipelines.gan.config import (
     GeneratorOptions,
     ScoreOptions,
 )
-from jobs.pipelines.supernet.config import DataOptions
+from jobs.pipelines.options import DataOptions
 
 PIPELINE = "jobs.pipelines.gan.pipeline"
 

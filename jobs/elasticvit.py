@@ -13,13 +13,8 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import (
-    ClusterOptions,
-    DataOptions,
-    MeasureOptions,
-    SearchOptions,
-    SupernetSearch,
-)
+from jobs.pipelines.options import ClusterOptions, DataOptions
+from jobs.pipelines.supernet.config import MeasureOptions, SearchOptions, SupernetSearch
 
 # Three subnets of the step's level, whose mean teaches the level's smallest; no dropout, adaptive
 # clipping, AdamW.
@@ -37,6 +32,8 @@ _RECIPE = TrainConfig(
     adaptive_clip=0.1,
     conflict_every_steps=20,
 )
+
+PIPELINE = "jobs.pipelines.supernet.pipeline"
 
 
 def digits() -> SupernetSearch:

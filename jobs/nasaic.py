@@ -20,7 +20,7 @@ from jobs.pipelines.cosearch.config import (
     TaskData,
     TaskOptions,
 )
-from jobs.pipelines.supernet.config import ClusterOptions
+from jobs.pipelines.options import ClusterOptions
 from objectives.asic.specs import WORKLOADS
 
 PIPELINE = "jobs.pipelines.cosearch.pipeline"

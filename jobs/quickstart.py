@@ -12,13 +12,10 @@ import sys
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import (
-    ClusterOptions,
-    DataOptions,
-    MeasureOptions,
-    SearchOptions,
-    SupernetSearch,
-)
+from jobs.pipelines.options import ClusterOptions, DataOptions
+from jobs.pipelines.supernet.config import MeasureOptions, SearchOptions, SupernetSearch
+
+PIPELINE = "jobs.pipelines.supernet.pipeline"
 
 
 def digits() -> SupernetSearch:

@@ -13,13 +13,8 @@ from dataclasses import replace
 
 from evoray.training.config import TrainConfig
 from jobs import cli
-from jobs.pipelines.supernet.config import (
-    ClusterOptions,
-    DataOptions,
-    MeasureOptions,
-    SearchOptions,
-    SupernetSearch,
-)
+from jobs.pipelines.options import ClusterOptions, DataOptions
+from jobs.pipelines.supernet.config import MeasureOptions, SearchOptions, SupernetSearch
 
 # `num_random` sub-networks divide each worker's images, in one forward and backward; units are
 # sorted while options open.
@@ -34,6 +29,8 @@ _RECIPE = TrainConfig(
     drop_connect=0.0,
 )
 _LARGE = replace(_RECIPE, mixing="tokens", drop_connect=0.2, rand_augment=9, erasing=0.25)
+
+PIPELINE = "jobs.pipelines.supernet.pipeline"
 
 
 def digits() -> SupernetSearch:

@@ -17,13 +17,13 @@ from plotly.io import write_html
 from rich.table import Table
 
 import searchspaces
-from evoray import data
 from evoray.report.figures import conflict_figure
 from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
+from jobs.pipelines.datasets import load_source
+from jobs.pipelines.options import DataOptions
 from jobs.pipelines.supernet.build import fitted
-from jobs.pipelines.supernet.config import DataOptions
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse
@@ -57,13 +57,7 @@ class _Options:
 def main(arguments: Sequence[str]) -> None:
     with user_input():
         options = parse(_Options, None, arguments, prog="evoray conflict")
-        source = data.load(
-            options.data.name,
-            root=options.data.root,
-            image_size=options.data.image_size,
-            limit=options.data.limit,
-            download=options.data.download,
-        )
+        source = load_source(options.data, image_size=options.data.image_size)
         space = fitted(searchspaces.load(options.space), source)
         every = max(1, total_steps(source, options.train) // _MEASUREMENTS)
         config = replace(

@@ -16,7 +16,7 @@ from evoray.records.run_folder import RunFolder
 from evoray.results import picking
 from jobs.pipelines import datasets
 from jobs.pipelines.datasets import UNMOVED, Elsewhere
-from jobs.pipelines.supernet.teachers import trusting
+from jobs.pipelines.teachers import trusting
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoray.distributed.cluster import check_cluster, cluster
+import jobs
+from evoray.distributed.cluster import check_cluster
 from evoray.records.run_folder import RunFolder, check_local
+from evoray.training.config import TrainConfig
+from jobs.pipelines.clusters import connected
 from jobs.pipelines.datasets import located
-from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.config import SupernetSearch
-from jobs.pipelines.supernet.retraining import RetrainOptions, alone, prepare, retrain
+from jobs.pipelines.retraining import RetrainOptions, alone, prepare, retrain
 from jobs.terminal.cluster_option import ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -45,40 +46,46 @@ def main(arguments: Sequence[str]) -> None:
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
-        config = (
-            pipeline.config_of(RunFolder.open(run), own["--own"].split())
-            if run is not None
-            else SupernetSearch()
-        )
-        options = parse(
-            RetrainOptions,
-            RetrainOptions(train=alone(config.train), seed=config.seed),
-            words[run is not None :],
-            prog="evoray retrain RUN",
-            description=_ABOUT,
-        )
+        options = _options(run, words[run is not None :], own["--own"].split())
         assert run is not None  # --help has ended the program
+        folder = RunFolder.open(run)
+        pipeline = jobs.pipeline(folder.job()["job"])
+        config = pipeline.config_of(folder, own["--own"].split())
         config = on_cluster(config, ClusterOption(address=own["--cluster.address"] or None))
-        check_machine(options, config.cluster.address)
+        address = config.cluster.address
+        check_machine(options, address)
         roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
-        config = located(RunFolder.open(run), config, roots)
-        work = prepare(
-            RunFolder.open(run),
-            config,
-            options,
-            own["--pick"],
-            Path(own["--output"]) if own["--output"] else None,
-        )
-        check_cluster(config.cluster.address)
+        single = pipeline.single_supernet(folder, located(folder, config, roots))
+        output = Path(own["--output"]) if own["--output"] else None
+        work = prepare(folder, single, options, own["--pick"], output)
+        check_cluster(address)
     key = work.architecture.key
-    with advising("the same command goes on from here"), cluster(config.cluster.address) as told:
-        if told:
-            console.print(told)
-        with console.status(f"training {key} alone"):
-            accuracies, files = retrain(work, options)
+    with (
+        advising("the same command goes on from here"),
+        connected(address, console),
+        console.status(f"training {key} alone"),
+    ):
+        accuracies, files = retrain(work, options)
     shown = ", ".join(f"{value:.2f} % on {split}" for split, value in accuracies.items())
     inherited = work.values.get("accuracy")
     compared = f"; {inherited:.2f} % with the supernet's weights" if inherited is not None else ""
     console.print(f"{key} alone: {shown}{compared}")
     for file in files:
         console.print(str(file))
+
+
+def _options(run: Path | None, words: Sequence[str], own: Sequence[str]) -> RetrainOptions:
+    """What the command line says; what it does not say is as in the run's own training."""
+    recipe, seed = TrainConfig(), 0
+    if run is not None:
+        folder = RunFolder.open(run)
+        pipeline = jobs.pipeline(folder.job()["job"])
+        config = pipeline.config_of(folder, own)
+        recipe, seed = pipeline.single_supernet(folder, config).recipe, config.seed
+    return parse(
+        RetrainOptions,
+        RetrainOptions(train=alone(recipe), seed=seed),
+        words,
+        prog="evoray retrain RUN",
+        description=_ABOUT,
+    )

@@ -44,7 +44,9 @@ def run(job: str, arguments: Sequence[str]) -> None:
             "folder that does not exist yet)."
         )
         pipeline = jobs.pipeline(job)
-        config = parse(pipeline.CONFIG, default, words, prog=f"evoray run {job}", description=about)
+        config = parse(
+            pipeline.config_type, default, words, prog=f"evoray run {job}", description=about
+        )
         path = own["--run-dir"] or _free_folder(Path("runs"), job)
         RunFolder(path)  # a path that can be none is told before the long look at the rest
         setup = pipeline.build_setup(config)

@@ -11,8 +11,9 @@ import tyro
 import jobs
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
-from jobs.pipelines.gan import pictures, pipeline
+from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import build_setup
+from jobs.pipelines.gan.pipeline import PIPELINE
 from jobs.pipelines.gan.results import FINAL, GeneratorFinder, pair_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -56,11 +57,11 @@ def sample(
             raise ValueError(f"--count must be between 1 and {_MOST}, got {count}")
         folder = RunFolder.open(run)
         job = folder.job()["job"]
-        if jobs.pipeline(job) is not pipeline:
+        if jobs.pipeline(job) is not PIPELINE:
             raise ValueError(
                 f"run {run} is of job {job!r}, which finds no generators: take a run of eagan"
             )
-        config = located(folder, pipeline.config_of(folder, own), moved.roots)
+        config = located(folder, PIPELINE.config_of(folder, own), moved.roots)
         setup = build_setup(config)
         chosen = pick or (
             FINAL

@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import ray
 import tyro
 
 import jobs
 from evoray.distributed.cluster import check_cluster
-from evoray.distributed.cluster import cluster as connected
 from evoray.distributed.tasks import run_tasks
 from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
 from evoray.results.rank_correlation import Probe, summary
+from jobs.pipelines.clusters import connected, has_gpu
 from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
-from jobs.pipelines.supernet.teachers import trusting
+from jobs.pipelines.teachers import trusting
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, on_cluster
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -70,10 +69,8 @@ def trust(
         check_cluster(config.cluster.address)
     start = time.monotonic()
     found: list[Probe] = []
-    with connected(config.cluster.address) as told:
-        if told:
-            console.print(told)
-        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) > 0 else 0.0
+    with connected(config.cluster.address, console):
+        gpus = 1.0 if has_gpu() else 0.0
         arguments = [(*one, gpus) for one in probing.arguments]
         with phase(console, "probes", probes) as bar:
             for result in run_tasks(

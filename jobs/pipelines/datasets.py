@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
@@ -14,7 +13,7 @@ import tyro
 from evoray import data
 from evoray.data.images import ImageSource
 from evoray.records.run_folder import RunFolder, write_json
-from jobs.pipelines.supernet.config import DataOptions
+from jobs.pipelines.options import DataOptions
 from objectives.base import DataSource
 
 C = TypeVar("C")
@@ -67,6 +66,27 @@ class _Sourced(Protocol):
     def sources(self) -> tuple[DataSource, ...]: ...
 
 
+def load_source(
+    options: DataOptions, option: str = "data", *, image_size: int | None = None
+) -> ImageSource:
+    """The data that options name; errors name `option`, the command line's word for them.
+
+    Raises:
+        ValueError: It cannot be read.
+        FileNotFoundError: It is not there.
+    """
+    try:
+        return data.load(
+            options.name,
+            root=options.root,
+            image_size=image_size,
+            limit=options.limit,
+            download=options.download,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(str(error).replace("--data.", f"--{option}.")) from None
+
+
 def settled(config: C) -> tuple[C, dict[str, Any]]:
     """The configuration of a new run with the folders that its data was found in, and what job.json
     says of that data.
@@ -77,7 +97,7 @@ def settled(config: C) -> tuple[C, dict[str, Any]]:
     """
     found = {}
     for option, options in _data_of(config).items():
-        source = _source(option, options)
+        source = load_source(options, option)
         found[option] = _described(source)
         if options.root is None and source.folder is not None:
             config = _with_root(config, option, source.folder)
@@ -105,7 +125,7 @@ def located(folder: RunFolder, config: C, roots: Mapping[str, Path]) -> C:
         expected = known.get(option)
         if expected is None:
             continue
-        found = _described(_source(option, options))
+        found = _described(load_source(options, option))
         if found["digest"] != expected["digest"]:
             raise ValueError(
                 f"the {options.name} data of --{option}.root {options.root} is not what run "
@@ -159,22 +179,6 @@ def _with_root(config: Any, option: str, root: Path) -> Any:
         config,
         **{name: _with_root(part, rest, root) if rest else dataclasses.replace(part, root=root)},
     )
-
-
-def _source(option: str, options: DataOptions) -> ImageSource:
-    with _named(option):
-        return data.load(
-            options.name, root=options.root, limit=options.limit, download=options.download
-        )
-
-
-@contextmanager
-def _named(option: str) -> Iterator[None]:
-    """Errors name the options of this data."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as error:
-        raise type(error)(str(error).replace("--data.", f"--{option}.")) from None
 
 
 def _described(source: ImageSource) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import jobs
-from jobs.pipelines.supernet.build import build_setup
-from jobs.pipelines.supernet.config import SupernetSearch
+from evoray.records.run_folder import RunFolder
 
 ALL = [(job, preset) for job in jobs.names() for preset in jobs.load(job).PRESETS]
 
@@ -34,8 +33,12 @@ def test_the_module_says_how_to_start_it_and_which_paper_it_follows(job: str) ->
 def test_a_search_on_the_embedded_digits_fits_together(
     job: str, preset: str, tmp_path: Path
 ) -> None:
-    config = jobs.load(job).PRESETS[preset]()
-    if not isinstance(config, SupernetSearch):
-        pytest.skip(f"{job} composes its search in its own way")
-    setup = build_setup(config)
-    assert set(config.search.targets) <= set(setup.problem.value_names)
+    pipeline, config = jobs.pipeline(job), jobs.load(job).PRESETS[preset]()
+    assert type(config) is pipeline.config_type
+    setup = pipeline.build_setup(config)
+    for source in setup.sources:
+        assert len(source.open("train"))
+    folder = RunFolder.create(tmp_path / "run", pipeline.job_of(job, preset, config, setup))
+    assert pipeline.config_of(folder) == config
+    targets = [value for value in folder.job().get("values", ()) if value["target"]]
+    assert targets or folder.job()["stages"], "nothing says what is searched"

@@ -20,7 +20,7 @@ from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.results.export import load_exported
 from jobs.pipelines.cosearch.build import build_setup
-from jobs.pipelines.cosearch.pipeline import config_of
+from jobs.pipelines.cosearch.pipeline import PIPELINE
 from objectives.base import BuiltCandidate
 from searchspaces.base import Architecture
 
@@ -123,7 +123,7 @@ def check_exported(folder: RunFolder) -> None:
     where they run.
     """
     (design,) = (folder.path / "export").iterdir()
-    for task in build_setup(config_of(folder)).tasks:
+    for task in build_setup(PIPELINE.config_of(folder)).tasks:
         place = design / task.label
         about = json.loads((place / "architecture.json").read_text(encoding="utf-8"))
         architecture = Architecture(about["space"], tuple(about["choices"]), about["key"])

@@ -16,8 +16,8 @@ from benchmarks.parts.processes import eventually
 from evoray.records.ledger import read_ledger
 from evoray.records.records import from_table
 from evoray.records.run_folder import RunFolder
-from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.quickstart import PRESETS
 from tests import drivers
 
@@ -80,7 +80,7 @@ def quickstart_folder(path: Path) -> RunFolder:
     """A run that was stopped as soon as it had begun."""
     preset, make = next(iter(PRESETS.items()))
     return RunFolder.create(
-        path, pipeline.job_of("quickstart", preset, make(), build_setup(make()))
+        path, PIPELINE.job_of("quickstart", preset, make(), build_setup(make()))
     )
 
 

@@ -17,7 +17,7 @@ from evoray.results.export import load_exported
 from jobs.cli import main
 from jobs.pipelines.gan import pipeline
 from jobs.pipelines.gan.build import build_setup
-from jobs.pipelines.gan.pipeline import config_of
+from jobs.pipelines.gan.pipeline import PIPELINE
 from jobs.pipelines.gan.results import pair_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -96,7 +96,7 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
             assert picture.size == ((3 * 17 + 1) * 2, (3 * 17 + 1) * 2)
     main(["export", str(run), "--pick", pair["discriminator"]["key"], "--to", "safetensors"])
     place = Path(capsys.readouterr().out.splitlines()[0]).parent
-    generator = load_exported(place, build_setup(config_of(folder)).generators)  # type: ignore[arg-type]
+    generator = load_exported(place, build_setup(PIPELINE.config_of(folder)).generators)  # type: ignore[arg-type]
     assert generator(torch.zeros(2, 60)).shape == (2, 1, 16, 16)
     with pytest.raises(SystemExit):
         main(["trust", str(run)])

@@ -17,8 +17,8 @@ from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights, keep_only
 from evoray.training import checkpoints
 from jobs import cli, quickstart
-from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from searchspaces.base import smallest
 
 COLUMNS = schema(["accuracy"], ["accuracy"])
@@ -93,7 +93,7 @@ def test_reading_commands_change_nothing_also_where_a_checkpoint_is_damaged(
     config = quickstart.digits()
     setup = build_setup(config)
     folder = RunFolder.create(
-        tmp_path / "run", pipeline.job_of("quickstart", "digits", config, setup)
+        tmp_path / "run", PIPELINE.job_of("quickstart", "digits", config, setup)
     )
     supernet = setup.space.build_supernet()
     for step in (1, 2):

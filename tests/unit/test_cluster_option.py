@@ -16,8 +16,9 @@ from jobs.cli import main
 from jobs.commands import resume, retrain, trust
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.gan.config import GanSearch
-from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.config import ClusterOptions, SupernetSearch
+from jobs.pipelines.options import ClusterOptions
+from jobs.pipelines.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
 
 OLD, NEW = "10.0.0.1:6379", "10.0.0.2:6379"
@@ -27,7 +28,7 @@ OLD, NEW = "10.0.0.1:6379", "10.0.0.2:6379"
 def run(tmp_path: Path) -> RunFolder:
     """Begun on another cluster, nothing done."""
     config = SupernetSearch(cluster=ClusterOptions(address=OLD))
-    job = pipeline.job_of("quickstart", "", config, pipeline.build_setup(config))
+    job = PIPELINE.job_of("quickstart", "", config, PIPELINE.build_setup(config))
     return RunFolder.create(tmp_path / "run", job)
 
 
@@ -81,6 +82,6 @@ def test_every_kind_of_run_takes_it(config: Any) -> None:
 
 def test_resume_finds_it_the_next_time(run: RunFolder) -> None:
     keep_address(run, AS_STARTED)
-    assert pipeline.config_of(run).cluster.address == OLD
+    assert PIPELINE.config_of(run).cluster.address == OLD
     keep_address(run, ClusterOption(address=NEW))
-    assert pipeline.config_of(run).cluster.address == NEW
+    assert PIPELINE.config_of(run).cluster.address == NEW

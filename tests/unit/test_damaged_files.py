@@ -24,7 +24,7 @@ import torch
 import jobs
 from benchmarks.parts.codesign import stub_study
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, schema
+from evoray.records.records import Record, schema, to_table
 from evoray.records.run_files import written_lines
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.reading import RunView, read_run
@@ -34,9 +34,10 @@ from evoray.training import checkpoints
 from jobs import quickstart
 from jobs.cli import main
 from jobs.commands import report, trust
+from jobs.pipelines import base
 from jobs.pipelines.cosearch.design import described
-from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from objectives.asic.specs import Specs
 from searchspaces.base import architectures
 from tests.runs import make_run
@@ -82,7 +83,7 @@ def searched(path: Path) -> RunFolder:
     """A run of a supernet job, as one that was trained and searched; nothing was computed."""
     config = quickstart.digits()
     setup = build_setup(config)
-    folder = RunFolder.create(path, pipeline.job_of("quickstart", "digits", config, setup))
+    folder = RunFolder.create(path, PIPELINE.job_of("quickstart", "digits", config, setup))
     rng = np.random.default_rng(0)
     space = setup.space
     rows = np.unique(
@@ -101,7 +102,7 @@ def searched(path: Path) -> RunFolder:
         with FolderLedger(place, columns) as ledger:
             for start in range(0, len(records), 2):
                 ledger.append(records[start : start + 2])
-            table = pipeline.to_table(ledger.records, columns)
+            table = to_table(ledger.records, columns)
     folder.write_front(front(table, folder.job()["values"]))
     torch.manual_seed(0)
     checkpoints.save(
@@ -206,15 +207,15 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
         return iter([Probe(f"p{i}", 90.0 + i, 10.0, 91.0 - i) for i in range(4)])
 
     with monkeypatch.context() as patch:
-        for module in (report, trust, pipeline):
+        for module in (report, trust, base):
             patch.setattr(module, "write_report", write)
-        patch.setattr(trust, "connected", lambda address: nullcontext())
+        patch.setattr(trust, "connected", lambda address, console: nullcontext())
         patch.setattr(trust, "run_tasks", probed)
-        patch.setattr(trust.ray, "cluster_resources", dict)
+        patch.setattr(trust, "has_gpu", lambda: False)
         patch.setattr(
-            pipeline, "carry_out", lambda folder, config, console: pipeline.finish(folder, console)
+            PIPELINE, "carry_out", lambda folder, config, console: PIPELINE.finish(folder, console)
         )
-        patch.setattr(jobs, "pipeline", lambda name: pipeline)
+        patch.setattr(jobs, "pipeline", lambda name: PIPELINE)
         yield
 
 

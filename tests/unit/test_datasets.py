@@ -16,7 +16,8 @@ from evoray import data
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.cosearch.config import CoSearch, TaskData, TaskOptions
 from jobs.pipelines.datasets import Moved, keep_roots, located, settled
-from jobs.pipelines.supernet.config import DataOptions, SupernetSearch
+from jobs.pipelines.options import DataOptions
+from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.terminal.parsing import parse
 
 

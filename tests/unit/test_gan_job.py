@@ -19,8 +19,9 @@ from evoray.training.gan.images import RealImages, image_splits
 from evoray.training.gan.pairings import ManyToOne, Pair
 from jobs import eagan
 from jobs.cli import main
-from jobs.pipelines.gan import pictures, pipeline
+from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import autogan_codes, build_setup, found_codes
+from jobs.pipelines.gan.pipeline import PIPELINE
 from jobs.pipelines.gan.results import full_name
 from searchspaces.eagan import build
 from tests.runs import make_run
@@ -267,9 +268,14 @@ def test_sample_and_resume_name_what_is_missing(
     assert "nowhere is no run folder" in complaint(["sample", "nowhere"], capsys)
     setup = build_setup(eagan.digits())
     folder = RunFolder.create(
-        tmp_path / "run", pipeline.job_of("eagan", "digits", eagan.digits(), setup)
+        tmp_path / "run", PIPELINE.job_of("eagan", "digits", eagan.digits(), setup)
     )
-    assert pipeline.config_of(folder) == eagan.digits()
+    assert PIPELINE.config_of(folder) == eagan.digits()
+    older = folder.job()
+    del older["config"]["cluster"]["train_gpus"]
+    older["config"]["cluster"]["gpus"] = True  # its name until the options of all jobs became one
+    write_json(folder.path / "job.json", older)
+    assert PIPELINE.config_of(folder).cluster.train_gpus is True
     assert "has nothing to pick from yet: finish it with `evoray resume" in complaint(
         ["sample", str(folder.path)], capsys
     )

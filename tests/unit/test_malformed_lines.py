@@ -117,7 +117,7 @@ def lines_of_jobs(draw: random.Random) -> Iterator[Line]:
     for job in jobs.names():
         every = [
             (name, bad)
-            for name, kind in options_of(jobs.pipeline(job).CONFIG)
+            for name, kind in options_of(jobs.pipeline(job).config_type)
             for bad in bad_values(name, kind)
         ]
         for name, (what, words) in draw.sample(every, min(len(every), 40)):

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.retraining import RetrainOptions
 from jobs.pipelines.supernet.config import SupernetSearch
-from jobs.pipelines.supernet.retraining import RetrainOptions
 from jobs.terminal.parsing import parse
 
 _OPTIONS = {

@@ -26,9 +26,9 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.training import samplers
 from jobs import commands
 from jobs.cli import main
-from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.quickstart import digits
 from searchspaces import own
 from searchspaces.registry import Registry
@@ -374,13 +374,13 @@ def run_of_ones_own(folder: Path) -> RunFolder:
     (folder / "myspace.py").write_text(SPACE, encoding="utf-8")
     config = quickstart(("accuracy", "mine:Zeros"), space="myspace.py:build")
     return RunFolder.create(
-        folder / "run", pipeline.job_of("quickstart", "digits", config, build_setup(config))
+        folder / "run", PIPELINE.job_of("quickstart", "digits", config, build_setup(config))
     )
 
 
 def test_a_run_finds_its_space_and_objectives_again(folder: Path) -> None:
     run = run_of_ones_own(folder)
-    config = pipeline.config_of(run)
+    config = PIPELINE.config_of(run)
     assert config.search.targets == ("accuracy", "mine:Zeros")
     assert config.space == f"{folder / 'myspace.py'}:build"
     assert build_setup(config).problem.targets == ("accuracy", "zeros")
@@ -394,24 +394,24 @@ def test_what_has_changed_or_gone_is_an_error_until_it_is_named_again(
     with pytest.raises(
         ValueError, match=r"'mine:Zeros'.*mine\.py is not as it was.*--own .*mine\.py:Zeros"
     ):
-        pipeline.config_of(run)
-    assert pipeline.config_of(run, ["mine:Zeros"]).search.targets[1] == "mine:Zeros"
+        PIPELINE.config_of(run)
+    assert PIPELINE.config_of(run, ["mine:Zeros"]).search.targets[1] == "mine:Zeros"
     (folder / "mine.py").unlink()
     with pytest.raises(
         ValueError, match=r"'mine:Zeros', which is not in .*; it was .*mine\.py: go to its folder"
     ):
-        pipeline.config_of(run)
+        PIPELINE.config_of(run)
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     with pytest.raises(ValueError, match=r"'myspace\.py:build', which is not in "):
-        pipeline.config_of(run)
+        PIPELINE.config_of(run)
     (folder / "elsewhere" / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     assert (
-        pipeline.config_of(run, [f"{folder / 'myspace.py'}:build"]).space
+        PIPELINE.config_of(run, [f"{folder / 'myspace.py'}:build"]).space
         == f"{folder / 'myspace.py'}:build"
     )
     with pytest.raises(ValueError, match=r"--own 'mine:Other' is not of run "):
-        pipeline.config_of(run, ["mine:Other", "../myspace.py:build"])
+        PIPELINE.config_of(run, ["mine:Other", "../myspace.py:build"])
 
 
 @pytest.mark.parametrize("record", [True, False])
@@ -437,7 +437,7 @@ def test_a_run_folder_from_somebody_else_executes_nothing(
             if place == run.path or space != "myspace:build":
                 monkeypatch.chdir(place)
                 with pytest.raises(ValueError, match=r"needs '.*--own|is no import path"):
-                    pipeline.config_of(run)
+                    PIPELINE.config_of(run)
     assert not (run.path / "ran").exists()
     assert not (folder / "ran").exists()
 

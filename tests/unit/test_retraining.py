@@ -17,10 +17,10 @@ from evoray.records.ledger import FolderLedger
 from evoray.records.records import Record, schema
 from evoray.records.run_folder import RunFolder
 from jobs import quickstart, vit_resnas
-from jobs.pipelines.supernet import pipeline
+from jobs.pipelines.retraining import RetrainOptions, alone, begin, prepare
 from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
-from jobs.pipelines.supernet.retraining import RetrainOptions, alone, begin, prepare
+from jobs.pipelines.supernet.pipeline import PIPELINE
 from searchspaces.base import smallest
 from searchspaces.elastic.positions import fitted_weights, resized_positions
 from searchspaces.vit_resnas.published import PUBLISHED
@@ -30,7 +30,7 @@ from tests.unit.test_vit_resnas import published_plan
 def searched(path: Path, config: SupernetSearch) -> RunFolder:
     """A run with one evaluation, of the smallest network."""
     setup = build_setup(config)
-    folder = RunFolder.create(path, pipeline.job_of("vit_resnas", "digits", config, setup))
+    folder = RunFolder.create(path, PIPELINE.job_of("vit_resnas", "digits", config, setup))
     network = smallest(setup.space)
     with FolderLedger(
         folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)
@@ -145,27 +145,29 @@ def test_a_retraining_that_cannot_be_is_refused_before_it_starts(
 ) -> None:
     config = vit_resnas.digits()
     folder = searched(tmp_path / "run", config)
+    single = PIPELINE.single_supernet(folder, config)
     given = {"train": alone(config.train), **options}
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        prepare(folder, config, RetrainOptions(**given), "best:accuracy", None)
+        prepare(folder, single, RetrainOptions(**given), "best:accuracy", None)
     assert not (folder.path / "retrained").exists()
 
 
 def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
     config = vit_resnas.digits()
     folder = searched(tmp_path / "run", config)
+    single = PIPELINE.single_supernet(folder, config)
     options = RetrainOptions(train=alone(config.train))
-    first = prepare(folder, config, options, "best:accuracy", None)
+    first = prepare(folder, single, options, "best:accuracy", None)
     assert not first.output.exists()  # nothing is written before the training begins
     begin(first, options)
-    assert prepare(folder, config, options, "best:accuracy", None).output == first.output  # goes on
+    assert prepare(folder, single, options, "best:accuracy", None).output == first.output  # goes on
     with pytest.raises(
         ValueError,
         match="holds a training of another network or recipe: name another folder with --output",
     ):
-        prepare(folder, config, dataclasses.replace(options, seed=1), "best:accuracy", None)
+        prepare(folder, single, dataclasses.replace(options, seed=1), "best:accuracy", None)
     larger = prepare(
-        folder, config, dataclasses.replace(options, image_size=48), "best:accuracy", None
+        folder, single, dataclasses.replace(options, image_size=48), "best:accuracy", None
     )
     assert larger.output != first.output
-    assert larger.setup.source.image_shape == (1, 48, 48)
+    assert larger.source.image_shape == (1, 48, 48)

@@ -24,9 +24,9 @@ from evoray.results.export import export
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.teachers import Teacher
 from jobs import nasaic, quickstart
-from jobs.pipelines.cosearch import pipeline as cosearch
-from jobs.pipelines.supernet import pipeline
-from jobs.pipelines.supernet.teachers import teachers_of, trusting, untaught
+from jobs.pipelines.cosearch.pipeline import PIPELINE as COSEARCH
+from jobs.pipelines.supernet.pipeline import PIPELINE
+from jobs.pipelines.teachers import teachers_of, trusting, untaught
 from searchspaces.base import smallest
 
 SOURCE = data.load("digits", limit=100)
@@ -164,18 +164,18 @@ def test_other_weights_are_refused(exported: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "preset"), [(pipeline, quickstart.digits), (cosearch, nasaic.digits)]
+    ("pipeline", "preset"), [(PIPELINE, quickstart.digits), (COSEARCH, nasaic.digits)]
 )
 def test_a_run_folder_never_says_that_code_is_trusted(
-    tmp_path: Path, module: Any, preset: Any
+    tmp_path: Path, pipeline: Any, preset: Any
 ) -> None:
     config = trusting(preset(), True)
-    setup = module.build_setup(config)
-    job = module.job_of("quickstart", "digits", config, setup)
+    setup = pipeline.build_setup(config)
+    job = pipeline.job_of("quickstart", "digits", config, setup)
     assert job["config"]["trust_code"] is False
     job["config"]["trust_code"] = True
     folder = RunFolder.create(tmp_path / "run", job)
-    assert module.config_of(folder).trust_code is False
+    assert pipeline.config_of(folder).trust_code is False
 
 
 def test_reading_a_run_needs_no_teacher() -> None:
@@ -184,5 +184,5 @@ def test_reading_a_run_needs_no_teacher() -> None:
         config, train=dataclasses.replace(config.train, teachers=(Path("gone.pt2"),))
     )
     with pytest.raises(FileNotFoundError, match="there is no teacher"):
-        pipeline.build_setup(taught)
-    assert pipeline.build_setup(untaught(taught)).teachers == ()
+        PIPELINE.build_setup(taught)
+    assert PIPELINE.build_setup(untaught(taught)).teachers == ()

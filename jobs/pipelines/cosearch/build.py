@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 import searchspaces
-from evoray import data, searchers, variation
+from evoray import searchers, variation
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.shared import direct
 from evoray.problem.fixed_genes import with_fixed_genes
@@ -19,11 +19,12 @@ from evoray.seeds import generator_for
 from evoray.training import samplers
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.teachers import Teacher
-from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, TaskData, TaskOptions
+from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, TaskOptions
 from jobs.pipelines.cosearch.from_scratch import TrainedFromScratch
 from jobs.pipelines.cosearch.methods import METHODS
 from jobs.pipelines.cosearch.study import Study
-from jobs.pipelines.supernet.teachers import teachers_of
+from jobs.pipelines.datasets import load_source
+from jobs.pipelines.teachers import teachers_of
 from objectives import asic
 from objectives.accuracy import Accuracy
 from objectives.asic.inner import ChipSearch
@@ -178,7 +179,9 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         part: Any = joint.networks[
             label
         ]  # Any: ResNet9 or UNet, dataclasses with the fields asked below
-        source = _source(options.data, part.image_size, place)
+        source = load_source(
+            options.data, f"{place}.data", image_size=options.data.image_size or part.image_size
+        )
         segments = getattr(source, "task", "classification") == "segmentation"
         if segments != hasattr(part, "out_channels"):
             kinds = ("segmentation", "classification")
@@ -235,20 +238,6 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
             )
         )
     return tuple(found)
-
-
-def _source(wanted: TaskData, image_size: int, place: str) -> DataSource:
-    """The data of one task; errors name the options of this task."""
-    try:
-        return data.load(
-            wanted.name,
-            root=wanted.root,
-            image_size=wanted.image_size or image_size,
-            limit=wanted.limit,
-            download=wanted.download,
-        )
-    except (ValueError, FileNotFoundError) as error:
-        raise type(error)(str(error).replace("--data.", f"--{place}.data.")) from None
 
 
 def _fitted(joint: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Product:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from evoray.training.config import TrainConfig
-from jobs.pipelines.supernet.config import ClusterOptions, DataOptions
+from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +108,7 @@ class JointSearchOptions:
     """Other methods that get as many network tuples to measure."""
 
     def __post_init__(self) -> None:
-        if self.evaluations < 1:
-            raise ValueError(f"search.evaluations must be at least 1, got {self.evaluations}")
+        check_least(self, "search", evaluations=1)
         if self.population < 2:
             raise ValueError(
                 f"search.population must be at least 2, got {self.population}: evolution needs "
@@ -118,7 +117,7 @@ class JointSearchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CoSearch:
+class CoSearch(CodeOptions):
     """Trains a supernet for each task, then searches the networks of both tasks and the chip that
     runs them, within its specs.
     """
@@ -138,7 +137,3 @@ class CoSearch:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
-    trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this:
-    say it again to resume.
-    """

@@ -11,7 +11,6 @@ import pyarrow as pa
 import torch
 
 from evoray.evaluation.worker import Weights
-from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
@@ -20,11 +19,12 @@ from jobs.pipelines.cosearch.build import SearchSetup, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.results import digest_of, weights_of
 from jobs.pipelines.cosearch.study import ACCURACY
+from jobs.pipelines.evaluations import evaluated
 from objectives.tasks import WeightedMean
 from searchspaces.base import architectures
 
 
-def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
+def accuracy_probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
     """Of `probes` designs that differ in their networks, spread over the inherited accuracy.
 
     Raises:
@@ -36,12 +36,7 @@ def probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
             f"run {folder.path} trained each network alone to measure it: there is no inherited "
             "accuracy to trust or not"
         )
-    table = read_ledger(folder.ledger)
-    if table is None:
-        raise ValueError(
-            f"run {folder.path} has no evaluations to probe: finish it with `evoray resume "
-            f"{folder.path}`"
-        )
+    table = evaluated(folder)
     setup = build_setup(config)
     digest = digest_of(folder, setup.tasks)
     for record in table.select(["key", "weights_digest"]).to_pylist():

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from evoray.evaluation.worker import Weights, supernet_with
-from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
@@ -21,7 +20,8 @@ from evoray.training import checkpoints
 from jobs.pipelines.cosearch.build import SearchSetup, Task, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
-from jobs.pipelines.supernet.teachers import untaught
+from jobs.pipelines.evaluations import picked
+from jobs.pipelines.teachers import untaught
 from searchspaces.base import Architecture
 
 
@@ -58,13 +58,7 @@ def exported_networks(
             f"run {folder.path} trained each network alone to measure it and kept no weights: "
             "search with --accuracy inherited to export"
         )
-    table = read_ledger(folder.ledger)
-    if table is None:
-        raise ValueError(
-            f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume "
-            f"{folder.path}`"
-        )
-    row = picking.pick(table, folder.job()["values"], pick)
+    row = picked(folder, pick)
     setup = build_setup(untaught(config))
     return tuple(_taken(folder, setup, row))
 

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 import searchspaces
-from evoray import data
 from evoray.data.images import ImageSource
 from evoray.records.run_files import Pair, read_object
 from evoray.records.run_folder import RunFolder
 from evoray.seeds import seed_for
 from evoray.training.gan.images import RealImages, image_splits
+from jobs.pipelines.datasets import load_source
 from jobs.pipelines.gan.config import GanSearch
 from objectives.inception.classifier import Shape
 from objectives.inception.extractors import Extractor, Inception
@@ -71,14 +71,7 @@ def build_setup(config: GanSearch) -> SearchSetup:
         config.discriminators.space, Discriminator, config.discriminators.channels, "discriminators"
     )
     options = config.data
-    size = options.image_size or generators.image_size
-    source = data.load(
-        options.name,
-        root=options.root,
-        image_size=size,
-        limit=options.limit,
-        download=options.download,
-    )
+    source = load_source(options, image_size=options.image_size or generators.image_size)
     generators = dataclasses.replace(generators, image_channels=source.image_shape[0])
     discriminators = dataclasses.replace(discriminators, image_channels=source.image_shape[0])
     for option, space in (("generators", generators), ("discriminators", discriminators)):

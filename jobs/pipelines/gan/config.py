@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from evoray.distributed.address import check_address
 from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
-from jobs.pipelines.supernet.config import DataOptions
+from jobs.pipelines.options import DataOptions, RayOptions, check_least
 
 Selector = Literal["nsga2", "cars"]
 
@@ -156,52 +155,25 @@ class ScoreOptions:
     """Whether fewer images than features are warned of instead of refused."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("classifier_epochs", 1),
-            ("num_images", 20),
-            ("calibration_images", 2),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"measure.{name} must be at least {least}, got {getattr(self, name)}"
-                )
+        check_least(self, "measure", classifier_epochs=1, num_images=20, calibration_images=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GanCluster:
+class GanCluster(RayOptions):
     """What is run where."""
 
-    address: str = ""
-    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this
-    machine. Without it the one that this program was submitted to, or else, as by local, one of its
-    own."""
     train_workers: int = 1
     """Workers of stage 1; from two on they are Ray Train's and share each step's images."""
-    gpus: bool | None = None
+    train_gpus: bool | None = None
     """Whether training and scoring take a GPU; none for: if the cluster has one."""
     score_workers: int = 1
     """Actors of each score."""
-    max_failures: int = 3
-    """How often a training is started again after a worker died."""
     timeout_seconds: float = 600.0
     """A measurement that takes longer is stopped with its actor."""
-    max_attempts: int = 2
-    """How often a measurement is started before its candidate counts as failed."""
 
     def __post_init__(self) -> None:
-        check_address(self.address, "cluster.address")
-        for name, least in (
-            ("train_workers", 1),
-            ("score_workers", 1),
-            ("max_failures", 0),
-            ("max_attempts", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"cluster.{name} must be at least {least}, got {getattr(self, name)}"
-                )
-        if self.timeout_seconds <= 0:
-            raise ValueError(f"cluster.timeout_seconds must be above 0, got {self.timeout_seconds}")
+        super().__post_init__()
+        check_least(self, "cluster", score_workers=1)
 
 
 @dataclass(frozen=True, kw_only=True)

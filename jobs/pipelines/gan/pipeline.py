@@ -6,23 +6,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import ray
 import torch
-from pydantic import TypeAdapter
 
 import searchspaces
-from evoray.distributed.cluster import cluster
 from evoray.distributed.gan import calendar_of, train_stage_on_ray
-from evoray.records import environment
-from evoray.records.ledger import read_ledger
 from evoray.records.run_files import read_metrics
 from evoray.records.run_folder import RunFolder, write_json
-from evoray.report.page import write_report
-from evoray.report.tables import front_table
-from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.seeds import seed_for
@@ -30,6 +23,8 @@ from evoray.training import checkpoints
 from evoray.training.gan.config import StageConfig
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import FinalStage
+from jobs.pipelines import base
+from jobs.pipelines.base import Pipeline
 from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import PAIR, SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
@@ -53,80 +48,33 @@ from jobs.pipelines.gan.stages import (
     stage_folder,
 )
 from jobs.terminal.console import Terminal
-from jobs.terminal.limits import check_values
 from jobs.terminal.progress import phase, tailing, timed
 from objectives.base import Needs
 from searchspaces.base import SearchSpace
-from searchspaces.own import admitted, recorded, replaced
 
-__all__ = [
-    "CONFIG",
-    "build_setup",
-    "carry_out",
-    "config_of",
-    "exported_networks",
-    "job_of",
-    "probing",
-]
-
-CONFIG = GanSearch
-_CONFIG: TypeAdapter[GanSearch] = TypeAdapter(GanSearch)
+Run = base.Run[GanSearch, SearchSetup]
 _SHOWN = 6  # generators of a front that are shown in pictures
 _SAMPLES, _COLUMNS, _WALKS = 64, 16, 4
 
 
-def job_of(name: str, preset: str, config: GanSearch, setup: SearchSetup) -> dict[str, Any]:
-    """What job.json holds."""
-    return {
-        "job": name,
-        "preset": preset,
-        "seed": config.seed,
-        "space": f"{setup.generators.name} and {setup.discriminators.name}",
-        "stages": list(STAGES),
-        "own": recorded(_own_paths(config)),
-        "config": _CONFIG.dump_python(config, mode="json"),
-        **environment.surroundings(),
-    }
+class GanPipeline(Pipeline[GanSearch, SearchSetup]):
+    """Generators are searched against one discriminator, then discriminators against the best."""
 
+    config_type = GanSearch
 
-def config_of(folder: RunFolder, given: Sequence[str] = ()) -> GanSearch:
-    """The configuration that a run was started with; `given` are import paths that the user names
-    again.
+    def build_setup(self, config: GanSearch, *, gpus: float = 0.0) -> SearchSetup:
+        return build_setup(config)  # a worker that scores takes its share of the cluster
 
-    Raises:
-        ValueError: job.json does not hold one, or names an object of the user's own that is not
-            followed.
-    """
-    job = folder.job()
-    if "config" not in job or "stages" not in job:
-        raise ValueError(
-            f"{folder.path / 'job.json'} holds no configuration of a GAN search: restore it, or "
-            "start a new run"
-        )
-    texts = _own_paths(_CONFIG.validate_python(job["config"]))
-    found = _CONFIG.validate_python(
-        replaced(job["config"], admitted(texts, job.get("own"), given, folder.path))
-    )
-    check_values(found)  # somebody may have edited the file
-    return found
+    def described(self, config: GanSearch, setup: SearchSetup) -> dict[str, Any]:
+        space = f"{setup.generators.name} and {setup.discriminators.name}"
+        return {"space": space, "stages": list(STAGES)}
 
+    def own_paths(self, config: GanSearch) -> list[str]:
+        return searchspaces.own_paths([config.generators.space, config.discriminators.space])
 
-def _own_paths(config: GanSearch) -> list[str]:
-    return searchspaces.own_paths([config.generators.space, config.discriminators.space])
-
-
-def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:
-    """Runs what is still to be done of a run: of a new one everything, of a finished one nothing
-    but pictures and report.
-
-    Raises:
-        RuntimeError: Training or measuring cannot go on; what is done stays.
-    """
-    setup = build_setup(config)
-    with cluster(config.cluster.address) as told:
-        if told:
-            console.print(told)
-        takes = _share(config, ray.cluster_resources())
+    def run_phases(self, run: Run) -> None:
+        folder, config, setup, console = run.folder, run.config, run.setup, run.console
+        takes = _share(config, ray.cluster_resources(), run.use_gpu)
         extractor = setup.extractor or trained_classifier(
             folder, config, setup.source, takes, console
         )
@@ -135,49 +83,38 @@ def carry_out(folder: RunFolder, config: GanSearch, console: Terminal) -> None:
         search(folder, setting, finder, console)
         if config.final.epochs:
             _final(folder, setting, console)
-    _draw(folder, finder, setup)
-    finish(folder, console)
+        _draw(folder, finder, setup)
+
+    def exported_networks(
+        self, folder: RunFolder, config: GanSearch, pick: str
+    ) -> tuple[ExportedNetwork, ...]:
+        setup = build_setup(config)
+        found = GeneratorFinder(folder, config, setup).pick(pick)
+        about = {
+            "stage": found.stage,
+            "record": found.key,
+            "values": dict(found.values),
+            "source": setup.source.name,
+        }
+        space, shape = cast(SearchSpace, setup.generators), (setup.generators.latent,)
+        names = ("latents", "images")
+        return (ExportedNetwork(found.network, found.generator, space, shape, about, names),)
+
+    def probing(self, folder: RunFolder, config: GanSearch, probes: int) -> Probing:
+        return fid_probing(folder, config, build_setup(config), probes)
+
+    def summarize(self, folder: RunFolder, console: Terminal) -> None:
+        pair = pair_of(folder)
+        for name in ("generator", "discriminator"):
+            console.print(f"{name}: {pair[name]['codes']}  {_spoken(pair[name]['values'])}")
+        if FINAL in pair:
+            console.print(f"trained alone: {_spoken(pair[FINAL])}")
 
 
-def exported_networks(
-    folder: RunFolder, config: GanSearch, pick: str
-) -> tuple[ExportedNetwork, ...]:
-    """The generator that `pick` names, as `GeneratorFinder.pick` does.
-
-    Raises:
-        ValueError: It names none.
-    """
-    setup = build_setup(config)
-    found = GeneratorFinder(folder, config, setup).pick(pick)
-    about = {
-        "stage": found.stage,
-        "record": found.key,
-        "values": dict(found.values),
-        "source": setup.source.name,
-    }
-    space = cast(SearchSpace, setup.generators)
-    return (
-        ExportedNetwork(
-            found.network,
-            found.generator,
-            space,
-            (setup.generators.latent,),
-            about,
-            ("latents", "images"),
-        ),
-    )
+PIPELINE = GanPipeline()
 
 
-def probing(folder: RunFolder, config: GanSearch, probes: int) -> Probing:
-    """Probes of stage 1, for `evoray trust`.
-
-    Raises:
-        ValueError: The stage has not so many records.
-    """
-    return fid_probing(folder, config, build_setup(config), probes)
-
-
-def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:
+def _share(config: GanSearch, resources: Mapping[str, float], use_gpu: bool) -> Needs:
     """What each process of training or scoring may take, so that all of them find a place at
     once.
     """
@@ -188,31 +125,10 @@ def _share(config: GanSearch, resources: Mapping[str, float]) -> Needs:
     def each(total: float) -> float:
         return 1.0 if total >= processes else math.floor(100 * total / processes) / 100
 
-    gpus = resources.get("GPU", 0.0)
     return Needs(
         cpus=each(resources.get("CPU", 1.0)),
-        gpus=each(gpus) if (gpus > 0 if options.gpus is None else options.gpus) else 0.0,
+        gpus=each(resources.get("GPU", 0.0)) if use_gpu else 0.0,
     )
-
-
-def finish(folder: RunFolder, console: Terminal) -> None:
-    """Writes the report; prints the fronts and the pair."""
-    for stage in folder.stages():
-        table = read_ledger(stage.ledger)
-        if table is not None:
-            console.print(front_table(stage.job(), picking.front(table, stage.job()["values"])))
-    write_report(folder.stages(), folder.report)
-    pair = pair_of(folder)
-    for name in ("generator", "discriminator"):
-        console.print(f"{name}: {pair[name]['codes']}  {_spoken(pair[name]['values'])}")
-    if FINAL in pair:
-        console.print(f"trained alone: {_spoken(pair[FINAL])}")
-    seconds = [
-        f"{stage.path.name} {sum(stage.phases().values()):.0f} s" for stage in folder.stages()
-    ]
-    seconds += [f"{name} {spent:.0f} s" for name, spent in folder.phases().items()]
-    console.print("  ".join(seconds))
-    console.print(f"report: {folder.report}")
 
 
 def search(folder: RunFolder, setting: Setting, finder: GeneratorFinder, console: Terminal) -> None:

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evoray import searchers
-from evoray.distributed.address import joined
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
-from evoray.distributed.pool import PoolOptions
 from evoray.engine.interleaved import Population, first_population, measure_round, next_population
 from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
 from evoray.evaluation.worker import Weights
@@ -39,6 +37,7 @@ from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
 from evoray.training.gan.training import part_of, train_rounds
 from jobs.pipelines.gan.build import SearchSetup
 from jobs.pipelines.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
+from jobs.pipelines.phases import pool_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from objectives import complexity
@@ -349,12 +348,7 @@ class Scoring:
             return LocalEvaluator(problem, weights, weights_digest=digest)
         if self._evaluator is None:
             options = self._setting.config.cluster
-            pool = PoolOptions(
-                workers=options.score_workers,
-                timeout_seconds=options.timeout_seconds,
-                max_attempts=options.max_attempts,
-                is_fixed=not joined(options.address),
-            )
+            pool = pool_of(options, workers=options.score_workers)
             self._evaluator = RayEvaluator(problem, weights, weights_digest=digest, options=pool)
         else:
             self._evaluator.renew(problem, weights, weights_digest=digest)

@@ -5,29 +5,28 @@ only; every mistake shows here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 
-import objectives
 import searchspaces
-from evoray import data, searchers
-from evoray.distributed.shipping import check_ships
-from evoray.problem.contracts import check_objective, check_space
+from evoray import searchers
+from evoray.problem.contracts import check_space
 from evoray.problem.feasibility import check_feasible
 from evoray.problem.fixed_genes import with_fixed_genes
-from evoray.problem.problem import Problem, parse_constraint
+from evoray.problem.problem import Problem
 from evoray.searchers.parts.warm_start import read_prior
 from evoray.training import samplers
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.mixing import patch_grid
 from evoray.training.recipe.teachers import Teacher
+from jobs.pipelines.datasets import load_source
+from jobs.pipelines.objectives import problem_of
 from jobs.pipelines.supernet.config import SupernetSearch
-from jobs.pipelines.supernet.teachers import teachers_of
+from jobs.pipelines.teachers import teachers_of
 from objectives import accuracy, complexity, latency, latency_table
-from objectives.base import CostModel, DataSource, Needs, Objective
+from objectives.base import DataSource, Needs
 from searchspaces.base import SearchSpace
 
 
@@ -65,14 +64,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
     """
     space = searchspaces.load(config.space)
     check_space(space)
-    options = config.data
-    source = data.load(
-        options.name,
-        root=options.root,
-        image_size=options.image_size,
-        limit=options.limit,
-        download=options.download,
-    )
+    source = load_source(config.data, image_size=config.data.image_size)
     space = fitted(space, source)
     space = with_fixed_genes(space, config.search.fixed)
     calibration = Calibration(
@@ -82,40 +74,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
         crop_padding=config.train.crop_padding,
         mirror=config.train.mirror,
     )
-    measured: tuple[Any, ...] = (  # Any: attributes of a class are no properties to mypy
-        accuracy.Accuracy(
-            source,
-            calibration,
-            limit=config.measure.validation_limit,
-            needs=Needs(cpus=1.0, gpus=gpus),
-        ),
-        latency.Latency(
-            source.image_shape,
-            batch_size=config.measure.latency_batch,
-            threads=config.measure.latency_threads,
-        ),
-    )
-    costs: tuple[Any, ...] = (
-        complexity.Cost(space, "macs"),
-        complexity.Cost(space, "params"),
-        *(latency_table.build(space, path) for path in config.measure.latency_tables),
-    )
-    offered = {
-        "space": space,
-        "source": source,
-        "recalibrate": calibration,
-        "input_shape": source.image_shape,
-        "seed": config.seed,
-    }
-    builtin = [*(objective.name for objective in measured), *(cost.name for cost in costs)]
-    asked = _asked(config, offered, builtin)
-    problem = Problem(
-        space,
-        (*measured, *(cast(Objective, o) for o in asked.values() if hasattr(o, "measure"))),
-        (*costs, *(o for o in asked.values() if not hasattr(o, "measure"))),
-        tuple(asked[text].name if text in asked else text for text in config.search.targets),
-        tuple(parse_constraint(text) for text in config.search.constraints),
-    )
+    problem = _problem(config, space, source, calibration, gpus)
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     if config.train.mixing == "tokens":
         with torch.device("meta"):
@@ -130,58 +89,42 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
     return SearchSetup(space, source, problem, calibration, teachers)
 
 
-def own_paths(config: SupernetSearch) -> list[str]:
-    """The import paths of a configuration: its space, and objectives that are in no folder of
-    ours.
-    """
-    return [
-        *searchspaces.own_paths([config.space]),
-        *objectives.own_paths([*config.search.targets, *config.measure.objectives]),
-    ]
-
-
-def _asked(
-    config: SupernetSearch, offered: Mapping[str, Any], builtin: Sequence[str]
-) -> dict[str, Objective | CostModel]:
-    """Objectives of a configuration beside the `builtin` ones, by the text that asks for them."""
-    found: dict[str, Objective | CostModel] = {}
-    known = [*objectives.REGISTRY.names(), *objectives.REGISTRY.faults()]
-    for text in (*config.search.targets, *config.measure.objectives):
-        target = text not in config.measure.objectives
-        if (
-            text in builtin
-            or text in found
-            or (target and text not in known and not objectives.own_paths([text]))
-        ):
-            continue  # Problem says what is no target
-        made = found[text] = objectives.build(text, offered)
-        check_objective(made)
-        others = [*builtin, *(other.name for asked, other in found.items() if asked != text)]
-        if made.name in others:
-            raise ValueError(
-                f"objective {text!r} is called {made.name!r}, as another one of this search: give "
-                "it another name"
-            )
-        _check_writable(text, made.name)
-        check_ships(made, f"objective {text!r}")
-    return found
-
-
-def _check_writable(text: str, name: str) -> None:
-    """
-    Raises:
-        ValueError: A constraint could not name it.
-    """
-    try:
-        read = parse_constraint(f"{name}<=1").name
-    except ValueError:
-        read = ""
-    if read != name:
-        raise ValueError(
-            f"objective {text!r} is called {name!r}, which no constraint could name: letters, "
-            "digits and _ make a name, such as 'energy' "
-            "or 'energy@pixel6'"
-        )
+def _problem(
+    config: SupernetSearch,
+    space: SearchSpace,
+    source: DataSource,
+    calibration: Calibration,
+    gpus: float,
+) -> Problem:
+    options = config.measure
+    needs = Needs(cpus=1.0, gpus=gpus)
+    measured: tuple[Any, ...] = (  # Any: attributes of a class are no properties to mypy
+        accuracy.Accuracy(source, calibration, limit=options.validation_limit, needs=needs),
+        latency.Latency(
+            source.image_shape, batch_size=options.latency_batch, threads=options.latency_threads
+        ),
+    )
+    costs: tuple[Any, ...] = (
+        complexity.Cost(space, "macs"),
+        complexity.Cost(space, "params"),
+        *(latency_table.build(space, path) for path in options.latency_tables),
+    )
+    offered = {
+        "space": space,
+        "source": source,
+        "recalibrate": calibration,
+        "input_shape": source.image_shape,
+        "seed": config.seed,
+    }
+    return problem_of(
+        space,
+        measured,
+        costs,
+        targets=config.search.targets,
+        others=options.objectives,
+        constraints=config.search.constraints,
+        offered=offered,
+    )
 
 
 def fitted(space: SearchSpace, source: DataSource) -> SearchSpace:

@@ -11,34 +11,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from evoray.distributed.address import check_address
 from evoray.engine.migration import Migration
 from evoray.training.config import TrainConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Which pictures."""
-
-    name: Annotated[str, tyro.conf.arg(aliases=("--data",))] = "digits"
-    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder."""
-    root: Path | None = None
-    """Folder of the data; without it EVORAY_DATA, or the source's own place."""
-    image_size: int | None = None
-    """Side in pixels that images are brought to; none for the source's own."""
-    limit: int | None = None
-    """At most so many training images, the same share of each class."""
-    download: bool = False
-    """Whether the source may fetch what is missing."""
-
-    def __post_init__(self) -> None:
-        for name in ("image_size", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(
-                    f"data.{name} must be at least 1, got {value}; leave it out for none"
-                )
-
+from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
 
 _BIGGEST_POPULATION = 1_000_000
 
@@ -89,16 +64,7 @@ class SearchOptions:
     """Whether random search with the same number of evaluations follows, for comparison."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("evaluations", 1),
-            ("shards", 1),
-            ("migrate_every", 0),
-            ("num_migrants", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"search.{name} must be at least {least}, got {getattr(self, name)}"
-                )
+        check_least(self, "search", evaluations=1, shards=1, migrate_every=0, num_migrants=0)
         if self.population < 2:
             raise ValueError(
                 f"search.population must be at least 2, got {self.population}: evolution needs "
@@ -177,15 +143,7 @@ class MeasureOptions:
     """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("calibration_images", 2),
-            ("latency_batch", 1),
-            ("latency_threads", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"measure.{name} must be at least {least}, got {getattr(self, name)}"
-                )
+        check_least(self, "measure", calibration_images=2, latency_batch=1, latency_threads=1)
         if self.validation_limit is not None and self.validation_limit < 1:
             raise ValueError(
                 f"measure.validation_limit must be at least 1, got {self.validation_limit}; leave "
@@ -194,55 +152,7 @@ class MeasureOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
-    """What is run where."""
-
-    address: str = ""
-    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this
-    machine. Without it the one that this program was submitted to, or else, as by local, one of its
-    own."""
-    train_workers: int = 2
-    """Training workers, data-parallel; from two on they are Ray Train's."""
-    min_train_workers: int = 0
-    """Training goes on with as few workers as this when machines are lost; 0 for exactly
-    train_workers.
-    """
-    train_gpus: bool | None = None
-    """Whether each training worker and the accuracy objective take a GPU; none for: if the cluster
-    has one.
-    """
-    max_failures: int = 3
-    """How often training is started again after a worker died."""
-    accuracy_workers: int = 1
-    """Actors that measure accuracy."""
-    timeout_seconds: float = 120.0
-    """A measurement that takes longer is stopped with its actor."""
-    max_attempts: int = 2
-    """How often a measurement is started before its candidate counts as failed."""
-
-    def __post_init__(self) -> None:
-        check_address(self.address, "cluster.address")
-        for name, least in (
-            ("train_workers", 1),
-            ("max_failures", 0),
-            ("accuracy_workers", 1),
-            ("max_attempts", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"cluster.{name} must be at least {least}, got {getattr(self, name)}"
-                )
-        if self.timeout_seconds <= 0:
-            raise ValueError(f"cluster.timeout_seconds must be above 0, got {self.timeout_seconds}")
-        if not 0 <= self.min_train_workers <= self.train_workers:
-            raise ValueError(
-                f"cluster.min_train_workers must be between 0 and {self.train_workers}, got "
-                f"{self.min_train_workers}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupernetSearch:
+class SupernetSearch(CodeOptions):
     """Trains a supernet on a data set and searches it."""
 
     space: str = "bignas:digits"
@@ -254,7 +164,3 @@ class SupernetSearch:
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
-    trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this:
-    say it again to resume.
-    """

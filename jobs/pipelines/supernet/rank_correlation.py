@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from evoray.evaluation.worker import Weights
-from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
+from jobs.pipelines.evaluations import evaluated
 from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from objectives.accuracy import Accuracy
@@ -26,12 +26,7 @@ def accuracy_probing(
     Raises:
         ValueError: The run has no evaluations, or not so many.
     """
-    table = read_ledger(folder.ledger)
-    if table is None:
-        raise ValueError(
-            f"run {folder.path} has no evaluations to probe: finish it with `evoray resume "
-            f"{folder.path}`"
-        )
+    table = evaluated(folder)
     for record in table.select(["key", "weights_digest"]).to_pylist():
         check_weights(record, digest, folder.path)
     setup = build_setup(config)  # here, for its parts may be in the user's folder

@@ -66,7 +66,7 @@ def check_local(path: str | os.PathLike[str], what: str) -> None:
         )
 
 
-_RENAMED_OPTIONS = {"rewire_epochs": "channel_sorting_epochs"}
+_RENAMED_OPTIONS = {"rewire_epochs": "channel_sorting_epochs", "gpus": "train_gpus"}
 _LONGEST_NAME = (
     200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
 )

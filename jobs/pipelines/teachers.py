@@ -13,6 +13,7 @@ import searchspaces
 from evoray.results.export import read_architecture
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.teachers import Teacher, check_place
+from jobs.pipelines.options import CodeOptions
 from objectives.base import DataSource
 from searchspaces.base import SearchSpace
 
@@ -23,22 +24,19 @@ def trusting(config: _T, trust_code: bool) -> _T:
     """The configuration with what this command line says of code in files; one that knows no such
     files as it is.
     """
-    if not hasattr(config, "trust_code"):
+    if not isinstance(config, CodeOptions):
         return config
-    return cast(_T, dataclasses.replace(cast(Any, config), trust_code=trust_code))
+    return cast(_T, dataclasses.replace(config, trust_code=trust_code))
 
 
 def untaught(config: _T) -> _T:
     """The configuration without teachers, for what reads a run and trains nothing."""
-    changes: dict[str, Any] = {}
-    for name in ("train", "first", "second"):
-        part: Any = getattr(config, name, None)  # Any: a recipe, or a task that has one
-        if isinstance(part, TrainConfig):
-            changes[name] = dataclasses.replace(part, teachers=())
-        elif part is not None:
-            changes[name] = dataclasses.replace(
-                part, train=dataclasses.replace(part.train, teachers=())
-            )
+    if isinstance(config, TrainConfig):
+        return cast(_T, dataclasses.replace(config, teachers=()))
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        return config
+    parts = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    changes = {name: untaught(part) for name, part in parts.items() if untaught(part) != part}
     return cast(_T, dataclasses.replace(cast(Any, config), **changes))
 
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
-import ray
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoray.distributed.training import train_on_ray
-from evoray.records.ledger import read_ledger
 from evoray.records.run_files import Exported, Recipe, read_object
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.records.weights_digest import check_weights
@@ -25,16 +24,49 @@ from evoray.results import picking
 from evoray.results.export import export
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
-from jobs.pipelines.supernet.build import SearchSetup, build_setup
-from jobs.pipelines.supernet.config import SupernetSearch
+from evoray.training.recipe.calibration import Calibration
+from evoray.training.recipe.teachers import Teacher
+from jobs.pipelines.clusters import has_gpu
+from jobs.pipelines.evaluations import picked
+from jobs.pipelines.options import CodeOptions
 from objectives.accuracy import Accuracy
-from objectives.base import BuiltCandidate
+from objectives.base import BuiltCandidate, DataSource
 from searchspaces.base import Architecture, SearchSpace
 from searchspaces.elastic.positions import fitted_weights
 
 
+class SingleSetup(Protocol):
+    """The objects of a run with one supernet."""
+
+    @property
+    def space(self) -> SearchSpace: ...
+
+    @property
+    def source(self) -> DataSource: ...
+
+    @property
+    def calibration(self) -> Calibration: ...
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]: ...
+
+
+@dataclass(frozen=True)
+class SingleSupernet:
+    """A run with one supernet, whose networks can be trained alone.
+
+    Attributes:
+        recipe: By which the supernet was trained.
+        build: (recipe, whether code in files is trusted, image size or None for the run's own) ->
+            its space and data, with the teachers of that recipe.
+    """
+
+    recipe: TrainConfig
+    build: Callable[[TrainConfig, bool, int | None], SingleSetup]
+
+
 @dataclass(frozen=True, kw_only=True)
-class RetrainOptions:
+class RetrainOptions(CodeOptions):
     """How the network is trained; by default as the run's supernet was."""
 
     train: TrainConfig
@@ -44,8 +76,6 @@ class RetrainOptions:
     """Of all randomness."""
     weights: Literal["fresh", "supernet"] | Path = "fresh"
     """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
-    trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded."""
     image_size: int | None = None
     """Side in pixels to train at, where the space's networks can change theirs (vit_resnas);
     positions are interpolated.
@@ -67,14 +97,20 @@ class Retraining:
 
     Attributes:
         architecture: The network.
-        setup: Space and data, at the resolution of the training.
+        space: At the resolution of the training.
+        source: The data, too.
+        calibration: Of batch norms, for the supernet's weights.
+        teachers: Networks from outside.
         initial: What it starts from; None for fresh weights.
         values: Of the run, by name, of this network.
         output: Folder that gets everything.
     """
 
     architecture: Architecture
-    setup: SearchSetup
+    space: SearchSpace
+    source: DataSource
+    calibration: Calibration
+    teachers: tuple[Teacher, ...]
     initial: dict[str, Tensor] | None
     values: dict[str, Any]  # JSON
     output: Path
@@ -94,7 +130,7 @@ def alone(recipe: TrainConfig) -> TrainConfig:
 
 def prepare(
     folder: RunFolder,
-    config: SupernetSearch,
+    single: SingleSupernet,
     options: RetrainOptions,
     pick: str,
     output: Path | None,
@@ -106,29 +142,29 @@ def prepare(
         ValueError: There is no such network, or the folder holds another training.
         FileNotFoundError: The weights to start from are not there.
     """
-    table = read_ledger(folder.ledger)
-    if table is None:
-        raise ValueError(
-            f"run {folder.path} has no evaluations to pick from: finish it with `evoray resume "
-            f"{folder.path}`"
-        )
     values = folder.job()["values"]
-    row = picking.pick(table, values, pick or "knee")
-    config = replace(config, train=options.train, trust_code=options.trust_code)
-    setup = build_setup(config)
-    architecture = picking.network(setup.space, row)
-    started = _started(folder, setup, row, options.weights)
+    row = picked(folder, pick or "knee")
+    setup = single.build(options.train, options.trust_code, None)
+    space, source = setup.space, setup.source
+    architecture = picking.network(space, row)
+    started = _started(folder, space, row, options.weights)
     if options.image_size:
-        data = replace(config.data, image_size=options.image_size)
-        source = build_setup(replace(config, data=data)).source
-        setup = replace(setup, space=_resized(setup.space, options.image_size), source=source)
-    initial = None if started is None else fitted_weights(started, _network(setup, architecture))
+        source = single.build(options.train, options.trust_code, options.image_size).source
+        space = _resized(space, options.image_size)
+    initial = None if started is None else fitted_weights(started, _network(space, architecture))
     place = output or folder.inside(
         "retrained", row["key"] + (f"-{options.image_size}px" if options.image_size else "")
     )
     _check_recipe(place, options, architecture)
     return Retraining(
-        architecture, setup, initial, {v["name"]: row[v["name"]] for v in values}, place
+        architecture,
+        space,
+        source,
+        setup.calibration,
+        setup.teachers,
+        initial,
+        {v["name"]: row[v["name"]] for v in values},
+        place,
     )
 
 
@@ -139,51 +175,49 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     Raises:
         RuntimeError: The training failed again and again.
     """
-    setup, architecture = work.setup, work.architecture
+    space, architecture = work.space, work.architecture
     begin(work, options)
     train_on_ray(
-        setup.space,
-        setup.source,
+        space,
+        work.source,
         options.train,
         seed=options.seed,
         folder=work.output / "training",
         num_workers=options.workers,
-        use_gpu=ray.cluster_resources().get("GPU", 0) > 0,
+        use_gpu=has_gpu(),
         architecture=architecture,
         initial=work.initial,
-        teachers=setup.teachers,
+        teachers=work.teachers,
     )
     weights, _ = checkpoints.load_weights(work.output / "training")
-    network = _network(setup, architecture)
+    network = _network(space, architecture)
     network.load_state_dict(fitted_weights(weights, network))
-    accuracies = {
-        split: _accuracy(setup, architecture, network, split) for split in ("val", "test")
-    }
+    accuracies = {split: _accuracy(work, network, split) for split in ("val", "test")}
     about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
-    shape = setup.source.image_shape
+    shape = work.source.image_shape
     return accuracies, export(
-        network, architecture, setup.space, shape, "safetensors", work.output, extra=about
+        network, architecture, space, shape, "safetensors", work.output, extra=about
     )
 
 
-def _network(setup: SearchSetup, architecture: Architecture) -> nn.Module:
+def _network(space: SearchSpace, architecture: Architecture) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        return setup.space.build_subnet(None, architecture)
+        return space.build_subnet(None, architecture)
 
 
 def _started(
-    folder: RunFolder, setup: SearchSetup, row: dict[str, Any], weights: str | Path
+    folder: RunFolder, space: SearchSpace, row: dict[str, Any], weights: str | Path
 ) -> dict[str, Tensor] | None:
-    architecture = picking.network(setup.space, row)
+    architecture = picking.network(space, row)
     if weights == "fresh":
         return None
     if weights == "supernet":
         found, digest = checkpoints.load_weights(folder.supernet)
         check_weights(row, digest, folder.path)
         with torch.random.fork_rng(devices=[]):
-            supernet = setup.space.build_supernet()
+            supernet = space.build_supernet()
         supernet.load_state_dict(found)
-        return setup.space.build_subnet(supernet, architecture).state_dict()
+        return space.build_subnet(supernet, architecture).state_dict()
     file, about = Path(weights) / "weights.safetensors", Path(weights) / "architecture.json"
     if not file.is_file() or not about.is_file():
         raise FileNotFoundError(
@@ -238,9 +272,7 @@ def begin(work: Retraining, options: RetrainOptions) -> None:
     )
 
 
-def _accuracy(
-    setup: SearchSetup, architecture: Architecture, network: nn.Module, split: str
-) -> float:
-    objective = Accuracy(setup.source, setup.calibration, split=split)
+def _accuracy(work: Retraining, network: nn.Module, split: str) -> float:
+    objective = Accuracy(work.source, work.calibration, split=split)
     objective.open(torch.device("cpu"))
-    return objective.measure(BuiltCandidate(setup.space, architecture, network))
+    return objective.measure(BuiltCandidate(work.space, work.architecture, network))

@@ -1,0 +1,93 @@
+"""The problem of a job: its system's objectives, and those that the command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import objectives
+from evoray.distributed.shipping import check_ships
+from evoray.problem.contracts import check_objective
+from evoray.problem.problem import Problem, parse_constraint
+from objectives.base import CostModel, Objective
+from searchspaces.base import SearchSpace
+
+
+def problem_of(
+    space: SearchSpace,
+    measured: Sequence[Objective],
+    costs: Sequence[CostModel],
+    *,
+    targets: Sequence[str],
+    others: Sequence[str] = (),
+    constraints: Sequence[str] = (),
+    offered: Mapping[str, Any],
+) -> Problem:
+    """Objectives and constraints of a search, all by name.
+
+    Args:
+        space: What is searched.
+        measured: Objectives that the system brings.
+        costs: Cost models that it brings.
+        targets: What is optimised: names of the system's own, of files in objectives/, or import
+            paths.
+        others: Objectives that are recorded and may be constrained without being targets, named as
+            there.
+        constraints: Bounds such as "macs<=2e6".
+        offered: What is handed over to objectives that ask for it by these names.
+
+    Raises:
+        ValueError: One is not there, or two have one name.
+    """
+    builtin = [*(one.name for one in measured), *(one.name for one in costs)]
+    named = _named(targets, others, offered, builtin)
+    return Problem(
+        space,
+        (*measured, *(cast(Objective, one) for one in named.values() if _is_measured(one))),
+        (*costs, *(cast(CostModel, one) for one in named.values() if not _is_measured(one))),
+        tuple(named[text].name if text in named else text for text in targets),
+        tuple(parse_constraint(text) for text in constraints),
+    )
+
+
+def _is_measured(one: Objective | CostModel) -> bool:
+    return hasattr(one, "measure")
+
+
+def _named(
+    targets: Sequence[str], others: Sequence[str], offered: Mapping[str, Any], builtin: list[str]
+) -> dict[str, Objective | CostModel]:
+    """Objectives beside the `builtin` ones, by the text that asks for them."""
+    found: dict[str, Objective | CostModel] = {}
+    known = [*objectives.REGISTRY.names(), *objectives.REGISTRY.faults()]
+    for text in dict.fromkeys((*targets, *others)):
+        is_known = text in others or text in known or objectives.own_paths([text])
+        if text in builtin or not is_known:
+            continue  # Problem says what is no target
+        made = objectives.build(text, offered)
+        check_objective(made)
+        if made.name in [*builtin, *(other.name for other in found.values())]:
+            raise ValueError(
+                f"objective {text!r} is called {made.name!r}, as another one of this search: give "
+                "it another name"
+            )
+        found[text] = made
+        _check_writable(text, made.name)
+        check_ships(made, f"objective {text!r}")
+    return found
+
+
+def _check_writable(text: str, name: str) -> None:
+    """
+    Raises:
+        ValueError: A constraint could not name it.
+    """
+    try:
+        read = parse_constraint(f"{name}<=1").name
+    except ValueError:
+        read = ""
+    if read != name:
+        raise ValueError(
+            f"objective {text!r} is called {name!r}, which no constraint could name: letters, "
+            "digits and _ make a name, such as 'energy' or 'energy@pixel6'"
+        )
