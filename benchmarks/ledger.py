@@ -24,8 +24,10 @@ import numpy as np
 
 from benchmarks.parts.spaces import Grid
 from benchmarks.parts.timing import seconds, spread
+from evoray.records.columns import texts
 from evoray.records.ledger import FolderLedger, num_parts, read_ledger
-from evoray.records.records import Records, schema, texts
+from evoray.records.records import Records
+from evoray.records.table import schema
 from searchspaces.base import key_array
 
 SIZES = (0, 100_000, 1_000_000)
@@ -37,21 +39,14 @@ def records(num: int, rng: np.random.Generator) -> Records:
     """What a search writes: two values, a time, parents."""
     choices = rng.integers(0, SPACE.num_options, (num, SPACE.num_genes), dtype=np.int16)
     keys = key_array(SPACE, choices)
-    return Records(
-        keys=keys,
-        choices=choices,
+    return Records.filled(
+        keys,
+        choices,
         values={"nothing": rng.random(num), "sum": choices.sum(axis=1).astype(np.float64)},
         seconds={"nothing": rng.random(num)},
-        violations=np.zeros(num),
-        status=np.zeros(num, dtype=np.int8),
-        errors=texts([""] * num),
-        attempts=np.ones(num, dtype=np.int32),
-        shards=np.zeros(num, dtype=np.int32),
-        generations=np.zeros(num, dtype=np.int32),
         parents=np.stack([np.roll(keys, 1), np.roll(keys, 2)], axis=1),
         operators=texts(["crossover+mutation"] * num),
         workers=texts(["host:1"] * num),
-        digests=texts([""] * num),
     )
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import evoray
 from evoray import Constraint
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, Status, from_table, schema
+from evoray.records.records import Record, Status
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import from_table, schema
 from tests.synthetic import Faulty, Macs, Score, TableSpace
 
 

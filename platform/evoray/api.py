@@ -31,8 +31,8 @@ from evoray.problem.plain_values import plain, whole
 from evoray.problem.problem import Constraint, Problem
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger, MemoryLedger
-from evoray.records.records import schema, to_table
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import schema, to_table
 from evoray.results import picking
 from evoray.searchers.base import Searcher
 from evoray.searchers.parts.warm_start import warm_started

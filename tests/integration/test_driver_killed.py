@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from evoray.records.ledger import num_parts, read_ledger
-from evoray.records.records import from_table
+from evoray.records.table import from_table
 from evoray.results import picking
 from tests import drivers
 

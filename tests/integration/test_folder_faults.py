@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.parts.processes import eventually
 from evoray.records.ledger import read_ledger
-from evoray.records.records import from_table
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import from_table
 from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.quickstart import PRESETS

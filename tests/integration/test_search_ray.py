@@ -23,7 +23,8 @@ from evoray.engine.shard import LocalShards, searchers_for
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.problem.problem import Constraint, Problem
 from evoray.records.ledger import FolderLedger, MemoryLedger
-from evoray.records.records import Records, Status, schema
+from evoray.records.records import Records, Status
+from evoray.records.table import schema
 from tests.synthetic import Faulty, Score, table_problem
 
 pytestmark = pytest.mark.ray

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from evoray.files.visible_text import visible
 from evoray.records.ledger import FolderLedger, read_ledger
-from evoray.records.records import from_table, schema, to_table
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import from_table, schema, to_table
 from evoray.report.page import write_report
 from jobs.cli import main
 from tests.runs import make_run

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from evoray.records.ledger import FolderLedger, read_ledger
-from evoray.records.records import Record, schema
+from evoray.records.records import Record
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import schema
 from evoray.records.weights_digest import check_weights, keep_only
 from evoray.training import checkpoints
 from jobs import cli, quickstart

@@ -24,9 +24,10 @@ import torch
 import jobs
 from benchmarks.parts.codesign import stub_study
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, schema, to_table
+from evoray.records.records import Record
 from evoray.records.run_files import written_lines
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import schema, to_table
 from evoray.report.reading import RunView, read_run
 from evoray.results.picking import front
 from evoray.results.rank_correlation import Probe

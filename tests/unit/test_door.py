@@ -25,8 +25,9 @@ from evoray.problem.contracts import check_space
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.identity import differences, identity
 from evoray.problem.plain_values import plain, whole
-from evoray.records.records import from_table, recordable
+from evoray.records.recordable_text import recordable
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import from_table
 from objectives.base import Candidate, Goal, Needs
 from searchspaces.base import Architecture, Choices, Gene
 from tests.synthetic import Macs, Score, TableSpace

@@ -12,7 +12,8 @@ import torch
 import evoray
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
-from evoray.records.records import Record, Status, from_table
+from evoray.records.records import Record, Status
+from evoray.records.table import from_table
 from objectives.base import Candidate
 from searchspaces.base import architectures
 from tests.synthetic import Macs, Score, TableSpace, score_of, table_problem

@@ -11,7 +11,8 @@ import pytest
 
 from evoray.files.storage import LocalStorage
 from evoray.records.ledger import FolderLedger, read_ledger
-from evoray.records.records import Record, Status, from_table, schema, to_table
+from evoray.records.records import Record, Status
+from evoray.records.table import from_table, schema, to_table
 
 SCHEMA = schema(["score", "macs"], ["score"])
 

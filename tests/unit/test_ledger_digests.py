@@ -19,7 +19,8 @@ import pytest
 from evoray.files.checksums import sealed_table, unsealed_table
 from evoray.records.ledger import FolderLedger, read_ledger
 from evoray.records.ledger_parts import FAN_IN
-from evoray.records.records import Record, schema
+from evoray.records.records import Record
+from evoray.records.table import schema
 
 SCHEMA = schema(["score", "macs"], ["score"])
 
@@ -235,7 +236,8 @@ _FIRST_APPEND = """
 import sys
 from pathlib import Path
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, schema
+from evoray.records.records import Record
+from evoray.records.table import schema
 with FolderLedger(Path(sys.argv[1]), schema(["score"], ["score"])) as ledger:
     before = set(sys.modules)
     ledger.append([Record(key="a", choices=(1,), values={"score": 1.0}, seconds={"score": 0.1})])

@@ -20,7 +20,8 @@ from evoray.files import storage as storage_module
 from evoray.files.storage import ArrowStorage, LocalStorage, open_storage
 from evoray.records.ledger import FolderLedger, num_parts, read_ledger
 from evoray.records.ledger_parts import FAN_IN
-from evoray.records.records import Record, schema
+from evoray.records.records import Record
+from evoray.records.table import schema
 
 SCHEMA = schema(["score", "macs"], ["score"])
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, Status, from_table, schema, to_table
+from evoray.records.records import Record, Status
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import from_table, schema, to_table
 from evoray.report import figures
 from evoray.report.genealogy import ancestors
 from evoray.report.page import write_report

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import searchspaces
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Record, schema
+from evoray.records.records import Record
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import schema
 from jobs import quickstart, vit_resnas
 from jobs.pipelines.retraining import RetrainOptions, alone, begin, prepare
 from jobs.pipelines.supernet.build import build_setup

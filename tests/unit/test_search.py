@@ -12,8 +12,8 @@ import evoray
 from evoray import Constraint, Result
 from evoray.pareto import dominance
 from evoray.problem.problem import Problem, parse_constraint
-from evoray.records.records import from_table
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import from_table
 from evoray.results import picking
 from tests.synthetic import Faulty, Macs, Score, TableSpace
 

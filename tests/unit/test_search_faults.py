@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from evoray.records.ledger import FolderLedger, read_ledger
-from evoray.records.records import Records, from_table
+from evoray.records.records import Records
+from evoray.records.table import from_table
 from tests import drivers
 
 

@@ -9,7 +9,7 @@ import evoray
 from benchmarks.parts.tables import TABLES, Entry
 from evoray import Migration, searchers
 from evoray.problem.problem import Problem
-from evoray.records.records import from_table
+from evoray.records.table import from_table
 from tests.synthetic import Macs, Score, TableSpace
 
 

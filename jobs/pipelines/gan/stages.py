@@ -22,8 +22,9 @@ from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Records, schema, to_table
+from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import keep_only
 from evoray.results import picking
 from evoray.searchers.one_gene import OneGene

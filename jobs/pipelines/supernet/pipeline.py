@@ -20,8 +20,9 @@ from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
 from evoray.evaluation.worker import Weights, supernet_with
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger
-from evoray.records.records import Records, schema, to_table
+from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import check_weights, keep_only
 from evoray.results import picking
 from evoray.results.export import ExportedNetwork

@@ -5,6 +5,7 @@ Each network is measured once.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from evoray.engine.shard import Proposals
 from evoray.pareto import dominance
 from evoray.problem.problem import Losses, Problem
 from evoray.records.ledger import Ledger
-from evoray.records.records import Records, recordable_texts
+from evoray.records.recordable_text import recordable_texts
+from evoray.records.records import Records
 from searchspaces.base import Keys
 
 _HOPELESS_FAILURES = 8  # failures without one success: the program is wrong, not the candidates
@@ -101,23 +103,7 @@ class Bookkeeping:
         know.
         """
         num = len(proposals)
-        empty = np.full(num, "", dtype=object)
-        bare = Records(
-            keys=proposals.keys,
-            choices=proposals.choices,
-            values={},
-            seconds={},
-            violations=np.zeros(num),
-            status=np.zeros(num, dtype=np.int8),
-            errors=empty,
-            attempts=np.ones(num, dtype=np.int32),
-            shards=proposals.shards,
-            generations=np.zeros(num, dtype=np.int32),
-            parents=proposals.lineage.parents,
-            operators=proposals.lineage.operators,
-            workers=empty,
-            digests=empty,
-        )
+        bare = Records.filled(proposals.keys, proposals.choices)
         records = self._write(proposals, bare, generation)
         if len(self.waiting) == num:
             self.waiting.clear()
@@ -185,29 +171,16 @@ class Bookkeeping:
 
     def _write(self, proposals: Proposals, measured: Records, generation: int) -> Records:
         values = {**measured.values, **proposals.costs}
-        own = {
-            name: getattr(measured, name)
-            for name in (
-                "keys",
-                "choices",
-                "seconds",
-                "status",
-                "errors",
-                "attempts",
-                "workers",
-                "digests",
-            )
-        }
-        for name in ("errors", "workers"):
-            own[name] = recordable_texts(own[name])
-        records = Records(
-            **own,
+        records = replace(
+            measured,
             values=values,
             violations=self._problem.violations(values),
+            errors=recordable_texts(measured.errors),
             shards=proposals.shards,
             generations=np.full(len(proposals), generation, dtype=np.int32),
             parents=proposals.lineage.parents,
             operators=proposals.lineage.operators,
+            workers=recordable_texts(measured.workers),
         )
         self._ledger.append(records)
         self.num_failed += int(records.failed.sum())

@@ -22,8 +22,9 @@ from evoray.engine.snapshots import Snapshots
 from evoray.evaluation.evaluator import Evaluator
 from evoray.files.storage import Location
 from evoray.problem.problem import Problem
+from evoray.records.columns import texts
 from evoray.records.ledger import Ledger
-from evoray.records.records import Records, texts
+from evoray.records.records import Records
 from evoray.searchers.base import Lineage
 from searchspaces.base import Keys, key_array
 

@@ -12,7 +12,8 @@ import torch
 
 from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.problem.problem import Problem
-from evoray.records.records import Record, Records, Status, texts
+from evoray.records.columns import texts
+from evoray.records.records import Record, Records, Status
 from objectives.base import PartlyMeasurable
 from searchspaces.base import Architecture
 
@@ -246,23 +247,15 @@ class LocalEvaluator:
             return Records.of([], len(self._problem.space.genes))
         values, seconds, status, errors, attempts = zip(*ended, strict=True)
         names = self._problem.measured_names
-        same = {
-            text: np.full(len(ended), text, dtype=object)
-            for text in ("sample", self._worker, self._weights_digest)
-        }
-        return Records(
-            keys=np.array([a.key for a in candidates], dtype=np.bytes_),
-            choices=np.array([a.choices for a in candidates], dtype=np.int16),
+        num = len(ended)
+        return Records.filled(
+            np.array([a.key for a in candidates], dtype=np.bytes_),
+            np.array([a.choices for a in candidates], dtype=np.int16),
             values={name: np.array([of.get(name, np.nan) for of in values]) for name in names},
             seconds={name: np.array([of.get(name, np.nan) for of in seconds]) for name in names},
-            violations=np.zeros(len(ended)),
             status=np.array(status, dtype=np.int8),
             errors=texts(errors),
             attempts=np.array(attempts, dtype=np.int32),
-            shards=np.zeros(len(ended), dtype=np.int32),
-            generations=np.zeros(len(ended), dtype=np.int32),
-            parents=np.zeros((len(ended), 0), dtype="S1"),
-            operators=same["sample"],
-            workers=same[self._worker],
-            digests=same[self._weights_digest],
+            workers=texts([self._worker] * num),
+            digests=texts([self._weights_digest] * num),
         )

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from evoray.records.records import recordable
+from evoray.records.recordable_text import recordable
 from objectives.base import Candidate, MeasurementError, Objective, PartlyMeasurable
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
 

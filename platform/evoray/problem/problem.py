@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.records.records import Record, Records, Status, check_value_names
+from evoray.records.records import Record, Records, Status
+from evoray.records.table import check_value_names
 from objectives.base import CostModel, Goal, Objective
 from searchspaces.base import Choices, SearchSpace, nearest
 

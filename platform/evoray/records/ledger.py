@@ -30,7 +30,8 @@ from evoray.records.ledger_parts import (
     told,
     write_part,
 )
-from evoray.records.records import Record, Records, from_table, to_table
+from evoray.records.records import Record, Records
+from evoray.records.table import from_table, to_table
 from searchspaces.base import Keys
 
 _log = logging.getLogger(__name__)

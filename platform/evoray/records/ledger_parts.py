@@ -19,7 +19,7 @@ from evoray.files.checksums import (
     unsealed_table,
 )
 from evoray.files.storage import Storage
-from evoray.records.records import from_table
+from evoray.records.table import from_table
 
 _log = logging.getLogger(__name__)
 _PART = re.compile(r"part-(\d+)(?:-(\d+))?\.parquet")

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from evoray.records.ledger import read_ledger
-from evoray.records.records import Records, from_table
+from evoray.records.records import Records
+from evoray.records.table import from_table
 
 _log = logging.getLogger(__name__)
 

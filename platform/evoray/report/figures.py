@@ -12,7 +12,8 @@ from plotly.subplots import make_subplots
 
 from evoray.files.visible_text import visible
 from evoray.pareto import dominance
-from evoray.records.records import Record, Records, Status, from_table
+from evoray.records.records import Record, Records, Status
+from evoray.records.table import from_table
 from evoray.report.reading import RunView, hypervolume_curve, reference_of
 from evoray.report.thinning import Rows, said, thinned
 from evoray.results import picking

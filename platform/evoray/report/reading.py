@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from evoray.pareto import dominance
 from evoray.records.ledger import read_ledger
-from evoray.records.records import Record, Records, Status, from_table
+from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import from_table
 from evoray.report.thinning import thinned
 from evoray.results import picking
 

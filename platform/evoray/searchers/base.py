@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoray.problem.problem import Problem
-from evoray.records.records import Record, Records, Texts, joined_parents
+from evoray.records.columns import Texts, joined_parents
+from evoray.records.records import Record, Records
 from searchspaces.base import Choices, Keys, SearchSpace, key_array
 
 

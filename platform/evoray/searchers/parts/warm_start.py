@@ -13,8 +13,9 @@ from evoray.pareto import dominance
 from evoray.problem.plain_values import plain
 from evoray.problem.problem import Problem
 from evoray.records.ledger import read_ledger
-from evoray.records.records import Record, Records, Status, from_table
+from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import from_table
 from evoray.searchers.base import Lineage, Searcher, TracesCandidates
 from searchspaces.base import Choices, key_array
 
