@@ -17,7 +17,7 @@ from evoray.pareto import dominance
 from evoray.problem.contracts import check_choices, option_counts
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records
-from evoray.searchers.base import Lineage, Searcher, TracesCandidates
+from evoray.searchers.base import Lineage, Searcher, lineage_of, num_duplicates_of
 from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Architecture, Choices, Keys, key_array
@@ -148,9 +148,7 @@ class Shard:
             "proposed": self._num_proposed,
             "rejected": dict(self._rejected),
             "infeasible": int(getattr(self._searcher, "num_infeasible", 0)),
-            "duplicates": self._searcher.num_duplicates
-            if isinstance(self._searcher, TracesCandidates)
-            else 0,
+            "duplicates": num_duplicates_of(self._searcher),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -161,8 +159,8 @@ class Shard:
         self._rejected = Counter(state["rejected"])
 
     def _gate(self, choices: Choices) -> Proposals:
-        traced = isinstance(self._searcher, TracesCandidates) and len(choices) > 0
-        lineage = self._searcher.lineage() if traced else Lineage.same("asked", len(choices))  # type: ignore[attr-defined]
+        num = len(choices)
+        lineage = lineage_of(self._searcher, num) if num else Lineage.same("asked", 0)
         self._num_proposed += len(choices)
         check_choices(self._problem.space, self._counts, choices, self._source)
         costs = self._problem.cost_values(choices)

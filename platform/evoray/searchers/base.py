@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.problem.problem import Problem
 from evoray.records.columns import Texts, joined_parents
-from evoray.records.records import Record, Records
-from searchspaces.base import Choices, Keys, SearchSpace, key_array
+from evoray.records.records import Record
+from searchspaces.base import Choices, Keys
 
 
 class Searcher(Protocol):
@@ -93,163 +91,13 @@ class TracesCandidates(Protocol):
         ...
 
 
-class Seen:
-    """The networks a searcher has met.
-
-    Attributes:
-        num_duplicates: Rows that `add_new` has refused.
-    """
-
-    def __init__(self, space: SearchSpace) -> None:
-        self._space = space
-        self._keys: dict[bytes, None] = {}
-        self.num_duplicates = 0
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, keys: Keys) -> None:
-        """Adds networks, whether new or not."""
-        self._keys.update(dict.fromkeys(keys.tolist()))
-
-    def add_new(self, choices: Choices, limit: int) -> NDArray[np.int64]:
-        """Adds up to `limit` rows that are new, the first of equal rows only, and returns their
-        indices; counts the old ones it met.
-        """
-        keys = key_array(self._space, choices).tolist()
-        if (
-            len(keys) <= limit
-            and len(set(keys)) == len(keys)
-            and self._keys.keys().isdisjoint(keys)
-        ):
-            self._keys.update(dict.fromkeys(keys))
-            return np.arange(len(keys))
-        known, fresh, looked_at = self._keys, list[int](), 0
-        for key in keys if limit > 0 else ():
-            if key not in known:
-                known[key] = None
-                fresh.append(looked_at)
-                if len(fresh) == limit:
-                    looked_at += 1
-                    break
-            looked_at += 1
-        self.num_duplicates += looked_at - len(fresh)
-        return np.array(fresh, dtype=np.int64)
-
-    def new(self, choices: Choices) -> NDArray[np.int64]:
-        """Indices of the rows that it has not met, the first of equal rows only; nothing is
-        added.
-        """
-        fresh: dict[bytes, int] = {}
-        for i, key in enumerate(key_array(self._space, choices).tolist()):
-            if key not in self._keys:
-                fresh.setdefault(key, i)
-        return np.fromiter(fresh.values(), dtype=np.int64, count=len(fresh))
-
-    def state(self) -> dict[str, Any]:
-        return {"keys": b" ".join(self._keys).decode(), "num_duplicates": self.num_duplicates}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._keys = dict.fromkeys(state["keys"].encode().split())
-        self.num_duplicates = state["num_duplicates"]
+def lineage_of(searcher: Searcher, num: int) -> Lineage:
+    """How the `num` candidates of its last `ask` were made; "asked" where it cannot say."""
+    if isinstance(searcher, TracesCandidates):
+        return searcher.lineage()
+    return Lineage.same("asked", num)
 
 
-def ask_new(
-    seen: Seen,
-    count: int,
-    num_genes: int,
-    draw: Callable[[int, int], tuple[Choices, Lineage]],
-    *,
-    rounds: int,
-) -> tuple[Choices, Lineage]:
-    """Up to `count` rows that are new to `seen`, from as many rounds of `draw(missing, round)` as
-    it takes, at most `rounds`.
-
-    `draw` may return more rows than are missing, so that a few duplicates do not cost a round.
-    """
-    found: list[Choices] = []
-    lineage: list[Lineage] = []
-    missing = count
-    for number in range(rounds):
-        if missing == 0:
-            break
-        drawn, origin = draw(missing, number)
-        new = seen.add_new(drawn, missing)
-        if len(new):
-            found.append(drawn[new])
-            lineage.append(origin.take(new))
-            missing -= len(new)
-    if not found:
-        return np.zeros((0, num_genes), dtype=np.int16), Lineage.same("sample", 0)
-    return np.concatenate(found), Lineage.concat(lineage)
-
-
-class Replayed(ABC):
-    """A searcher around another library's algorithm. Its state is the log of what was asked and
-    told: restoring repeats it.
-
-    That needs no pickle and works for every algorithm that is a function of its seed; it takes as
-    long as the algorithm thought.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._seen = Seen(problem.space)
-        self._log: list[dict[str, Any]] = []
-        self._lineage = Lineage.same("sample", 0)
-
-    @abstractmethod
-    def _start(self) -> None:
-        """Builds the algorithm anew from its seed."""
-
-    @abstractmethod
-    def _ask(self, count: int) -> tuple[Choices, Lineage]:
-        """As `ask`, with where the rows come from."""
-
-    @abstractmethod
-    def _tell(
-        self, choices: Choices, losses: NDArray[np.float64], violations: NDArray[np.float64]
-    ) -> None:
-        """Distinct networks in the order of their keys; what failed has WORST_VIOLATION."""
-
-    def ask(self, count: int) -> Choices:
-        self._log.append({"ask": count})
-        choices, self._lineage = self._ask(count)
-        return choices
-
-    def tell(self, records: Sequence[Record]) -> None:
-        columns = Records.of(records, len(self._problem.space.genes))
-        if len(columns) == 0:
-            return
-        columns = columns.take(np.argsort(columns.keys, kind="stable"))
-        losses, violations = self._problem.losses(columns)
-        told = {
-            "choices": columns.choices.tolist(),
-            "losses": losses.tolist(),
-            "violations": violations.tolist(),
-        }
-        self._log.append(told)
-        self._tell(columns.choices, losses, violations)
-
-    @property
-    def num_duplicates(self) -> int:
-        return self._seen.num_duplicates
-
-    def lineage(self) -> Lineage:
-        return self._lineage
-
-    def state(self) -> dict[str, Any]:
-        return {"log": list(self._log), "seed": self._seed}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._seed, self._log = state["seed"], list(state["log"])
-        self._seen = Seen(self._problem.space)
-        self._start()
-        for entry in self._log:
-            if "ask" in entry:
-                self._lineage = self._ask(entry["ask"])[1]
-            else:
-                choices = np.array(entry["choices"], dtype=np.int16)
-                self._tell(choices, np.array(entry["losses"]), np.array(entry["violations"]))
-
-    _seed: int
+def num_duplicates_of(searcher: Searcher) -> int:
+    """The number of proposals it has thrown away as known; 0 where it does not count them."""
+    return searcher.num_duplicates if isinstance(searcher, TracesCandidates) else 0

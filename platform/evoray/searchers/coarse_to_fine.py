@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from evoray import variation
 from evoray.pareto import dominance
 from evoray.problem.problem import Problem
-from evoray.records.records import Record
-from evoray.searchers.base import Lineage, Seen, ask_new
-from evoray.searchers.parts.archive import Archive
-from evoray.seeds import generator_for
+from evoray.searchers.base import Lineage
+from evoray.searchers.parts.breeder import ArchiveBreeder
 from searchspaces.base import Choices, Gene
 
 _ROUNDS = 50  # of mutating or sampling again to replace duplicates
 
 
-class CoarseToFine:
+class CoarseToFine(ArchiveBreeder):
     """First every skeleton of a small grid, once for all limits; then mutants of the best found so
     far.
 
@@ -48,51 +46,24 @@ class CoarseToFine:
     ) -> None:
         if levels < 2:
             raise ValueError(f"coarse_to_fine needs at least 2 levels a kind of gene, got {levels}")
-        self._problem = problem
-        self._kinds = variation.GeneKinds.of(problem.space.genes)
+        grid = skeletons(problem.space.genes, levels=levels, limit=grid_limit)
+        rounds = _ROUNDS + len(grid)
+        super().__init__(problem, seed=seed, stream="coarse_to_fine", rounds=rounds)
         self._mutation_probability = mutation_probability
-        self._rng = generator_for(seed, "coarse_to_fine")
-        self._grid = problem.space.repair(
-            skeletons(problem.space.genes, levels=levels, limit=grid_limit)
-        )
+        self._grid = problem.space.repair(grid)
         self._next_skeleton = 0
-        self._seen = Seen(problem.space)
-        self._lineage = Lineage.same("grid", 0)
-        self._archive = Archive(problem)
 
-    def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(
-            self._seen, count, len(self._kinds.counts), self._draw, rounds=_ROUNDS + len(self._grid)
-        )
-        return choices
-
-    @property
-    def num_duplicates(self) -> int:
-        return self._seen.num_duplicates
-
-    def lineage(self) -> Lineage:
-        return self._lineage
-
-    def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add(self._archive.add(records).keys)
-        best = dominance.front(self._archive.losses, self._archive.violations)
-        self._archive.keep(
-            best if len(best) else np.argsort(self._archive.violations, kind="stable")[:1]
-        )
+    def _kept(self) -> NDArray[np.int64]:
+        losses, violations = self._archive.losses, self._archive.violations
+        best = dominance.front(losses, violations)
+        return best if len(best) else np.argsort(violations, kind="stable")[:1]
 
     def state(self) -> dict[str, Any]:
-        return {
-            "rng": self._rng.bit_generator.state,
-            "next_skeleton": self._next_skeleton,
-            "seen": self._seen.state(),
-            "archive": self._archive.state(),
-        }
+        return {**super().state(), "next_skeleton": self._next_skeleton}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._rng.bit_generator.state = state["rng"]
+        super().restore(state)
         self._next_skeleton = state["next_skeleton"]
-        self._seen.restore(state["seen"])
-        self._archive.restore(state["archive"])
 
     def _draw(self, count: int, _: int) -> tuple[Choices, Lineage]:
         return self._coarse(count) if self._next_skeleton < len(self._grid) else self._fine(count)
@@ -104,8 +75,7 @@ class CoarseToFine:
 
     def _fine(self, count: int) -> tuple[Choices, Lineage]:
         if len(self._archive) == 0:
-            drawn = variation.sample(self._kinds, count, self._rng)
-            return self._problem.space.repair(drawn), Lineage.same("sample", count)
+            return self._sampled(count)
         parents = self._rng.integers(0, len(self._archive), size=count)
         mutated = variation.mutate(
             self._archive.choices[parents], self._kinds, self._mutation_probability, self._rng

@@ -15,9 +15,8 @@ from evoray.pareto import dominance
 from evoray.problem.feasible import FeasibleSampler
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
-from evoray.searchers.base import Lineage, Seen, ask_new
-from evoray.searchers.parts.archive import Archive
-from evoray.seeds import generator_for
+from evoray.searchers.base import Lineage
+from evoray.searchers.parts.breeder import ArchiveBreeder
 from searchspaces.base import Choices, nearest
 
 _ROUNDS = 60
@@ -25,7 +24,7 @@ _BREEDING_ROUNDS = 40  # the rest sample the window, where breeding finds nothin
 _OVERDRAW = 4  # children that miss the window are bred anew this many at a time
 
 
-class Constrained:
+class Constrained(ArchiveBreeder):
     """Half mutants, half crossovers of the top of the whole history.
 
     Parents are the best `parents` records ever told: by the first target, after their violation.
@@ -61,33 +60,15 @@ class Constrained:
                 f"constrained cannot divide by {bin_cost!r}, which is no cost of this search; "
                 f"{nearest(bin_cost, costs)}"
             )
-        self._problem = problem
-        self._kinds = variation.GeneKinds.of(problem.space.genes)
+        super().__init__(problem, seed=seed, stream="constrained", rounds=_ROUNDS)
         self._window = FeasibleSampler(problem)
         self._initial = initial
         self._parents = parents
         self._mutation_probability = mutation_probability
         self._bins = bins
         self._bin_cost = bin_cost or (costs[0] if costs else "")
-        self._rng = generator_for(seed, "constrained")
-        self._seen = Seen(problem.space)
-        self._lineage = Lineage.same("sample", 0)
-        self._archive = Archive(problem)
         self._num_told = 0
         self._span = (np.inf, -np.inf)  # of the bin cost over the whole history
-
-    def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(
-            self._seen, count, len(self._kinds.counts), self._draw, rounds=_ROUNDS
-        )
-        return choices
-
-    @property
-    def num_duplicates(self) -> int:
-        return self._seen.num_duplicates
-
-    def lineage(self) -> Lineage:
-        return self._lineage
 
     def tell(self, records: Sequence[Record]) -> None:
         fresh = self._archive.add(records)
@@ -99,25 +80,21 @@ class Constrained:
                 min(self._span[0], float(costs.min())),
                 max(self._span[1], float(costs.max())),
             )
-        self._archive.keep(self._best())
+        self._archive.keep(self._kept())
 
     def state(self) -> dict[str, Any]:
         return {
-            "rng": self._rng.bit_generator.state,
-            "seen": self._seen.state(),
-            "archive": self._archive.state(),
+            **super().state(),
             "told": self._num_told,
             "span": None if self._num_told == 0 or self._bins == 1 else list(self._span),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._rng.bit_generator.state = state["rng"]
-        self._seen.restore(state["seen"])
-        self._archive.restore(state["archive"])
+        super().restore(state)
         self._num_told = state["told"]
         self._span = (np.inf, -np.inf) if state["span"] is None else tuple(state["span"])
 
-    def _best(self) -> NDArray[np.int64]:
+    def _kept(self) -> NDArray[np.int64]:
         """Indices of the parents, best first."""
         losses, violations = self._archive.losses, self._archive.violations
         order = (

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.pareto import cars, dominance
 from evoray.problem.problem import Problem
-from evoray.records.records import Record
-from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.base import Lineage
 from evoray.searchers.parts.archive import Archive
-from evoray.seeds import generator_for
+from evoray.searchers.parts.breeder import ArchiveBreeder
 from searchspaces.base import Choices, Keys
 
 _ROUNDS = 20  # of breeding or sampling again to replace duplicates
 _SELECTORS = {"nsga2": dominance.survivors, "cars": cars.survivors}
 
 
-class OneGene:
+class OneGene(ArchiveBreeder):
     """A child takes one gene of another parent, or mutates one, or, as nothing is said of the rest,
     is drawn afresh.
 
@@ -54,55 +50,22 @@ class OneGene:
             )
         if selector not in _SELECTORS:
             raise ValueError(f"no selector {selector!r}; there is {', '.join(_SELECTORS)}")
-        self._problem = problem
-        self._kinds = variation.GeneKinds.of(problem.space.genes)
+        super().__init__(problem, seed=seed, stream="one gene", rounds=2 * _ROUNDS)
         self._population = population
         self._thresholds = (crossover_probability, crossover_probability + mutation_probability)
         self._survivors = _SELECTORS[selector]
-        self._rng = generator_for(seed, "one gene")
-        self._seen = Seen(problem.space)
-        self._archive = Archive(problem)
-        self._lineage = Lineage.same("sample", 0)
-
-    def ask(self, count: int) -> Choices:
-        choices, self._lineage = ask_new(
-            self._seen, count, len(self._kinds.counts), self._draw, rounds=2 * _ROUNDS
-        )
-        return choices
-
-    @property
-    def num_duplicates(self) -> int:
-        return self._seen.num_duplicates
 
     @property
     def parents(self) -> tuple[Choices, Keys]:
         """(p, g) the survivors, best first, and their (p,) keys."""
         return self._archive.choices, self._archive.keys
 
-    def lineage(self) -> Lineage:
-        return self._lineage
-
     def renew(self) -> None:
         """Forgets all values: the weights have changed, and the next `tell` brings new ones."""
         self._archive = Archive(self._problem)
 
-    def tell(self, records: Sequence[Record]) -> None:
-        self._seen.add(self._archive.add(records).keys)
-        self._archive.keep(
-            self._survivors(self._archive.losses, self._archive.violations, self._population)
-        )
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "rng": self._rng.bit_generator.state,
-            "seen": self._seen.state(),
-            "archive": self._archive.state(),
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._rng.bit_generator.state = state["rng"]
-        self._seen.restore(state["seen"])
-        self._archive.restore(state["archive"])
+    def _kept(self) -> NDArray[np.int64]:
+        return self._survivors(self._archive.losses, self._archive.violations, self._population)
 
     def _draw(self, count: int, number: int) -> tuple[Choices, Lineage]:
         space = self._problem.space

@@ -14,7 +14,8 @@ from optuna.trial import TrialState
 
 from evoray import variation
 from evoray.problem.problem import WORST_VIOLATION, Problem
-from evoray.searchers.base import Lineage, Replayed
+from evoray.searchers.base import Lineage
+from evoray.searchers.parts.replayed import Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, key_array, nearest
 

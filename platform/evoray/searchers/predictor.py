@@ -18,8 +18,9 @@ from evoray.pareto import dominance
 from evoray.problem.feasible import FeasibleSampler
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records, Status
-from evoray.searchers.base import Lineage, Seen, ask_new
+from evoray.searchers.base import Lineage
 from evoray.searchers.parts import acquisition, gaussian_process
+from evoray.searchers.parts.breeder import Breeder
 from evoray.seeds import generator_for
 from searchspaces.base import Choices, key_array, space_size
 
@@ -38,7 +39,7 @@ _DOUBTFUL = float(
 )
 
 
-class Predictor:
+class Predictor(Breeder):
     """Random networks first, then those that promise the most.
 
     What is measured is predicted from all records so far, one model a value; what is computed is
@@ -51,13 +52,9 @@ class Predictor:
     def __init__(self, problem: Problem, *, seed: int, initial: int) -> None:
         if initial < 2:
             raise ValueError(f"predictor needs at least 2 initial networks, got {initial}")
-        self._problem = problem
-        self._kinds = variation.GeneKinds.of(problem.space.genes)
+        super().__init__(problem, seed=seed, stream="predictor", rounds=_SAMPLE_ROUNDS)
         self._initial = initial
-        self._rng = generator_for(seed, "predictor")
         self._window = FeasibleSampler(problem)
-        self._seen = Seen(problem.space)
-        self._lineage = Lineage.same("sample", 0)
         self._bounded = list(problem.measured_constraints)
         wanted = {*problem.targets, *(c.name for c in self._bounded)}
         self._modelled = [name for name in problem.measured_names if name in wanted]
@@ -74,43 +71,25 @@ class Predictor:
         self._pending: dict[bytes, Choices] = {}
         self._whole: Choices | None = None
 
-    def ask(self, count: int) -> Choices:
+    def _propose(self, count: int) -> tuple[Choices, Lineage]:
         own = int((self._sources == 0).sum())
         taught = (
             len(self._sources) > own
         )  # by earlier runs: random networks would teach it less than its own choice does
         if own < 2 or (own + len(self._pending) < self._initial and not taught):
-            choices, self._lineage = ask_new(
-                self._seen, count, len(self._kinds.counts), self._first, rounds=_SAMPLE_ROUNDS
-            )
+            choices, lineage = self._new(count, self._first)
         else:
             with threadpool_limits(1):
                 choices = self._best(count)
             self._seen.add(key_array(self._problem.space, choices))
-            self._lineage = Lineage.same("predictor", len(choices))
+            lineage = Lineage.same("predictor", len(choices))
             if len(choices) < count:
-                more, lineage = ask_new(
-                    self._seen,
-                    count - len(choices),
-                    len(self._kinds.counts),
-                    self._sample,
-                    rounds=_SAMPLE_ROUNDS,
-                )
-                choices, self._lineage = (
-                    np.concatenate([choices, more]),
-                    Lineage.concat([self._lineage, lineage]),
-                )
-        self._pending.update(
-            zip(key_array(self._problem.space, choices).tolist(), choices, strict=True)
-        )
-        return choices
-
-    @property
-    def num_duplicates(self) -> int:
-        return self._seen.num_duplicates
-
-    def lineage(self) -> Lineage:
-        return self._lineage
+                more, origin = self._new(count - len(choices), self._draw)
+                choices = np.concatenate([choices, more])
+                lineage = Lineage.concat([lineage, origin])
+        keys = key_array(self._problem.space, choices).tolist()
+        self._pending.update(zip(keys, choices, strict=True))
+        return choices, lineage
 
     def tell(self, records: Sequence[Record]) -> None:
         columns = Records.of(records, len(self._kinds.counts))
@@ -127,8 +106,7 @@ class Predictor:
 
     def state(self) -> dict[str, Any]:
         return {
-            "rng": self._rng.bit_generator.state,
-            "seen": self._seen.state(),
+            **super().state(),
             "choices": self._choices.tolist(),
             "values": [[None if np.isnan(v) else v for v in row] for row in self._values.tolist()],
             "sources": self._sources.tolist(),
@@ -141,8 +119,7 @@ class Predictor:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._rng.bit_generator.state = state["rng"]
-        self._seen.restore(state["seen"])
+        super().restore(state)
         self._choices = np.array(state["choices"], dtype=np.int16).reshape(
             -1, len(self._kinds.counts)
         )
@@ -184,14 +161,14 @@ class Predictor:
 
     def _first(self, count: int, number: int) -> tuple[Choices, Lineage]:
         """The extremes, where they fit, and random networks."""
-        drawn = self._sample(count, number)[0]
+        drawn = self._draw(count, number)[0]
         ends = self._problem.space.repair(
             np.stack([np.zeros_like(self._kinds.counts), self._kinds.counts - 1]).astype(np.int16)
         )
         ends = ends[self._window.fits(ends)]
         return np.concatenate([ends, drawn]), Lineage.same("sample", len(ends) + count)
 
-    def _sample(self, count: int, _: int) -> tuple[Choices, Lineage]:
+    def _draw(self, count: int, number: int) -> tuple[Choices, Lineage]:
         return self._window.draw(count, self._rng), Lineage.same("sample", count)
 
     def _best(self, count: int) -> Choices:

@@ -27,7 +27,8 @@ from pymoo.util.ref_dirs import get_reference_directions
 
 from evoray import variation
 from evoray.problem.problem import Problem
-from evoray.searchers.base import Lineage, Replayed
+from evoray.searchers.base import Lineage
+from evoray.searchers.parts.replayed import Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, SearchSpace, key_array, nearest
 

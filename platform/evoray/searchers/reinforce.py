@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from evoray import variation
 from evoray.problem.problem import Problem
-from evoray.searchers.base import Lineage, Replayed
+from evoray.searchers.base import Lineage
+from evoray.searchers.parts.replayed import Replayed
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, Gene, key_array, largest
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
-from evoray.searchers.base import Lineage, Searcher, Seen, TracesCandidates
+from evoray.searchers.base import Lineage, Searcher, lineage_of
+from evoray.searchers.parts.seen import Seen
 from searchspaces.base import Choices
 
 Refinement = Callable[
@@ -58,8 +59,7 @@ class InnerSearch:
             asked = self._inner.ask(1 if missing < count else max(1, count // 4))
             if not len(asked):
                 break
-            traced = isinstance(self._inner, TracesCandidates)
-            origin = self._inner.lineage() if traced else Lineage.same("asked", len(asked))  # type: ignore[attr-defined]
+            origin = lineage_of(self._inner, len(asked))
             empty += 1
             for index, rows in enumerate(self._refine(asked)):
                 self.num_infeasible += not len(rows)

@@ -16,7 +16,7 @@ from evoray.records.ledger import read_ledger
 from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
 from evoray.records.table import from_table
-from evoray.searchers.base import Lineage, Searcher, TracesCandidates
+from evoray.searchers.base import Lineage, Searcher, lineage_of, num_duplicates_of
 from searchspaces.base import Choices, key_array
 
 _log = logging.getLogger(__name__)
@@ -130,14 +130,12 @@ class WarmStarted:
         if len(given) == count:
             return given
         own = self._inner.ask(count - len(given))
-        traced = isinstance(self._inner, TracesCandidates)
-        lineage = self._inner.lineage() if traced else Lineage.same("asked", len(own))  # type: ignore[attr-defined]
-        self._lineage = Lineage.concat([self._lineage, lineage])
+        self._lineage = Lineage.concat([self._lineage, lineage_of(self._inner, len(own))])
         return np.concatenate([given, own])
 
     @property
     def num_duplicates(self) -> int:
-        return self._inner.num_duplicates if isinstance(self._inner, TracesCandidates) else 0
+        return num_duplicates_of(self._inner)
 
     def lineage(self) -> Lineage:
         return self._lineage
