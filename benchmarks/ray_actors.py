@@ -81,7 +81,7 @@ def through_actor_pool(num: int) -> float:
 
 
 def overhead_of_evoray(space: Grid, candidates: list[Architecture]) -> float:
-    """RoundPart of the wall-clock in which two actors do not evaluate, once they are warm and the
+    """Share of the wall-clock in which two actors do not evaluate, once they are warm and the
     batch size has settled.
     """
     evaluator = RayEvaluator(

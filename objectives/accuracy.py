@@ -7,7 +7,7 @@ from objectives.labelled import LabelledImages
 
 
 class Accuracy(LabelledImages):
-    """RoundPart of correctly classified images of one split, in percent. Deterministic on one kind
+    """Share of correctly classified images of one split, in percent. Deterministic on one kind
     of machine.
 
     Attributes:

@@ -28,7 +28,7 @@ class TaskOptions:
     data: TaskData = field(default_factory=TaskData)
     train: TrainConfig = field(default_factory=TrainConfig)
     weight: float = 1.0
-    """RoundPart of the task in the weighted accuracy."""
+    """Share of the task in the weighted accuracy."""
     calibration_images: int = 512
     """Training images from which each network's batch-norm statistics are recomputed."""
     validation_limit: int | None = None

@@ -52,7 +52,7 @@ class TrainConfig:
     360 epochs.
     """
     floor: float = 0.05
-    """RoundPart of the learning rate at which it stays."""
+    """Share of the learning rate at which it stays."""
     momentum: float = 0.9
     """Of SGD and RMSProp."""
     weight_decay: float = 1e-5

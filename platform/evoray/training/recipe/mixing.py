@@ -46,7 +46,7 @@ def mix(
         mixing: "images" for mixup (Zhang et al. 2018, arXiv:1710.09412), "tokens" for token-mixup.
         num_classes: Classes.
         grid: Patches a side of the last stage, for "tokens".
-        alpha: RoundPart of one image is drawn from Beta(alpha, alpha).
+        alpha: Share of one image is drawn from Beta(alpha, alpha).
         rng: All draws come from it.
 
     Raises:

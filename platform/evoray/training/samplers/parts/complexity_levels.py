@@ -70,7 +70,7 @@ class ComplexityLevelRow:
         end: Where it ends.
         floor: The network that none of its subnets is below.
         floor_cost: What that costs.
-        acceptance: RoundPart of uniform draws above the floor that lie in the window.
+        acceptance: Share of uniform draws above the floor that lie in the window.
     """
 
     start: float
