@@ -26,7 +26,9 @@ from searchspaces.base import (
 )
 
 SPACES = [
-    f"{name}:{preset}" for name in searchspaces.names() for preset in searchspaces.presets(name)
+    f"{name}:{preset}" if preset else name
+    for name in searchspaces.names()
+    for preset in searchspaces.presets(name) or [""]
 ]
 QUICK_MACS = (
     3e7  # beyond this many for its largest network, a space's tests that run networks are slow
