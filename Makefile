@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick lint install clean
+DOCS := $(VENV)/.docs-installed
+
+.PHONY: demo test quick lint docs install clean
 
 install: $(STAMP)
 
@@ -37,5 +39,17 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -q --durations=15 -m ray || failed="$$failed tests-with-ray"; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
+$(DOCS): $(STAMP)
+	@if command -v uv >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[docs]'; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'; \
+	fi
+	@touch $@
+
+# The site in site/; a link that leads nowhere is an error.
+docs: $(DOCS)
+	$(BIN)/mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) build *.egg-info platform/*.egg-info
+	rm -rf $(VENV) site build *.egg-info platform/*.egg-info
