@@ -47,7 +47,7 @@ from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, WORKLOADS
 from objectives.base import Candidate, Objective
 from objectives.tasks import TaskObjective, WeightedMean
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 
 KINDS: dict[str, dict[str, Any]] = {
     "heterogeneous": {},

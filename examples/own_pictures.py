@@ -19,7 +19,7 @@ from torch import nn
 import evoray
 import searchspaces
 from evoray import data
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from objectives.base import Candidate, Goal, Needs
 from objectives.complexity import Cost
 

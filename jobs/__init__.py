@@ -13,13 +13,12 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from searchspaces.registry import Registry
+from searchspaces.plugins.registry import Registry
 
 if TYPE_CHECKING:  # it imports ray, which some commands import later or never
     from jobs.pipelines.base import Pipeline
 
-_PARTS = frozenset({"cli", "commands", "cosearch", "datasets", "gan", "supernet", "terminal"})
-REGISTRY = Registry("jobs", "job", offers="PRESETS", apart=_PARTS)
+REGISTRY = Registry("jobs", "job", offers="PRESETS")
 
 
 def names() -> list[str]:

@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any, cast
 
 from objectives.base import CostModel, Objective
-from searchspaces.own import instance, is_own, locate
-from searchspaces.registry import Registry, built
+from searchspaces.plugins.own import instance, is_own, locate
+from searchspaces.plugins.registry import Registry, built
 
-REGISTRY = Registry("objectives", "objective", apart=frozenset({"base", "labelled"}))
+REGISTRY = Registry("objectives", "objective")
 
 _MEASURED, _COMPUTED = ("needs", "open", "measure"), ("evaluate",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from objectives.base import Candidate, DataSource, Goal, Recalibration
-from objectives.labelled import LabelledImages
+from objectives.parts.labelled import LabelledImages
 
 
 class Accuracy(LabelledImages):

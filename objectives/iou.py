@@ -5,7 +5,7 @@ first.
 from __future__ import annotations
 
 from objectives.base import Candidate, DataSource, Goal, Recalibration
-from objectives.labelled import LabelledImages
+from objectives.parts.labelled import LabelledImages
 
 
 class IntersectionOverUnion(LabelledImages):

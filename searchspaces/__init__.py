@@ -11,15 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from searchspaces import own
 from searchspaces.base import Gene, SearchSpace, nearest
-from searchspaces.registry import Registry, built, guarded
+from searchspaces.plugins import own
+from searchspaces.plugins.registry import Registry, built, guarded
 
-REGISTRY = Registry(
-    "searchspaces",
-    "search space",
-    apart=frozenset({"base", "elastic", "own", "product", "registry"}),
-)
+REGISTRY = Registry("searchspaces", "search space")
 
 _MEMBERS = ("name", "genes", "published", "repair", "costs", "build_supernet", "build_subnet")
 

@@ -19,8 +19,7 @@ LAYERS = [
 ]  # each may import those before it
 KNOWN = (
     "searchspaces.base",
-    "searchspaces.registry",
-    "searchspaces.own",
+    "searchspaces.plugins",
     "objectives.base",
 )  # contracts, and what finds plug-ins
 HOMES = {
@@ -183,3 +182,50 @@ def test_constraints_pin_exact_versions_and_no_addresses() -> None:
     ]
     assert lines
     assert all("==" in line and "://" not in line for line in lines)
+
+
+def registries() -> dict[Path, ast.Call]:
+    """The folders that find their plug-ins themselves, each with the call that says which."""
+    found = {}
+    for _, file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Registry":
+                found[file.parent] = node
+    return found
+
+
+def test_no_registry_has_a_list_of_exceptions() -> None:
+    folders = registries()
+    assert len(folders) >= 7
+    for folder, call in folders.items():
+        words = [*call.args, *(keyword.value for keyword in call.keywords)]
+        assert all(isinstance(word, ast.Constant) for word in words), (
+            f"{folder}/__init__.py lists modules: a plug-in is known by what it offers, and parts "
+            "stand in a folder of their own"
+        )
+
+
+@pytest.mark.parametrize("package", [name for name in HOMES if name != "benchmarks"])
+def test_at_most_seven_modules_stand_at_a_packages_top_beside_plug_ins(package: str) -> None:
+    home = HOMES[package]
+    offers = {"searchspaces": "build", "objectives": "build", "jobs": "PRESETS"}.get(package)
+    beside = [
+        file.name
+        for file in sorted(home.glob("*.py"))
+        if file.name != "__init__.py" and offers not in defined_in(file)
+    ]
+    assert len(beside) <= 7, f"{home} holds {', '.join(beside)}: give some of them a room"
+
+
+def defined_in(file: Path) -> set[str]:
+    """Names of a module's own functions and constants."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    targets = [
+        target
+        for node in body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    return {node.name for node in body if isinstance(node, ast.FunctionDef)} | {
+        target.id for target in targets if isinstance(target, ast.Name)
+    }

@@ -16,7 +16,7 @@ from evoray.training.gan.pairings import ManyToOne
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import GeneratorStage
 from searchspaces.base import Architecture, Choices
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 
 
 class Coupled(Product):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from searchspaces.registry import Registry
+from searchspaces.plugins.registry import Registry
 
 REGISTRY = Registry("jobs.commands", "command", offers="main")
 

@@ -13,7 +13,7 @@ import jobs
 from evoray.distributed.submission import submit_program
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import take_options
-from searchspaces import own
+from searchspaces.plugins import own
 
 
 def main(arguments: Sequence[str]) -> None:

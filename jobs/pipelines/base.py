@@ -28,7 +28,7 @@ from jobs.pipelines.teachers import trusting
 from jobs.terminal.console import Terminal
 from jobs.terminal.limits import check_values
 from objectives.base import DataSource
-from searchspaces.own import admitted, recorded, replaced
+from searchspaces.plugins.own import admitted, recorded, replaced
 
 
 class JobConfig(Protocol):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 import tyro
 
 from evoray import data
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from evoray.records.run_folder import RunFolder, write_json
 from jobs.pipelines.options import DataOptions
 from objectives.base import DataSource

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from evoray.files.visible_text import visible
-from searchspaces.registry import Registry
+from searchspaces.plugins.registry import Registry
 
 _MISTAKES = (
     ValueError,

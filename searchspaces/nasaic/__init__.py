@@ -16,7 +16,7 @@ from searchspaces.base import SearchSpace, nearest
 from searchspaces.nasaic.hardware import Hardware
 from searchspaces.nasaic.resnet9 import ResNet9
 from searchspaces.nasaic.unet import UNet
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 
 __all__ = ["PRESETS", "Hardware", "ResNet9", "UNet", "build"]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evoray import data
-from evoray.data.images import SPLITS, ImageSource
+from evoray.data.parts.images import SPLITS, ImageSource
 
 
 @pytest.fixture(params=data.names())

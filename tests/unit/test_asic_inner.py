@@ -16,7 +16,7 @@ from objectives.asic.specs import Specs
 from searchspaces import bignas
 from searchspaces.base import Choices
 from searchspaces.nasaic.hardware import Hardware
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 
 SMALL = Hardware(most_units=160, most_bandwidth=24)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoray import data
-from evoray.data.pictures import Scale, decode, scale_of
+from evoray.data.parts.pictures import Scale, decode, scale_of
 
 _RAMP = np.tile(np.linspace(0.0, 1.0, 32), (32, 1))
 

@@ -32,7 +32,7 @@ from searchspaces.base import (
     space_size,
 )
 from searchspaces.nasaic.hardware import PUBLISHED, Hardware
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 
 CHIP = Hardware()
 

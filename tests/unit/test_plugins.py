@@ -19,7 +19,7 @@ import evoray
 import jobs
 import objectives
 import searchspaces
-from evoray import data
+from evoray import data, searchers
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.problem.problem import Problem
 from evoray.records.run_folder import RunFolder, write_json
@@ -30,8 +30,8 @@ from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.quickstart import digits
-from searchspaces import own
-from searchspaces.registry import Registry
+from searchspaces.plugins import own
+from searchspaces.plugins.registry import Registry
 from tests.synthetic import Macs, Score, TableSpace
 from tests.unit.test_readme import BLOCKS
 
@@ -52,6 +52,7 @@ REGISTRIES = [
     objectives.REGISTRY,
     data.REGISTRY,
     samplers.REGISTRY,
+    searchers.REGISTRY,
     jobs.REGISTRY,
     commands.REGISTRY,
 ]
@@ -128,6 +129,26 @@ def test_asking_for_a_bad_file_names_it_with_the_line(
     ):
         registry.module(name)
     assert name not in registry.names() or name in ("missing", "exits", "raises")
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.package)
+def test_what_stands_beside_plug_ins_is_known_by_its_form(
+    registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = registry.names()
+    assert there
+    assert registry.faults() == {}
+    program = {} if registry.offers == "main" else {"program": "def main(): ...\n"}
+    dropped(registry, folder, monkeypatch, {"_drafts": "x = 1\n", "base": "x = 1\n", **program})
+    for name, text in (("pieces", "x = 1\n"), ("whole", f"def {registry.offers}(): ...\n")):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(text, encoding="utf-8")
+    (folder / "torn").mkdir()
+    (folder / "torn" / "__init__.py").write_text("def (\n", encoding="utf-8")
+    assert registry.names() == sorted([*there, "whole"])
+    assert list(registry.faults()) == ["torn"]
+    with pytest.raises(ValueError, match=rf"no {registry.kind} 'pieces'.*offers no"):
+        registry.check("pieces")
 
 
 def test_a_bad_command_spoils_the_help_of_no_other(

@@ -33,7 +33,7 @@ from objectives.base import DataSource, Needs, Objective
 from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import SearchSpace, nearest
-from searchspaces.product import Product, builds
+from searchspaces.parts.product import Product, builds
 
 # network tuples for which the best chips are looked for, before specs count as out of reach
 _PROBES = 256

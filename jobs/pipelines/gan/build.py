@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import searchspaces
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from evoray.records.run_files import Pair, read_object
 from evoray.records.run_folder import RunFolder
 from evoray.seeds import seed_for

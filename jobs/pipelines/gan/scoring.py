@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from evoray.distributed.tasks import run_tasks
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.gan.config import GanSearch

@@ -9,13 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from evoray.data.images import ImageSource
-from searchspaces.registry import Registry
+from evoray.data.parts.images import ImageSource
+from searchspaces.plugins.registry import Registry
 
-_PARTS = frozenset(
-    {"class_folders", "contents", "images", "pictures", "splitting", "torchvision_sets"}
-)
-REGISTRY = Registry("evoray.data", "data source", apart=_PARTS)
+REGISTRY = Registry("evoray.data", "data source")
 
 
 def names() -> list[str]:

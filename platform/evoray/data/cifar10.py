@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from evoray.data.contents import Contents, of_files
-from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
-from evoray.data.splitting import train_or_val
+from evoray.data.parts.contents import Contents, of_files
+from evoray.data.parts.images import Arrays, MemorySplit, data_folder, opened, resized
+from evoray.data.parts.splitting import train_or_val
 
 _TRAIN = [f"data_batch_{n}" for n in range(1, 6)]
 _EXPECTED = (

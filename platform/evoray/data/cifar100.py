@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evoray.data.torchvision_sets import TorchvisionSource, check_present, root_of
+from evoray.data.parts.torchvision_sets import TorchvisionSource, check_present, root_of
 
 
 def build(

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from evoray.data.contents import Contents, of_arrays
-from evoray.data.images import Arrays, MemorySplit, opened, resized
-from evoray.data.splitting import stratified, train_or_val
+from evoray.data.parts.contents import Contents, of_arrays
+from evoray.data.parts.images import Arrays, MemorySplit, opened, resized
+from evoray.data.parts.splitting import stratified, train_or_val
 
 _TEST_SHARE, _VAL_SHARE = 0.2, 0.25  # 60 % train, 20 % val, 20 % test
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evoray.data import class_folders
-from evoray.data.class_folders import Listing
-from evoray.data.contents import Contents, of_files
-from evoray.data.images import SPLITS, Arrays, MemorySplit, opened
-from evoray.data.pictures import Scale, UnreadablePictureError, decode, is_deep, scale_of
-from evoray.data.splitting import limited, stratified, train_or_val
+from evoray.data.parts import class_folders
+from evoray.data.parts.class_folders import Listing
+from evoray.data.parts.contents import Contents, of_files
+from evoray.data.parts.images import SPLITS, Arrays, MemorySplit, opened
+from evoray.data.parts.pictures import Scale, UnreadablePictureError, decode, is_deep, scale_of
+from evoray.data.parts.splitting import limited, stratified, train_or_val
 
 _log = logging.getLogger(__name__)
 _SHARE = 0.15  # of the training images that become val, and test, where the folder has none

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoray.data.contents import Contents, of_files
-from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
-from evoray.data.splitting import limited, train_or_val
+from evoray.data.parts.contents import Contents, of_files
+from evoray.data.parts.images import Arrays, MemorySplit, data_folder, opened, resized
+from evoray.data.parts.splitting import limited, train_or_val
 
 _EXPECTED = (
     "nuclei/ with stage1_train/IMAGE/images/*.png and stage1_train/IMAGE/masks/*.png, and "

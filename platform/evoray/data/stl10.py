@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evoray.data.contents import Contents, of_files
-from evoray.data.images import Arrays, MemorySplit, data_folder, opened, resized
-from evoray.data.splitting import train_or_val
+from evoray.data.parts.contents import Contents, of_files
+from evoray.data.parts.images import Arrays, MemorySplit, data_folder, opened, resized
+from evoray.data.parts.splitting import train_or_val
 
 _SIDE = 96
 _VAL_SHARE = 0.1

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evoray.data.contents import Contents
 from evoray.data.digits import Digits
-from evoray.data.images import Arrays, MemorySplit, opened
+from evoray.data.parts.contents import Contents
+from evoray.data.parts.images import Arrays, MemorySplit, opened
 from evoray.seeds import generator_for
 
 _INK = 128  # grey value from which a pixel is ink

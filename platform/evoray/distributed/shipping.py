@@ -10,7 +10,7 @@ from typing import Any
 
 from ray import cloudpickle
 
-from searchspaces.own import folders
+from searchspaces.plugins.own import folders
 
 _INSTALLED = ("evoray", "objectives", "searchspaces", "jobs")  # wherever this program runs
 

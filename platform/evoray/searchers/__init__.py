@@ -12,9 +12,9 @@ from typing import Any, cast
 from evoray.problem.problem import Problem
 from evoray.searchers.base import Searcher
 from searchspaces.base import nearest
-from searchspaces.registry import Registry
+from searchspaces.plugins.registry import Registry
 
-REGISTRY = Registry("evoray.searchers", "searcher", apart=frozenset({"base"}))
+REGISTRY = Registry("evoray.searchers", "searcher")
 
 
 def names() -> list[str]:

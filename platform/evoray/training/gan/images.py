@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from evoray.seeds import seed_for
 
 # b batch, c channels, h height, w width

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from evoray.data.images import ImageSource
+from evoray.data.parts.images import ImageSource
 from evoray.seeds import seed_for
 from evoray.training.gan.config import StageConfig
 from evoray.training.gan.pairings import Losses, ManyToOne, OneToOne, Pair

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from searchspaces.base import Architecture, Choices, SearchSpace
-from searchspaces.registry import Registry
+from searchspaces.plugins.registry import Registry
 
 REGISTRY = Registry("evoray.training.samplers", "subnet sampler")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from evoray.data.contents import Contents, of_arrays
-from evoray.data.images import Arrays, MemorySplit, opened, resized
-from evoray.data.splitting import train_or_val
+from evoray.data.parts.contents import Contents, of_arrays
+from evoray.data.parts.images import Arrays, MemorySplit, opened, resized
+from evoray.data.parts.splitting import train_or_val
 
 _VAL_SHARE = 0.1
 

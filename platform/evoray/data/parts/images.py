@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoray.data.contents import Contents
+from evoray.data.parts.contents import Contents
 
 # What readers raise for files that are missing, cut off, or not what they claim to be.
 _DAMAGE = (

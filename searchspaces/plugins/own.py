@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from searchspaces.registry import built, guarded
+from searchspaces.plugins.registry import built, guarded
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,10 @@
 """A folder of plug-ins as a registry: which modules it has, and loading one, so that a bad file
 spoils nothing but itself.
+
+A module is a plug-in when it offers what the registry asks for, such as `build`. Others stand
+beside plug-ins by their form, so that no list names them: `base.py` (the contract), names that
+begin with an underscore, folders (of parts), and programs, which define `main`. Any other file is a
+plug-in that somebody has not finished, and is named.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ import importlib
 import inspect
 import pkgutil
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,24 +42,22 @@ class Registry:
         package: Its import name.
         kind: A word for one module: "search space".
         offers: The name that a module must define.
-        apart: Modules that are there for the others.
     """
 
     package: str
     kind: str
     offers: str = "build"
-    apart: frozenset[str] = frozenset()
 
     def names(self) -> list[str]:
         """Modules that offer it, sorted; read, never imported."""
-        return [name for name, file in self._files() if not _fault(file, self.offers)]
+        return [name for name, file in self._files() if self.offers in _read(file).names]
 
     def faults(self) -> dict[str, str]:
-        """The other modules, each with its file and what is wrong with it, in one line."""
+        """Files that should offer it and do not, each with what is wrong with it, in one line."""
         return {
-            name: f"{file}{fault}"
+            name: f"{file}{_read(file).fault or f': it offers no {self.offers}'}"
             for name, file in self._files()
-            if (fault := _fault(file, self.offers))
+            if self.offers not in _read(file).names and not _stands_beside(file)
         }
 
     def check(self, name: str) -> None:
@@ -70,7 +73,11 @@ class Registry:
             )
         if name not in self.names():
             left_out = f" (left out: {'; '.join(faults.values())})" if faults else ""
-            raise ValueError(f"no {self.kind} {name!r}; {nearest(name, self.names())}{left_out}")
+            beside = dict(self._files()).get(name)
+            without = f" ({beside} offers no {self.offers})" if beside else ""
+            raise ValueError(
+                f"no {self.kind} {name!r}; {nearest(name, self.names())}{without}{left_out}"
+            )
 
     def module(self, name: str) -> ModuleType:
         """The module called `name`, imported.
@@ -89,7 +96,7 @@ class Registry:
             pkgutil.iter_modules(importlib.import_module(self.package).__path__),
             key=lambda m: m.name,
         ):
-            if found.name not in self.apart:
+            if found.name != "base" and not found.name.startswith("_"):
                 place = Path(found.module_finder.path) / found.name  # type: ignore[union-attr]  # a file finder
                 yield (
                     found.name,
@@ -165,23 +172,41 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-def _fault(file: Path, offers: str) -> str:
-    """The end of a sentence that begins with the file, "" where nothing is wrong."""
+@dataclass(frozen=True)
+class _Reading:
+    """One file, read and not imported.
+
+    Attributes:
+        names: Those that it defines.
+        fault: The end of a sentence that begins with the file; "" where it could be read.
+    """
+
+    names: Set[str] = frozenset()
+    fault: str = ""
+
+
+def _stands_beside(file: Path) -> bool:
+    """A folder of parts, or a program; one that cannot be read is neither."""
+    reading = _read(file)
+    return not reading.fault and (file.name == "__init__.py" or "main" in reading.names)
+
+
+def _read(file: Path) -> _Reading:
     try:
         stamp = file.stat()
     except OSError as error:  # a link to nothing
-        return f": {_said(error)}"
-    return _read_fault(file, offers, (stamp.st_mtime_ns, stamp.st_size))
+        return _Reading(fault=f": {_said(error)}")
+    return _parsed(file, (stamp.st_mtime_ns, stamp.st_size))
 
 
 @lru_cache(maxsize=1024)
-def _read_fault(file: Path, offers: str, stamp: tuple[int, int]) -> str:
+def _parsed(file: Path, stamp: tuple[int, int]) -> _Reading:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except _UNREADABLE as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        return f"{line}: {_said(error)}"
-    return "" if offers in set(_defined(tree.body)) else f": it offers no {offers}"
+        return _Reading(fault=f"{line}: {_said(error)}")
+    return _Reading(names=frozenset(_defined(tree.body)))
 
 
 def _defined(body: Sequence[ast.stmt]) -> Iterator[str]:
