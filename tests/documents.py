@@ -37,6 +37,12 @@ def blocks(text: str) -> list[Block]:
     return [Block(*found) for found in _BLOCK.findall(text)]
 
 
+def files(text: str) -> dict[str, str]:
+    """The files that a page shows, by name."""
+    shown = [block for block in blocks(text) if block.mark.startswith("file: ")]
+    return {block.mark.removeprefix("file: "): block.text for block in shown}
+
+
 def run(shown: list[Block], mark: str, folder: Path, *, tree: Path = ROOT) -> str:
     """Writes the files of these blocks into `folder` and runs those of this mark there, one after
     the other, with the packages of `tree`; returns what they printed.

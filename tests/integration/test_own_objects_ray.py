@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("ray")
 
-from tests.unit.test_readme import BLOCKS, ROOT
+from tests.documents import ROOT, files
 
 pytestmark = pytest.mark.ray
 
+WALK_THROUGH = files((ROOT / "docs" / "own.md").read_text(encoding="utf-8"))
 SEARCH = """
 import sys
 
@@ -60,7 +61,7 @@ if __name__ == "__main__":
 def test_the_walk_through_and_objects_of_main_on_a_cluster_give_the_local_records(
     tmp_path: Path,
 ) -> None:
-    for name, text in (*BLOCKS.items(), ("both.py", SEARCH)):
+    for name, text in (*WALK_THROUGH.items(), ("both.py", SEARCH)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     installed = os.pathsep.join(
         [str(ROOT), str(ROOT / "platform")]

@@ -32,10 +32,10 @@ from jobs.pipelines.supernet.pipeline import PIPELINE
 from jobs.quickstart import digits
 from searchspaces.plugins import own
 from searchspaces.plugins.registry import Registry
+from tests.documents import ROOT, files
 from tests.synthetic import Macs, Score, TableSpace
-from tests.unit.test_readme import BLOCKS
 
-GOOD = BLOCKS["mlp.py"]
+GOOD = files((ROOT / "docs" / "own.md").read_text(encoding="utf-8"))["mlp.py"]
 BAD = {
     "syntax": ("x = 1\ndef build(:\n    pass\n", "line 2: SyntaxError"),
     "missing": (
