@@ -28,6 +28,7 @@ import torch
 import searchspaces
 from evoray import data
 from evoray.seeds import seed_for
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network, train_supernet
 from evoray.training.recipe.calibration import Calibration
@@ -74,7 +75,9 @@ def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
     start = time.monotonic()
     if variant in SUPERNETS:
         with tempfile.TemporaryDirectory() as folder:
-            supernet = train_supernet(space, source, config, seed=seed, folder=Path(folder))
+            supernet = train_supernet(
+                space, tasks.of(source, config), config, seed=seed, folder=Path(folder)
+            )
         seconds = time.monotonic() - start
         measured = {
             name: objective.measure(Candidate(space, a, supernet))
@@ -84,7 +87,7 @@ def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
         torch.manual_seed(seed_for(seed, "initialisation"))
         architecture = networks(space)[variant]
         network = space.build_subnet(None, architecture)
-        train_network(network, source, config, seed=seed)
+        train_network(network, tasks.of(source, config), config, seed=seed)
         seconds = time.monotonic() - start
         measured = {variant: objective.measure(BuiltCandidate(space, architecture, network))}
     return {"variant": variant, "seed": seed, "accuracy": measured, "seconds": seconds}

@@ -38,6 +38,7 @@ from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.evaluation.worker import weights_of
 from evoray.pareto import dominance
 from evoray.records.records import Records
+from evoray.training import tasks
 from evoray.training.loop import train_supernet
 from jobs.nasaic import PRESETS
 from jobs.pipelines.cosearch import methods
@@ -162,7 +163,11 @@ def trained(
                 else places.supernets / f"{task.source.name}-{seed}"
             )
             supernet = train_supernet(
-                task.space, task.source, task.options.train, seed=seed, folder=place
+                task.space,
+                tasks.of(task.source, task.options.train),
+                task.options.train,
+                seed=seed,
+                folder=place,
             )
         arrays |= {
             f"networks.{task.label}.{name}": array for name, array in weights_of(supernet).items()

@@ -24,6 +24,7 @@ from evoray import data
 from evoray.distributed.cluster import cluster
 from evoray.distributed.training import train_on_ray
 from evoray.records.run_folder import RunFolder
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_supernet
 
@@ -45,12 +46,18 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         torch.set_num_threads(2)
-        train_supernet(space, source, config, seed=0, folder=Path(folder) / "one" / "supernet")
+        train_supernet(
+            space,
+            tasks.of(source, config),
+            config,
+            seed=0,
+            folder=Path(folder) / "one" / "supernet",
+        )
         start = time.monotonic()
         with cluster(dashboard=False):
             train_on_ray(
                 space,
-                source,
+                tasks.of(source, config),
                 config,
                 seed=0,
                 folder=Path(folder) / "two" / "supernet",

@@ -33,6 +33,7 @@ import searchspaces
 from benchmarks.parts.timing import spread
 from evoray import data, variation
 from evoray.seeds import generator_for
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
 from evoray.training.recipe.calibration import Calibration
@@ -92,11 +93,14 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
         log_every_steps=1,
     )
     config = dataclasses.replace(
-        config, conflict_every_steps=max(1, total_steps(source, config) // CONFLICTS)
+        config,
+        conflict_every_steps=max(1, total_steps(tasks.of(source, config), config) // CONFLICTS),
     )
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        supernet = train_supernet(space, source, config, seed=seed, folder=Path(folder))
+        supernet = train_supernet(
+            space, tasks.of(source, config), config, seed=seed, folder=Path(folder)
+        )
         lines = [
             json.loads(line)
             for line in (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

@@ -31,6 +31,7 @@ import evoray
 import searchspaces
 from benchmarks.parts.timing import ratios, spread
 from evoray import data
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network, train_supernet
 from evoray.training.recipe.calibration import Calibration
@@ -90,7 +91,11 @@ class Contest:
         """Supernet, search, both networks alone."""
         with tempfile.TemporaryDirectory() as folder:
             supernet = train_supernet(
-                self.space, self.source, self.recipe, seed=seed, folder=Path(folder)
+                self.space,
+                tasks.of(self.source, self.recipe),
+                self.recipe,
+                seed=seed,
+                folder=Path(folder),
             )
         validation = self.accuracy("val", seed)
         wanted = validation.measure(Candidate(self.space, self.reference, supernet))
@@ -114,7 +119,8 @@ class Contest:
         result: dict[str, Any] = {"seed": seed, "reached": bool(front), "validation_wanted": wanted}
         for name, architecture in (("reference", self.reference), ("searched", searched)):
             network = fresh_network(self.space, architecture, seed)
-            train_network(network, self.source, alone(self.recipe), seed=seed)
+            recipe = alone(self.recipe)
+            train_network(network, tasks.of(self.source, recipe), recipe, seed=seed)
             result[name] = {
                 "key": architecture.key,
                 "inherited": test.measure(Candidate(self.space, architecture, supernet)),

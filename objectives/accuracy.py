@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from objectives.base import Candidate, DataSource, Goal, Recalibration
+from objectives.base import Candidate, Goal, LabelledSource, Recalibration
 from objectives.parts.labelled import LabelledImages
 
 
@@ -41,6 +41,6 @@ class Accuracy(LabelledImages):
         return 100.0 * correct / total
 
 
-def build(source: DataSource, recalibrate: Recalibration | None = None) -> Accuracy:
+def build(source: LabelledSource, recalibrate: Recalibration | None = None) -> Accuracy:
     """Accuracy on the validation split of `source`."""
     return Accuracy(source, recalibrate)

@@ -183,9 +183,8 @@ class CostModel(Protocol):
 class Split(Protocol):
     """One part of a data set, opened."""
 
-    @property
-    def labels(self) -> torch.Tensor:
-        """(n,) int64 class of every image."""
+    def __len__(self) -> int:
+        """Number of images."""
         ...
 
     def images(self, indices: Sequence[int] | torch.Tensor) -> torch.Tensor:
@@ -193,14 +192,20 @@ class Split(Protocol):
         ...
 
 
+class LabelledSplit(Split, Protocol):
+    """One part of a data set with classes, opened."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(n,) int64 class of every image, or (n, h, w) of every pixel."""
+        ...
+
+
 class DataSource(Protocol):
-    """A classification data set: small and picklable; a worker opens the split it needs."""
+    """A data set of images: small and picklable; a worker opens the split it needs."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def num_classes(self) -> int: ...
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -212,6 +217,15 @@ class DataSource(Protocol):
         at.
         """
         ...
+
+
+class LabelledSource(DataSource, Protocol):
+    """A data set with classes, of its images or their pixels."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def open(self, split: str) -> LabelledSplit: ...
 
 
 class Recalibration(Protocol):

@@ -4,7 +4,7 @@ first.
 
 from __future__ import annotations
 
-from objectives.base import Candidate, DataSource, Goal, Recalibration
+from objectives.base import Candidate, Goal, LabelledSource, Recalibration
 from objectives.parts.labelled import LabelledImages
 
 
@@ -53,6 +53,8 @@ class IntersectionOverUnion(LabelledImages):
         return 100.0 * both / max(either, 1)
 
 
-def build(source: DataSource, recalibrate: Recalibration | None = None) -> IntersectionOverUnion:
+def build(
+    source: LabelledSource, recalibrate: Recalibration | None = None
+) -> IntersectionOverUnion:
     """Intersection over union on the validation split of `source`."""
     return IntersectionOverUnion(source, recalibrate)

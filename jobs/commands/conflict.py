@@ -18,7 +18,7 @@ from rich.table import Table
 
 import searchspaces
 from evoray.report.figures import conflict_figure
-from evoray.training import samplers
+from evoray.training import samplers, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
 from jobs.pipelines.datasets import load_source
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> None:
         options = parse(_Options, None, arguments, prog="evoray conflict")
         source = load_source(options.data, image_size=options.data.image_size)
         space = fitted(searchspaces.load(options.space), source)
-        every = max(1, total_steps(source, options.train) // _MEASUREMENTS)
+        task = tasks.of(source, options.train)
+        every = max(1, total_steps(task, options.train) // _MEASUREMENTS)
         config = replace(
             options.train,
             log_every_steps=1,
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     for name in options.samplers:
         with tempfile.TemporaryDirectory() as folder, console.status(f"training with {name}"):
             train_supernet(
-                space, source, replace(config, sampler=name), seed=options.seed, folder=Path(folder)
+                space, task, replace(config, sampler=name), seed=options.seed, folder=Path(folder)
             )
             metrics_logs[name] = [
                 json.loads(line)

@@ -22,10 +22,10 @@ from evoray.searchers.base import Searcher
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps
 from evoray.training.recipe.teachers import Teacher
+from evoray.training.tasks.base import Task
 from jobs.pipelines.base import Run
 from jobs.pipelines.options import ClusterOptions, RayOptions
 from jobs.terminal.progress import phase, tailing, timed
-from objectives.base import DataSource
 from searchspaces.base import SearchSpace
 
 
@@ -40,7 +40,7 @@ class _Trained(Protocol):
 def train_supernet(
     run: Run[_Trained, Any],
     space: SearchSpace,
-    source: DataSource,
+    task: Task,
     recipe: TrainConfig,
     *,
     teachers: Sequence[Teacher] = (),
@@ -52,7 +52,7 @@ def train_supernet(
     Args:
         run: Whose seed and cluster are used.
         space: Of its subnets.
-        source: The data.
+        task: What is learned.
         recipe: How it is trained.
         teachers: Networks from outside.
         place: Folder of its checkpoints and metrics.
@@ -64,12 +64,12 @@ def train_supernet(
     options = run.config.cluster
     with (
         timed(run.folder, name),
-        phase(run.console, name, total_steps(source, recipe)) as bar,
+        phase(run.console, name, total_steps(task, recipe)) as bar,
         tailing(lambda: read_metrics(place), bar),
     ):
         train_on_ray(
             space,
-            source,
+            task,
             recipe,
             seed=run.config.seed,
             folder=place,

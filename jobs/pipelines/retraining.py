@@ -22,7 +22,7 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.export import export
-from evoray.training import checkpoints
+from evoray.training import checkpoints, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.teachers import Teacher
@@ -30,7 +30,7 @@ from jobs.pipelines.clusters import has_gpu
 from jobs.pipelines.evaluations import picked
 from jobs.pipelines.options import CodeOptions
 from objectives.accuracy import Accuracy
-from objectives.base import BuiltCandidate, DataSource
+from objectives.base import BuiltCandidate, LabelledSource
 from searchspaces.base import Architecture, SearchSpace
 from searchspaces.elastic.positions import fitted_weights
 
@@ -42,7 +42,7 @@ class SingleSetup(Protocol):
     def space(self) -> SearchSpace: ...
 
     @property
-    def source(self) -> DataSource: ...
+    def source(self) -> LabelledSource: ...
 
     @property
     def calibration(self) -> Calibration: ...
@@ -108,7 +108,7 @@ class Retraining:
 
     architecture: Architecture
     space: SearchSpace
-    source: DataSource
+    source: LabelledSource
     calibration: Calibration
     teachers: tuple[Teacher, ...]
     initial: dict[str, Tensor] | None
@@ -179,7 +179,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     begin(work, options)
     train_on_ray(
         space,
-        work.source,
+        tasks.of(work.source, options.train),
         options.train,
         seed=options.seed,
         folder=work.output / "training",

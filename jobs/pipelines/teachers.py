@@ -14,7 +14,7 @@ from evoray.results.export import read_architecture
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.teachers import Teacher, check_place
 from jobs.pipelines.options import CodeOptions
-from objectives.base import DataSource
+from objectives.base import LabelledSource
 from searchspaces.base import SearchSpace
 
 _T = TypeVar("_T")
@@ -41,7 +41,7 @@ def untaught(config: _T) -> _T:
 
 
 def teachers_of(
-    recipe: TrainConfig, known: Sequence[SearchSpace], source: DataSource, *, trust_code: bool
+    recipe: TrainConfig, known: Sequence[SearchSpace], source: LabelledSource, *, trust_code: bool
 ) -> tuple[Teacher, ...]:
     """The recipe's teachers; a network of one of the `known` spaces is built by that one.
 
@@ -53,7 +53,7 @@ def teachers_of(
 
 
 def _teacher(
-    place: Path, known: Sequence[SearchSpace], source: DataSource, trust_code: bool
+    place: Path, known: Sequence[SearchSpace], source: LabelledSource, trust_code: bool
 ) -> Teacher:
     check_place(place, trust_code=trust_code)
     if not place.is_dir():
@@ -65,7 +65,7 @@ def _teacher(
 
 
 def _space_of(
-    about: dict[str, Any], known: Sequence[SearchSpace], source: DataSource
+    about: dict[str, Any], known: Sequence[SearchSpace], source: LabelledSource
 ) -> SearchSpace:
     name = about["space"]
     own = next(

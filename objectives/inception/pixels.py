@@ -10,12 +10,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from objectives.base import DataSource, Split
+from objectives.base import LabelledSource, LabelledSplit, Split
 
 # b batch, c channels, h height, w width
 
 
-class PixelSource(DataSource, Protocol):
+class PixelSource(LabelledSource, Protocol):
     """A data source that says how it normalises."""
 
     @property
@@ -35,11 +35,11 @@ def pixel_batches(source: PixelSource, split: Split, batch_size: int = 500) -> I
         torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
         for values in (source.mean, source.std)
     )
-    for chosen in torch.split(torch.arange(len(split.labels)), batch_size):
+    for chosen in torch.split(torch.arange(len(split)), batch_size):
         yield ((split.images(chosen) * std + mean) * 255.0).round().clamp(0, 255).to(torch.uint8)
 
 
-def pixels_of(source: PixelSource, split: Split) -> tuple[Tensor, Tensor]:
+def pixels_of(source: PixelSource, split: LabelledSplit) -> tuple[Tensor, Tensor]:
     """(n, c, h, w) uint8 pixels and (n,) labels of a whole split."""
     return torch.cat(list(pixel_batches(source, split))), split.labels
 

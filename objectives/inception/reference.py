@@ -96,7 +96,7 @@ def _computed(
     source: PixelSource, extractor: Extractor, splits: Sequence[str], max_rows: int
 ) -> Reference:
     opened = [source.open(split) for split in splits]
-    total = sum(len(split.labels) for split in opened)
+    total = sum(len(split) for split in opened)
     if total < 2:
         raise ValueError(
             f"reference statistics of {source.name!r} need at least 2 images in "

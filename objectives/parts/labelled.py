@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
-from objectives.base import Candidate, DataSource, MeasurementError, Needs, Recalibration
+from objectives.base import Candidate, LabelledSource, MeasurementError, Needs, Recalibration
 
 
 class LabelledImages:
@@ -22,7 +22,7 @@ class LabelledImages:
 
     def __init__(
         self,
-        source: DataSource,
+        source: LabelledSource,
         recalibrate: Recalibration | None,
         *,
         split: str = "val",
@@ -56,10 +56,10 @@ class LabelledImages:
         if self._batches is not None:
             return
         split = self._source.open(self._split)
-        count = len(split.labels) if self._limit is None else min(self._limit, len(split.labels))
+        count = len(split) if self._limit is None else min(self._limit, len(split))
         # Evenly spread, so that a limit does not favour the classes that come first; shuffled, so
         # that a part does not either.
-        chosen = torch.linspace(0, len(split.labels) - 1, count).round().long()
+        chosen = torch.linspace(0, len(split) - 1, count).round().long()
         chosen = chosen[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
         self._batches = [
             (split.images(part).to(device), split.labels[part].to(device))

@@ -22,7 +22,7 @@ import searchspaces
 from benchmarks.parts.processes import workers
 from evoray import data
 from evoray.distributed.training import fit_on_ray, train_on_ray
-from evoray.training import checkpoints
+from evoray.training import checkpoints, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network
 from evoray.training.process_group import TorchGroup
@@ -36,9 +36,11 @@ CONFIG = TrainConfig(
     epochs=8.0, batch_size=24, learning_rate=0.05, checkpoint_every_seconds=0.0, log_every_steps=1
 )
 
+TASK = tasks.of(SOURCE, CONFIG)
+
 
 def trained(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
-    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=folder, num_workers=2, **options)
+    train_on_ray(SPACE, TASK, CONFIG, seed=1, folder=folder, num_workers=2, **options)
     return checkpoints.load_weights(folder)[0]
 
 
@@ -77,10 +79,10 @@ def test_a_killed_worker_changes_nothing_and_a_finished_training_returns_at_once
 def test_one_worker_is_a_task_that_goes_on_after_it_was_killed(
     local_ray: None, tmp_path: Path
 ) -> None:
-    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "whole", num_workers=1)
+    train_on_ray(SPACE, TASK, CONFIG, seed=1, folder=tmp_path / "whole", num_workers=1)
     killed: list[int] = []
     kill_when_saved(tmp_path / "cut", "ray::_train_alone", killed)
-    train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "cut", num_workers=1)
+    train_on_ray(SPACE, TASK, CONFIG, seed=1, folder=tmp_path / "cut", num_workers=1)
     assert killed, "no worker was killed: training was too quick for the test"
     expected, weights = (checkpoints.load_weights(tmp_path / name)[0] for name in ("whole", "cut"))
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
@@ -92,11 +94,11 @@ def test_one_worker_that_fails_too_often_stops_with_the_reason(
     killed: list[int] = []
     kill_when_saved(tmp_path, "ray::_train_alone", killed)
     with pytest.raises(RuntimeError, match="failed more than 0 times"):
-        train_on_ray(SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path, num_workers=1, max_failures=0)
+        train_on_ray(SPACE, TASK, CONFIG, seed=1, folder=tmp_path, num_workers=1, max_failures=0)
     with pytest.raises(
         RuntimeError, match=r"training failed: .*is of another training \(seed 1, not 2\)"
     ):
-        train_on_ray(SPACE, SOURCE, CONFIG, seed=2, folder=tmp_path, num_workers=1)
+        train_on_ray(SPACE, TASK, CONFIG, seed=2, folder=tmp_path, num_workers=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +140,9 @@ def test_a_mistake_inside_workers_is_raised_after_one_attempt(
     with pytest.raises(
         RuntimeError, match="training failed: FileNotFoundError: no pictures of split train"
     ):
-        train_on_ray(SPACE, Lacking(log), CONFIG, seed=1, folder=tmp_path, num_workers=2)
+        train_on_ray(
+            SPACE, tasks.of(Lacking(log), CONFIG), CONFIG, seed=1, folder=tmp_path, num_workers=2
+        )
     assert times(log) <= 2, "each of two workers looks once"
 
 
@@ -162,12 +166,12 @@ def test_a_network_alone_ends_with_the_weights_that_one_process_gives_it(
 ) -> None:
     config = dataclasses.replace(CONFIG, epochs=1.0)
     train_on_ray(
-        SPACE, SOURCE, config, seed=1, folder=tmp_path, num_workers=1, architecture=smallest(SPACE)
+        SPACE, TASK, config, seed=1, folder=tmp_path, num_workers=1, architecture=smallest(SPACE)
     )
     network = fresh_network(SPACE, smallest(SPACE), 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    train_network(network, SOURCE, config, seed=1)
+    train_network(network, TASK, config, seed=1)
     torch.set_num_threads(threads)
     weights = checkpoints.load_weights(tmp_path)[0]
     assert all(torch.equal(weights[name], tensor) for name, tensor in network.state_dict().items())
@@ -178,7 +182,7 @@ def test_an_elastic_training_starts_with_the_workers_there_are(
 ) -> None:
     train_on_ray(
         SPACE,
-        SOURCE,
+        TASK,
         dataclasses.replace(CONFIG, epochs=1.0),
         seed=1,
         folder=tmp_path,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from torch import nn
 
 import searchspaces
 from evoray.data.digits import Digits
-from evoray.training import samplers
+from evoray.training import samplers, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.gradient_conflict import conflict_matrix, cosine, gradient, used_weights
 from evoray.training.loop import train_supernet
 from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.distillation import adaptive_loss, ensemble_labels, soft_loss
+from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.samplers import performance_aware
 from evoray.training.supernet_step import forward_together, subnet_losses
+from evoray.training.tasks.parts.labelled_images import image_logits
 from searchspaces.base import architecture_of, largest, smallest
 
 SPACES = ["elasticvit:digits", "vit_resnas:digits", "bignas:digits"]
@@ -41,6 +44,10 @@ def batch(count: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(count, 1, 32, 32), torch.arange(count) % 10
 
 
+def against(labels: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda logits: F.cross_entropy(logits, labels)
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_used_weights_are_those_a_gradient_may_reach(name: str) -> None:
     space = searchspaces.load(name)
@@ -49,7 +56,8 @@ def test_used_weights_are_those_a_gradient_may_reach(name: str) -> None:
         nn.init.normal_(parameter, float(parameter.ndim == 1), 0.1)
     for architecture in (smallest(space), largest(space)):
         masks = used_weights(space, supernet, architecture)
-        found = gradient(supernet, architecture, *batch())
+        x, labels = batch()
+        found = gradient(supernet, architecture, x, against(labels))
         assert (
             sum(int(mask.sum()) for mask in masks.values())
             == space.costs(np.array([architecture.choices]))["params"][0]
@@ -81,7 +89,7 @@ def test_a_conflict_matrix_is_symmetric_and_what_autograd_says_by_hand() -> None
         architecture_of(space, {"stage2.width": 64, "stage3.depth": 3}),
         largest(space),
     ]
-    cosines = conflict_matrix(space, supernet, chosen, x, labels)
+    cosines = conflict_matrix(space, supernet, chosen, x, against(labels))
     assert np.allclose(cosines, cosines.T)
     assert np.allclose(np.diag(cosines), 1)
     assert (np.abs(cosines) <= 1 + 1e-9).all()
@@ -102,14 +110,8 @@ def test_opposite_losses_conflict_totally() -> None:
     supernet = space.build_supernet()
     x, labels = batch()
     shared = used_weights(space, supernet, smallest(space))
-    there = gradient(supernet, smallest(space), x, labels)
-    back = gradient(
-        supernet,
-        smallest(space),
-        x,
-        labels,
-        lambda logits, wanted: -F.cross_entropy(logits, wanted),
-    )
+    there = gradient(supernet, smallest(space), x, against(labels))
+    back = gradient(supernet, smallest(space), x, lambda logits: -F.cross_entropy(logits, labels))
     assert cosine(there, back, shared) == pytest.approx(-1.0)
 
 
@@ -186,14 +188,15 @@ def test_images_shared_by_subnets_come_back_in_their_order(name: str) -> None:
     space = searchspaces.load(name)
     supernet, (x, _) = space.build_supernet(), batch(7)
     chosen = [smallest(space), largest(space)]
-    logits = forward_together(supernet, chosen, {}, x)
+    logits = image_logits(forward_together(supernet, supernet, chosen, {}, x))
     assert logits.shape == (7, 10)
     if name.startswith("elasticvit"):  # batch statistics are those of each subnet's own images
         for index, architecture in enumerate(chosen):
             torch.testing.assert_close(
                 logits[index::2], supernet(x[index::2], architecture), rtol=1e-5, atol=1e-5
             )
-    assert forward_together(supernet, chosen * 9, {}, x).shape == (7, 10)
+    many = forward_together(supernet, supernet, chosen * 9, {}, x)
+    assert image_logits(many).shape == (7, 10)
 
 
 CASES = [("vit_resnas:digits", name) for name in samplers.names()] + [
@@ -215,7 +218,9 @@ def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(
         checkpoint_every_seconds=0,
         keep_checkpoints=9,
     )
-    whole = train_supernet(space, Digits(), config, seed=1, folder=tmp_path / "run")
+    whole = train_supernet(
+        space, tasks.of(Digits(), config), config, seed=1, folder=tmp_path / "run"
+    )
     done = sorted((tmp_path / "run").glob("step-*"))
     assert len(done) >= 4
     if sampler == "performance_aware":  # the loop fed the losses back
@@ -226,7 +231,9 @@ def test_a_training_resumed_in_the_middle_ends_with_the_same_weights(
         assert all(score < 0 for bank in banks for _, score in bank)
     for folder in done[2:]:
         shutil.rmtree(folder)
-    resumed = train_supernet(space, Digits(), config, seed=1, folder=tmp_path / "run")
+    resumed = train_supernet(
+        space, tasks.of(Digits(), config), config, seed=1, folder=tmp_path / "run"
+    )
     for (parameter, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b), parameter
         assert a.isfinite().all()
@@ -239,7 +246,8 @@ def test_banks_are_scored_by_the_weights_of_the_moment(
     torch.manual_seed(0)
     supernet, x, y = space.build_supernet(), torch.randn(8, 1, 16, 16), torch.arange(8)
     chosen = [smallest(space), largest(space)]
-    losses = subnet_losses(supernet, SingleProcess(), x, y, chosen)
+    task = tasks.of(Digits(), TrainConfig())
+    losses = subnet_losses(supernet, SingleProcess(), task, ImageBatch(x, y), chosen)
     assert losses == pytest.approx(
         [float(F.cross_entropy(supernet(x, a), y).detach()) for a in chosen]
     )
@@ -248,7 +256,8 @@ def test_banks_are_scored_by_the_weights_of_the_moment(
     config = TrainConfig(
         epochs=1.5, batch_size=12, sampler="performance_aware", checkpoint_every_seconds=1e9
     )
-    train_supernet(space, Digits(image_size=16, limit=240), config, seed=0, folder=tmp_path)
+    task = tasks.of(Digits(image_size=16, limit=240), config)
+    train_supernet(space, task, config, seed=0, folder=tmp_path)
     (last,) = tmp_path.glob("step-*")
     assert (
         json.loads((last / "state.json").read_text(encoding="utf-8"))["sampler"]["refreshed"] > 0
@@ -264,9 +273,10 @@ def test_conflict_over_training_is_written_and_changes_nothing(tmp_path: Path) -
         log_every_steps=1,
         checkpoint_every_seconds=1e9,
     )
-    plain = train_supernet(space, source, config, seed=0, folder=tmp_path / "plain").state_dict()
+    task = tasks.of(source, config)
+    plain = train_supernet(space, task, config, seed=0, folder=tmp_path / "plain").state_dict()
     watched = dataclasses.replace(config, conflict_every_steps=2)
-    found = train_supernet(space, source, watched, seed=0, folder=tmp_path / "watched").state_dict()
+    found = train_supernet(space, task, watched, seed=0, folder=tmp_path / "watched").state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in plain.items())
     lines = [
         json.loads(line)

@@ -279,11 +279,15 @@ def test_the_digits_preset_fits_together_and_mistakes_are_told() -> None:
         match="task 'digit' of space 'nasaic:digits' is classification, and data source 'strokes'",
     ):
         build_setup(swapped)
-    moved = dataclasses.replace(
-        config.second, train=dataclasses.replace(config.second.train, crop_padding=2)
+    blended = dataclasses.replace(
+        config.second, train=dataclasses.replace(config.second.train, mixing="images")
     )
-    with pytest.raises(ValueError, match="set crop-padding 0"):
-        build_setup(dataclasses.replace(config, second=moved))
+    with pytest.raises(ValueError, match="data 'strokes' has a class for every pixel"):
+        build_setup(dataclasses.replace(config, second=blended))
+    moved = dataclasses.replace(config.second.train, crop_padding=2, mirror=True)
+    assert build_setup(
+        dataclasses.replace(config, second=dataclasses.replace(config.second, train=moved))
+    )
     with pytest.raises(ValueError, match="no joint space of two networks and a chip"):
         build_setup(dataclasses.replace(config, space="bignas:digits"))
     wrong = dataclasses.replace(config.search, compare=("randm",))

@@ -17,11 +17,14 @@ from hypothesis import strategies as st
 
 import searchspaces
 from evoray import data
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network, train_supernet
 from evoray.training.process_group import SingleProcess
-from evoray.training.recipe.mixing import Batch, draw_box, mix, mix_images, patch_grid
+from evoray.training.recipe.image_batch import ImageBatch
+from evoray.training.recipe.mixing import draw_box, mix, mix_images, patch_grid
 from evoray.training.step import ForwardPass, Stepper
+from evoray.training.tasks.base import Moment
 from jobs import vit_resnas
 from jobs.pipelines.supernet.build import build_setup
 from searchspaces.base import largest, smallest
@@ -36,16 +39,18 @@ RECIPE = TrainConfig(
     dropout=0.0,
 )
 
+MOMENT = Moment(seed=0, step=0, steps=1, steps_per_epoch=1, batch_size=8)
 
-def batch_of(size: int, side: int) -> Batch:
+
+def batch_of(size: int, side: int) -> ImageBatch:
     """Images each of which is its own number everywhere."""
-    return Batch(
+    return ImageBatch(
         torch.arange(size, dtype=torch.float32)[:, None, None, None].expand(size, 1, side, side),
         torch.arange(size) % 10,
     )
 
 
-def mixed(batch: Batch, grid: int, seed: int) -> Batch:
+def mixed(batch: ImageBatch, grid: int, seed: int) -> ImageBatch:
     return mix(
         batch, "tokens", num_classes=10, grid=grid, alpha=0.8, rng=np.random.default_rng(seed)
     )
@@ -93,19 +98,19 @@ def test_the_loss_is_that_of_the_image_and_of_its_patches_in_equal_parts() -> No
     space = searchspaces.load("vit_resnas:digits")
     torch.manual_seed(0)
     supernet: Any = space.build_supernet()
-    found = mixed(Batch(torch.randn(8, 1, 32, 32), torch.arange(8)), patch_grid(supernet), 3)
+    found = mixed(ImageBatch(torch.randn(8, 1, 32, 32), torch.arange(8)), patch_grid(supernet), 3)
     assert found.patches_bnk is not None
     one = ForwardPass(
         "largest", lambda x_bchw: supernet.forward_with_patches(x_bchw, largest(space))
     )
     losses = Stepper(supernet, RECIPE, SingleProcess(), torch.device("cpu")).gradients(
-        [one], found.x_bchw, found.labels, patches_bnk=found.patches_bnk
+        [one], tasks.of(data.load("digits", image_size=32), RECIPE), found, MOMENT
     )
     logits_bk, logits_bnk = supernet.forward_with_patches(found.x_bchw, largest(space))
     smooth = 0.9 * found.patches_bnk + 0.01
     image = F.cross_entropy(logits_bk, 0.9 * found.labels + 0.01)
     patches = -(smooth * logits_bnk.log_softmax(dim=2)).sum(dim=2).mean()
-    assert losses[0] == pytest.approx(float((image + patches).detach()), rel=1e-5)
+    assert losses.totals[0] == pytest.approx(float((image + patches).detach()), rel=1e-5)
     assert float(supernet.patch_head.weight.grad.abs().sum()) > 0
 
 
@@ -113,14 +118,16 @@ def test_a_supernet_and_a_network_alone_train_on_patches_and_deploy_without_them
     tmp_path: Path,
 ) -> None:
     space, source = searchspaces.load("vit_resnas:digits"), data.load("digits", image_size=32)
-    supernet: Any = train_supernet(space, source, RECIPE, seed=0, folder=tmp_path / "supernet")
+    supernet: Any = train_supernet(
+        space, tasks.of(source, RECIPE), RECIPE, seed=0, folder=tmp_path / "supernet"
+    )
     torch.manual_seed(0)
     assert not torch.equal(
         supernet.patch_head.weight, space.build_supernet().get_parameter("patch_head.weight")
     )
     network: Any = fresh_network(space, smallest(space), seed=0)
     names = set(network.state_dict())
-    train_network(network, source, RECIPE, seed=0)
+    train_network(network, tasks.of(source, RECIPE), RECIPE, seed=0)
     assert network.patch_head is None
     assert set(network.state_dict()) == names
 
@@ -136,15 +143,3 @@ def test_networks_without_patches_are_refused_before_anything_starts() -> None:
         match=r"trains on the patches of the last stage, and \w+ has none; it works with vit_resnas",
     ):
         build_setup(config)
-
-
-def test_labels_of_pixels_are_refused() -> None:
-    with pytest.raises(ValueError, match="needs one class an image, got labels of shape"):
-        mix(
-            Batch(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4)),
-            "images",
-            num_classes=2,
-            grid=0,
-            alpha=1.0,
-            rng=np.random.default_rng(0),
-        )

@@ -23,20 +23,22 @@ import searchspaces
 from evoray import data
 from evoray.data.digits import Digits
 from evoray.results.export import export
-from evoray.training import checkpoints, loop, samplers
+from evoray.training import checkpoints, loop, samplers, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network, train_supernet
 from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.augmentation import augment, distort
 from evoray.training.recipe.distillation import hard_loss, soft_labels, soft_loss
+from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.recipe.schedules import (
     decay_epochs_for,
     exponential_with_floor,
     learning_rate_at,
 )
 from evoray.training.recipe.teachers import Teacher
-from evoray.training.step import ForwardPass, Stepper, clip_adaptively
+from evoray.training.step import ForwardPass, StepLosses, Stepper, clip_adaptively
 from evoray.training.supernet_step import supernet_forward_passes
+from evoray.training.tasks.base import Moment
 from searchspaces.base import largest, smallest
 
 CONFIG = TrainConfig(
@@ -61,7 +63,9 @@ def _one_thread() -> Iterator[None]:
 
 def supernet_after(folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
     config = dataclasses.replace(CONFIG, **changes)
-    return train_supernet(SPACE, SOURCE, config, seed=1, folder=folder).state_dict()
+    return train_supernet(
+        SPACE, tasks.of(SOURCE, config), config, seed=1, folder=folder
+    ).state_dict()
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -73,9 +77,29 @@ def batch(size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     return split.images(range(size)), split.labels[:size]
 
 
+MOMENT = Moment(seed=1, step=0, steps=5, steps_per_epoch=5, batch_size=24)
+
+
+def gradients_of(
+    stepper: Stepper,
+    config: TrainConfig,
+    passes: list[ForwardPass],
+    x: torch.Tensor,
+    y: torch.Tensor,
+    outside: torch.Tensor | None = None,
+    hard_share: float = 0.0,
+) -> list[float]:
+    batch = ImageBatch(x, y, outside=outside, hard_share=hard_share)
+    losses = stepper.gradients(passes, tasks.of(SOURCE, config), batch, MOMENT)
+    assert losses.parts == [{}] * len(passes), "a loss of one part has no other name"
+    return losses.totals
+
+
 def passes_of(supernet: nn.Module, config: TrainConfig, step: int = 0) -> list[ForwardPass]:
     sampler = samplers.load("sandwich", SPACE, seed=1, num_random=config.num_random)
-    return supernet_forward_passes(supernet, sampler, config, largest(SPACE), smallest(SPACE), step)
+    return supernet_forward_passes(
+        supernet, supernet, sampler, config, largest(SPACE), smallest(SPACE), step
+    )
 
 
 def quiet(config: TrainConfig = CONFIG, **changes: Any) -> TrainConfig:
@@ -88,7 +112,8 @@ def test_a_sandwich_step_is_four_passes_and_its_gradient_the_sum_of_theirs() -> 
     assert [p.name for p in forward_passes] == ["largest", "random", "random", "smallest"]
     assert [p.teaches for p in forward_passes] == [True, False, False, False]
     x, y = batch()
-    Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(forward_passes, x, y)
+    stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
+    gradients_of(stepper, config, forward_passes, x, y)
     summed = {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
     with torch.no_grad():
         teacher = soft_labels(forward_passes[0].forward(x))
@@ -113,8 +138,8 @@ def test_only_the_biggest_learns_from_labels() -> None:
     x, y = batch()
     forward_passes = passes_of(supernet, config)
     losses, shuffled = (
-        stepper.gradients(forward_passes, x, y),
-        stepper.gradients(forward_passes, x, y.roll(1)),
+        gradients_of(stepper, config, forward_passes, x, y),
+        gradients_of(stepper, config, forward_passes, x, y.roll(1)),
     )
     assert losses[0] != shuffled[0]
     assert losses[1:] == shuffled[1:]
@@ -126,8 +151,8 @@ def test_without_distillation_all_learn_from_labels() -> None:
     x, y = batch()
     forward_passes = passes_of(supernet, config)
     losses, shuffled = (
-        stepper.gradients(forward_passes, x, y),
-        stepper.gradients(forward_passes, x, y.roll(1)),
+        gradients_of(stepper, config, forward_passes, x, y),
+        gradients_of(stepper, config, forward_passes, x, y.roll(1)),
     )
     assert all(a != b for a, b in zip(losses, shuffled, strict=True))
 
@@ -137,13 +162,12 @@ def test_the_smallest_of_a_level_learns_from_the_mean_of_the_others(name: str) -
     supernet, config = SPACE.build_supernet(), quiet()
     sampler = samplers.load(name, SPACE, seed=1, num_random=3)
     forward_passes = supernet_forward_passes(
-        supernet, sampler, config, largest(SPACE), smallest(SPACE), 0
+        supernet, supernet, sampler, config, largest(SPACE), smallest(SPACE), 0
     )
     assert [(p.teaches, p.learns) for p in forward_passes] == [(True, False)] * 3 + [(False, True)]
     x, y = batch()
-    losses = Stepper(supernet, config, SingleProcess(), torch.device("cpu")).gradients(
-        forward_passes, x, y
-    )
+    stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
+    losses = gradients_of(stepper, config, forward_passes, x, y)
     with torch.no_grad():
         mean = torch.stack([soft_labels(p.forward(x)) for p in forward_passes[:3]]).mean(dim=0)
         assert losses[3] == pytest.approx(
@@ -312,10 +336,12 @@ def test_a_loss_that_is_not_finite_restarts_from_the_last_checkpoint(
 ) -> None:
     real, broken = Stepper.gradients, []
 
-    def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
+    def sometimes(self: Stepper, *args: Any, **options: Any) -> StepLosses:
         losses = real(self, *args, **options)
         broken.append(1)
-        return [math.nan, *losses[1:]] if len(broken) == 3 else losses
+        if len(broken) == 3:
+            losses.totals[0] = math.nan
+        return losses
 
     monkeypatch.setattr(Stepper, "gradients", sometimes)
     weights = supernet_after(tmp_path, checkpoint_every_seconds=0.0)
@@ -334,7 +360,7 @@ def test_training_that_always_diverges_stops_and_says_what_to_lower(
     monkeypatch.setattr(
         Stepper,
         "gradients",
-        lambda self, forward_passes, *rest, **options: [math.inf] * len(forward_passes),
+        lambda self, forward_passes, *rest: StepLosses([math.inf] * len(forward_passes), []),
     )
     with pytest.raises(
         RuntimeError,
@@ -374,9 +400,9 @@ def test_a_gradient_that_is_not_finite_changes_no_weight_though_the_loss_is(
     before = copy.deepcopy(network.state_dict())
     forward = network if isinstance(group, Summing) else nn.Sequential(network, _Spoilt())
     stepper = Stepper(network, dataclasses.replace(CONFIG, **clip), group, torch.device("cpu"))
-    losses = stepper.gradients(
-        [ForwardPass("network", forward)], torch.rand(5, 4), torch.zeros(5, dtype=torch.long)
-    )
+    labels = torch.zeros(5, dtype=torch.long)
+    passes = [ForwardPass("network", forward)]
+    losses = gradients_of(stepper, CONFIG, passes, torch.rand(5, 4), labels)
     assert all(map(math.isfinite, losses))
     assert not stepper.step(0.1)
     assert equal(network.state_dict(), before)
@@ -394,7 +420,7 @@ def test_a_gradient_that_is_not_finite_restarts_the_training(
 ) -> None:
     real, calls = Stepper.gradients, []
 
-    def sometimes(self: Stepper, *args: Any, **options: Any) -> list[float]:
+    def sometimes(self: Stepper, *args: Any, **options: Any) -> StepLosses:
         losses = real(self, *args, **options)
         calls.append(1)
         if len(calls) == 3:
@@ -441,7 +467,8 @@ def test_a_network_alone_learns(tmp_path: Path) -> None:
     network = SPACE.build_subnet(None, smallest(SPACE))
     x, y = batch(100)
     before = hard_loss(network.train()(x), y, 0.0).item()
-    train_network(network, SOURCE, dataclasses.replace(CONFIG, epochs=8.0), seed=0)
+    config = dataclasses.replace(CONFIG, epochs=8.0)
+    train_network(network, tasks.of(SOURCE, config), config, seed=0)
     assert hard_loss(network.train()(x), y, 0.0).item() < before
 
 
@@ -491,11 +518,11 @@ def test_teachers_from_outside_take_the_place_of_hard_labels_and_one_shares_it(
     stepper = Stepper(supernet, config, SingleProcess(), torch.device("cpu"))
     x, y = batch()
     forward_passes = passes_of(supernet, config)
-    hard = stepper.gradients(forward_passes, x, y)
+    hard = gradients_of(stepper, config, forward_passes, x, y)
     outside = torch.rand(len(y), 10).softmax(dim=1)
-    soft = stepper.gradients(forward_passes, x, y, outside)
-    both = stepper.gradients(forward_passes, x, y, outside, hard_share=0.5)
-    assert soft == stepper.gradients(forward_passes, x, y.roll(1), outside)
+    soft = gradients_of(stepper, config, forward_passes, x, y, outside)
+    both = gradients_of(stepper, config, forward_passes, x, y, outside, hard_share=0.5)
+    assert soft == gradients_of(stepper, config, forward_passes, x, y.roll(1), outside)
     assert both[0] == pytest.approx(0.5 * (hard[0] + soft[0]), rel=1e-5)
     assert soft[1:] == hard[1:], "what the largest teaches does not depend on who teaches it"
 
@@ -509,7 +536,12 @@ def test_an_exported_network_teaches(tmp_path: Path) -> None:
         assert torch.allclose(loaded(x), teacher(x), atol=1e-5)
     plain = supernet_after(tmp_path / "plain")
     taught = train_supernet(
-        SPACE, SOURCE, CONFIG, seed=1, folder=tmp_path / "taught", teachers=[loaded]
+        SPACE,
+        tasks.of(SOURCE, CONFIG),
+        CONFIG,
+        seed=1,
+        folder=tmp_path / "taught",
+        teachers=[loaded],
     ).state_dict()
     assert not equal(plain, taught)
 
@@ -564,11 +596,7 @@ def test_only_pictures_are_distorted(tmp_path: Path) -> None:
 
     config = TrainConfig(epochs=1.0, batch_size=12, erasing=0.1)
     with pytest.raises(ValueError, match="data 'bare' has no mean and std: set both to 0"):
-        train_supernet(SPACE, Bare(), config, seed=0, folder=tmp_path)
-    train_supernet(
-        SPACE,
-        Digits(image_size=16, limit=24),
-        dataclasses.replace(config, rand_augment=9),
-        seed=0,
-        folder=tmp_path,
-    )
+        tasks.of(Bare(), config)
+    config = dataclasses.replace(config, rand_augment=9)
+    task = tasks.of(Digits(image_size=16, limit=24), config)
+    train_supernet(SPACE, task, config, seed=0, folder=tmp_path)

@@ -18,12 +18,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from evoray.data.digits import Digits
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_supernet
 from evoray.training.process_group import SingleProcess
 from evoray.training.recipe.averaging import AverageWeights
 from evoray.training.recipe.channel_sorting import sort_channels
+from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.step import ForwardPass, Stepper
+from evoray.training.tasks.base import Moment
 from searchspaces.base import (
     Architecture,
     Choices,
@@ -338,12 +341,13 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     config = TrainConfig(optimizer="adamw", learning_rate=1e-3, clip_norm=0.0)
     steppers = [Stepper(s, config, SingleProcess(), torch.device("cpu")) for s in supernets]
     averages = [AverageWeights(s, decay) for s in supernets]
+    task = tasks.of(Digits(image_size=32), config)
+    moment = Moment(seed=0, step=0, steps=2, steps_per_epoch=2, batch_size=16)
 
     def step() -> None:
         for supernet, stepper, average in zip(supernets, steppers, averages, strict=True):
-            stepper.gradients(
-                [ForwardPass("largest", partial(supernet, architecture=largest(space)))], x, y
-            )
+            one = ForwardPass("largest", partial(supernet, architecture=largest(space)))
+            stepper.gradients([one], task, ImageBatch(x, y), moment)
             stepper.step(1e-3)
             average.update(supernet)
 
@@ -387,8 +391,12 @@ def test_a_training_that_rewires_resumes_as_if_it_had_never_stopped(tmp_path: Pa
         checkpoint_every_seconds=0.0,
         keep_checkpoints=99,
     )
-    expected = train_supernet(space, source, config, seed=0, folder=tmp_path).state_dict()
+    expected = train_supernet(
+        space, tasks.of(source, config), config, seed=0, folder=tmp_path
+    ).state_dict()
     for later in sorted(tmp_path.glob("step-*"))[3:]:
         shutil.rmtree(later)
-    found = train_supernet(space, source, config, seed=0, folder=tmp_path).state_dict()
+    found = train_supernet(
+        space, tasks.of(source, config), config, seed=0, folder=tmp_path
+    ).state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

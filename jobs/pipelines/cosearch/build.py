@@ -16,7 +16,7 @@ from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.shared import direct
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.seeds import generator_for
-from evoray.training import samplers
+from evoray.training import samplers, tasks
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.teachers import Teacher
 from jobs.pipelines.cosearch.config import ChipOptions, CoSearch, TaskOptions
@@ -29,7 +29,7 @@ from objectives import asic
 from objectives.accuracy import Accuracy
 from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, Specs
-from objectives.base import DataSource, Needs, Objective
+from objectives.base import LabelledSource, Needs, Objective
 from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import SearchSpace, nearest
@@ -58,7 +58,7 @@ class Task:
     label: str
     supernet: str
     space: SearchSpace
-    source: DataSource
+    source: LabelledSource
     options: TaskOptions
     calibration: Calibration
     objective: Objective
@@ -81,7 +81,7 @@ class SearchSetup:
     space: SearchSpace
 
     @property
-    def sources(self) -> tuple[DataSource, ...]:
+    def sources(self) -> tuple[LabelledSource, ...]:
         """The data of every task."""
         return tuple(task.source for task in self.tasks)
 
@@ -182,7 +182,8 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         source = load_source(
             options.data, f"{place}.data", image_size=options.data.image_size or part.image_size
         )
-        segments = getattr(source, "task", "classification") == "segmentation"
+        learned = tasks.of(source, options.train)
+        segments = learned.name == "segmentation"
         if segments != hasattr(part, "out_channels"):
             kinds = ("segmentation", "classification")
             raise ValueError(
@@ -197,12 +198,6 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
         samplers.load(
             options.train.sampler, space, seed=config.seed, num_random=options.train.num_random
         )
-        if segments and (options.train.crop_padding or options.train.mirror):
-            raise ValueError(
-                f"task {label!r} is segmentation, whose labels do not move with the image: set "
-                "crop-padding 0 and no mirror, "
-                f"got {options.train.crop_padding} and {options.train.mirror}"
-            )
         twin = next(
             (
                 t
@@ -218,7 +213,7 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
             crop_padding=options.train.crop_padding,
             mirror=options.train.mirror,
         )
-        kind = IntersectionOverUnion if segments else Accuracy
+        kind = {"iou": IntersectionOverUnion, "accuracy": Accuracy}[learned.validated_by]
         teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
         objective: Any = kind(
             source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import torch
 
 from evoray.seeds import seed_for
+from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
 from evoray.training.recipe.teachers import Teacher
-from objectives.base import Candidate, DataSource, Goal, Needs, Objective
+from objectives.base import Candidate, Goal, LabelledSource, Needs, Objective
 
 
 class TrainedFromScratch:
@@ -28,7 +29,7 @@ class TrainedFromScratch:
     def __init__(
         self,
         inner: Objective,
-        source: DataSource,
+        source: LabelledSource,
         recipe: TrainConfig,
         seed: int,
         teachers: Sequence[Teacher] = (),
@@ -74,6 +75,11 @@ class TrainedFromScratch:
             )  # without a supernet its weights are fresh; the objective measures this very network
         taught = [teacher.load() for teacher in self._teachers]
         train_network(
-            network, self._source, self._recipe, seed=seed, device=self._device, teachers=taught
+            network,
+            tasks.of(self._source, self._recipe),
+            self._recipe,
+            seed=seed,
+            device=self._device,
+            teachers=taught,
         )
         return self._inner.measure(candidate)

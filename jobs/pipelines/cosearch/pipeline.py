@@ -37,6 +37,7 @@ from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.searchers.base import Searcher
+from evoray.training import tasks
 from jobs.pipelines import base
 from jobs.pipelines.base import Pipeline
 from jobs.pipelines.cosearch import methods
@@ -74,7 +75,7 @@ class CoSearchPipeline(Pipeline[CoSearch, SearchSetup]):
                 train_supernet(
                     run,
                     task.space,
-                    task.source,
+                    tasks.of(task.source, task.options.train),
                     task.options.train,
                     teachers=task.teachers,
                     place=run.folder.supernet / task.supernet,

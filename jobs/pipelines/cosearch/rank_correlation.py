@@ -15,6 +15,7 @@ from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
+from evoray.training import tasks
 from jobs.pipelines.cosearch.build import SearchSetup, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.results import digest_of, weights_of
@@ -69,7 +70,7 @@ def _measure(
         found[task.label] = probe(
             task.space,
             own[task.label],
-            task.source,
+            tasks.of(task.source, task.options.train),
             task.options.train,
             weights[task.supernet],
             objective,

@@ -26,7 +26,7 @@ from jobs.pipelines.objectives import problem_of
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.teachers import teachers_of
 from objectives import accuracy, complexity, latency, latency_table
-from objectives.base import DataSource, Needs
+from objectives.base import LabelledSource, Needs
 from searchspaces.base import SearchSpace
 
 
@@ -43,13 +43,13 @@ class SearchSetup:
     """
 
     space: SearchSpace
-    source: DataSource
+    source: LabelledSource
     problem: Problem
     calibration: Calibration
     teachers: tuple[Teacher, ...] = ()
 
     @property
-    def sources(self) -> tuple[DataSource, ...]:
+    def sources(self) -> tuple[LabelledSource, ...]:
         """The data of every task."""
         return (self.source,)
 
@@ -92,7 +92,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
 def _problem(
     config: SupernetSearch,
     space: SearchSpace,
-    source: DataSource,
+    source: LabelledSource,
     calibration: Calibration,
     gpus: float,
 ) -> Problem:
@@ -127,7 +127,7 @@ def _problem(
     )
 
 
-def fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
+def fitted(space: SearchSpace, source: LabelledSource) -> SearchSpace:
     """The space for this many classes and channels.
 
     Raises:

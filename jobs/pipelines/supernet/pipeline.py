@@ -28,7 +28,7 @@ from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.searchers.parts.warm_start import warm_started
-from evoray.training import checkpoints
+from evoray.training import checkpoints, tasks
 from evoray.training.config import TrainConfig
 from jobs.pipelines import base
 from jobs.pipelines.base import Pipeline
@@ -63,7 +63,7 @@ class SupernetPipeline(Pipeline[SupernetSearch, SearchSetup]):
         train_supernet(
             run,
             setup.space,
-            setup.source,
+            tasks.of(setup.source, run.config.train),
             run.config.train,
             teachers=setup.teachers,
             place=run.folder.supernet,

@@ -11,6 +11,7 @@ from evoray.evaluation.worker import Weights
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
+from evoray.training import tasks
 from jobs.pipelines.evaluations import evaluated
 from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
@@ -48,7 +49,7 @@ def _measure(
     return probe(
         setup.space,
         architecture,
-        source,
+        tasks.of(source, config.train),
         config.train,
         weights,
         Accuracy(source, setup.calibration, limit=limit),

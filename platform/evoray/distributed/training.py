@@ -33,13 +33,13 @@ from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
 from evoray.training.process_group import Group, SingleProcess, TorchGroup
 from evoray.training.recipe.teachers import Teacher
-from objectives.base import DataSource
+from evoray.training.tasks.base import Task
 from searchspaces.base import Architecture, SearchSpace
 
 
 def train_on_ray(
     space: SearchSpace,
-    source: DataSource,
+    task: Task,
     config: TrainConfig,
     *,
     seed: int,
@@ -57,7 +57,7 @@ def train_on_ray(
 
     Args:
         space: What to train.
-        source: Data; each worker opens it.
+        task: What is learned; each worker opens it.
         config: The recipe; its batch is divided among the workers.
         seed: Of all randomness.
         folder: Seen by every worker.
@@ -75,11 +75,11 @@ def train_on_ray(
             mistake.
     """
     check_connected()
-    if _is_finished(folder, source, config):
+    if _is_finished(folder, task, config):
         return
     arguments = {
         "space": ray.put(space),
-        "source": ray.put(source),
+        "task": ray.put(task),
         "config": config,
         "seed": seed,
         "folder": str(folder.absolute()),
@@ -104,7 +104,7 @@ def train_on_ray(
             threads_per_worker=threads_per_worker,
             max_failures=max_failures,
         )
-    if not _is_finished(folder, source, config):
+    if not _is_finished(folder, task, config):
         raise RuntimeError(
             f"the workers wrote no final checkpoint to {folder}: every node of the cluster must "
             "see this folder"
@@ -186,9 +186,9 @@ class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
         pass
 
 
-def _is_finished(folder: Path, source: DataSource, config: TrainConfig) -> bool:
+def _is_finished(folder: Path, task: Task, config: TrainConfig) -> bool:
     newest = checkpoints.latest(folder)
-    return newest is not None and newest.state["step"] == total_steps(source, config)
+    return newest is not None and newest.state["step"] == total_steps(task, config)
 
 
 def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) -> ScalingConfig:
@@ -229,7 +229,7 @@ def _train_worker(arguments: Mapping[str, Any]) -> None:
 
 def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> None:
     torch.set_num_threads(arguments["threads"])
-    space, source = ray.get(arguments["space"]), ray.get(arguments["source"])
+    space, task = ray.get(arguments["space"]), ray.get(arguments["task"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
     teachers = [teacher.load() for teacher in arguments["teachers"]]
     where: dict[str, Any] = {
@@ -239,14 +239,14 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
         "teachers": teachers,
     }
     if architecture is None:
-        train_supernet(space, source, config, seed=seed, **where)
+        train_supernet(space, task, config, seed=seed, **where)
     else:
         network = fresh_network(space, architecture, seed)
         if arguments["initial"] is not None:
             network.load_state_dict(
                 {name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()}
             )
-        train_network(network, source, config, seed=seed, **where)
+        train_network(network, task, config, seed=seed, **where)
 
 
 def _reason(error: BaseException | None) -> str:

@@ -19,7 +19,8 @@ from evoray.results import picking
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
 from evoray.training.recipe.teachers import Teacher
-from objectives.base import BuiltCandidate, Candidate, DataSource, Objective
+from evoray.training.tasks.base import Task
+from objectives.base import BuiltCandidate, Candidate, Objective
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -85,7 +86,7 @@ def choose_probes(
 def probe(
     space: SearchSpace,
     architecture: Architecture,
-    source: DataSource,
+    task: Task,
     config: TrainConfig,
     weights: Weights,
     recalibrated: Objective,
@@ -105,7 +106,7 @@ def probe(
     raw = untouched.measure(Candidate(space, architecture, supernet))
     network = space.build_subnet(None, architecture)
     taught = [teacher.load() for teacher in teachers]
-    train_network(network, source, config, seed=seed, device=torch.device(device), teachers=taught)
+    train_network(network, task, config, seed=seed, device=torch.device(device), teachers=taught)
     alone = recalibrated.measure(BuiltCandidate(space, architecture, network))
     return Probe(architecture.key, inherited, raw, alone)
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
 from evoray.training.samplers import SubnetSampler
+from evoray.training.tasks.base import Batch, Outputs, Task
 from searchspaces.base import Architecture, SearchSpace
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[[Outputs], torch.Tensor]
 Tensors = Mapping[str, torch.Tensor]
 
 _COMPARED = 3  # subnets of a step
@@ -29,12 +30,11 @@ def conflict_matrix(
     space: SearchSpace,
     supernet: nn.Module,
     architectures: Sequence[Architecture],
-    x_bchw: torch.Tensor,
-    labels_b: torch.Tensor,
-    loss: Loss = F.cross_entropy,
+    inputs: Any,  # Any: what the space's networks take
+    loss: Loss,
 ) -> NDArray[np.float64]:
     """(n, n) cosine similarity between the gradients of every two subnets on the weights that both
-    use, on one batch.
+    use, on one batch; `loss` takes a network's outputs on its inputs.
 
     1 on the diagonal; below 0 two subnets work against each other; NaN where they share no weight
     or a gradient is zero there. Weights, their gradients, running statistics and modes stay as they
@@ -42,9 +42,7 @@ def conflict_matrix(
     """
     buffers = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
     used = [used_weights(space, supernet, architecture) for architecture in architectures]
-    gradients = [
-        gradient(supernet, architecture, x_bchw, labels_b, loss) for architecture in architectures
-    ]
+    gradients = [gradient(supernet, architecture, inputs, loss) for architecture in architectures]
     for name, buffer in supernet.named_buffers():
         buffer.copy_(buffers[name])
     count = len(architectures)
@@ -62,9 +60,9 @@ def step_conflict(
     space: SearchSpace,
     supernet: nn.Module,
     sampler: SubnetSampler,
+    task: Task,
     step: int,
-    x_bchw: torch.Tensor,
-    labels_b: torch.Tensor,
+    batch: Batch,
 ) -> dict[str, float]:
     """Mean cosine similarity of gradients among the first three subnets of one step ("within"), and
     of those with the first three of the next step ("between"); a figure that cannot be told is left
@@ -72,7 +70,13 @@ def step_conflict(
     state = sampler.state()
     now, then = ([*sampler.sample(at)][:_COMPARED] for at in (step, step + 1))
     sampler.restore(state)
-    cosines = conflict_matrix(space, supernet, [*now, *then], x_bchw, labels_b)
+    cosines = conflict_matrix(
+        space,
+        supernet,
+        [*now, *then],
+        batch.inputs,
+        lambda outputs: task.plain_loss(outputs, batch),
+    )
     num = len(now)
     own = cosines[:num, :num][np.triu_indices(num, 1)]
     across = cosines[:num, num:][[[a.key != b.key for b in then] for a in now]]
@@ -97,9 +101,8 @@ def cosine(first: Tensors, second: Tensors, shared: Tensors) -> float:
 def gradient(
     supernet: nn.Module,
     architecture: Architecture,
-    x_bchw: torch.Tensor,
-    labels_b: torch.Tensor,
-    loss: Loss = F.cross_entropy,
+    inputs: Any,  # Any: what the space's networks take
+    loss: Loss,
 ) -> Tensors:
     """The gradient of one subnet's loss by the name of the parameter; zeros where it does not
     reach. Nothing is left in `.grad`.
@@ -109,7 +112,7 @@ def gradient(
         for name, parameter in supernet.named_parameters()
         if parameter.requires_grad
     }
-    value = loss(supernet(x_bchw, architecture), labels_b)
+    value = loss(supernet(inputs, architecture))
     found = torch.autograd.grad(value, list(named.values()), allow_unused=True)
     pairs = zip(named.items(), found, strict=True)
     return {name: torch.zeros_like(parameter) if g is None else g for (name, parameter), g in pairs}

@@ -1,37 +1,40 @@
 """The training loop of one rank, in plain torch.
 
-All randomness is a function of (seed, step, rank): the order of the images, their augmentation,
+All randomness is a function of (seed, step, rank): the order of the examples, their augmentation,
 dropout, the subnets. A resumed training therefore ends with the weights of an uninterrupted one, on
 the same number of ranks.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from evoray.seeds import generator_for, seed_for
+from evoray.seeds import seed_for
 from evoray.training import checkpoints, samplers
 from evoray.training.config import TrainConfig
 from evoray.training.gradient_conflict import step_conflict
 from evoray.training.metrics_log import MetricsLog
 from evoray.training.process_group import Group, SingleProcess
-from evoray.training.recipe.augmentation import augment, distort
 from evoray.training.recipe.averaging import AverageWeights
 from evoray.training.recipe.channel_sorting import sort_channels
-from evoray.training.recipe.distillation import ensemble_labels
-from evoray.training.recipe.mixing import Batch, mix, patch_grid
 from evoray.training.recipe.schedules import learning_rate_at
 from evoray.training.samplers import Horizon, SubnetSampler
 from evoray.training.step import ForwardPass, Stepper
 from evoray.training.supernet_step import subnet_losses, supernet_forward_passes
-from objectives.base import DataSource, Split
+from evoray.training.tasks.base import (
+    Batch,
+    Distillable,
+    Forward,
+    HasTrainingHeads,
+    Moment,
+    Task,
+)
 from searchspaces.base import Architecture, SearchSpace, largest, smallest
 
 # beside the optimizer's tensors: weights as they are trained, where the checkpoint's are averages
@@ -39,22 +42,22 @@ _TRAINED = "trained"
 _MAX_RESTARTS = 3  # after a loss or gradient that is not finite
 
 ForwardPassesOf = Callable[[int], Sequence[ForwardPass]]
-Watch = Callable[[int, torch.Tensor, torch.Tensor], dict[str, float]]  # of step, images, labels
+Watch = Callable[[int, Batch], dict[str, float]]  # of a step
 
 
-def total_steps(source: DataSource, config: TrainConfig) -> int:
+def total_steps(task: Task, config: TrainConfig) -> int:
     """Optimizer steps of a whole training, at least one."""
-    return max(1, round(config.epochs * steps_per_epoch(source, config)))
+    return max(1, round(config.epochs * steps_per_epoch(task, config)))
 
 
-def steps_per_epoch(source: DataSource, config: TrainConfig) -> int:
-    """Optimizer steps of one pass over the training images; a last incomplete batch is left out."""
-    return max(1, len(source.open("train").labels) // config.batch_size)
+def steps_per_epoch(task: Task, config: TrainConfig) -> int:
+    """Optimizer steps of one pass over the examples; a last incomplete batch is left out."""
+    return max(1, task.num_examples // config.batch_size)
 
 
 def train_supernet(
     space: SearchSpace,
-    source: DataSource,
+    task: Task,
     config: TrainConfig,
     *,
     seed: int,
@@ -71,39 +74,51 @@ def train_supernet(
 
     Raises:
         RuntimeError: The loss or its gradient was not finite again and again.
-        ValueError: The checkpoint in `folder` belongs to another training.
+        ValueError: The checkpoint in `folder` belongs to another training, or the task does not fit
+            the recipe.
     """
     group, device = group or SingleProcess(), device or torch.device("cpu")
+    if config.distillation and not isinstance(task, Distillable):
+        raise ValueError(
+            f"train.distillation lets the largest subnet teach, and task {task.name!r} has no soft "
+            "labels: set it to False"
+        )
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "initialisation"))
         supernet = space.build_supernet().to(device)
-        horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(source, config))
+        horizon = Horizon(epochs=config.epochs, steps_per_epoch=steps_per_epoch(task, config))
         sampler = samplers.load(
             config.sampler, space, seed=seed, num_random=config.num_random, horizon=horizon
         )
-        forward_passes = partial(
-            supernet_forward_passes, supernet, sampler, config, largest(space), smallest(space)
-        )
-        watch = partial(step_conflict, space, supernet, sampler)
-        Training(
-            supernet,
-            source,
-            config,
-            forward_passes,
-            seed=seed,
-            folder=folder,
-            group=group,
-            device=device,
-            sampler=sampler,
-            watch=watch,
-            teachers=teachers,
-        ).run()
+        with _training_heads(task, supernet) as forward:
+            forward_passes = partial(
+                supernet_forward_passes,
+                supernet,
+                forward,
+                sampler,
+                config,
+                largest(space),
+                smallest(space),
+            )
+            Training(
+                supernet,
+                task,
+                config,
+                forward_passes,
+                seed=seed,
+                folder=folder,
+                group=group,
+                device=device,
+                sampler=sampler,
+                watch=partial(step_conflict, space, supernet, sampler, task),
+                teachers=teachers,
+            ).run()
     return supernet
 
 
 def train_network(
     network: nn.Module,
-    source: DataSource,
+    task: Task,
     config: TrainConfig,
     *,
     seed: int,
@@ -122,29 +137,26 @@ def train_network(
     network.to(device).train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "patch head"))
-        whole: Any = network
-        if config.mixing == "tokens":
-            patch_grid(network)
-            whole.add_patch_head()
-        forward = partial(
-            whole.forward_with_patches if config.mixing == "tokens" else network,
-            dropout=config.dropout,
-            drop_connect=config.drop_connect,
-        )
-        forward_passes = [ForwardPass("network", forward)]
-        Training(
-            network,
-            source,
-            config,
-            lambda step: forward_passes,
-            seed=seed,
-            folder=folder,
-            group=group or SingleProcess(),
-            device=device,
-            teachers=teachers,
-        ).run()
-        if config.mixing == "tokens":
-            whole.remove_patch_head()
+        with _training_heads(task, network) as whole:
+            forward = partial(whole, dropout=config.dropout, drop_connect=config.drop_connect)
+            forward_passes = [ForwardPass("network", forward)]
+            Training(
+                network,
+                task,
+                config,
+                lambda step: forward_passes,
+                seed=seed,
+                folder=folder,
+                group=group or SingleProcess(),
+                device=device,
+                teachers=teachers,
+            ).run()
+
+
+def _training_heads(task: Task, network: nn.Module) -> AbstractContextManager[Forward]:
+    return (
+        task.training_heads(network) if isinstance(task, HasTrainingHeads) else nullcontext(network)
+    )
 
 
 def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> nn.Module:
@@ -155,12 +167,12 @@ def fresh_network(space: SearchSpace, architecture: Architecture, seed: int) -> 
 
 
 class Training:
-    """One training on one rank: module, data, optimizer, and where it stands."""
+    """One training on one rank: module, task, optimizer, and where it stands."""
 
     def __init__(
         self,
         module: nn.Module,
-        source: DataSource,
+        task: Task,
         config: TrainConfig,
         forward_passes: ForwardPassesOf,
         *,
@@ -185,24 +197,17 @@ class Training:
         self._sampler = sampler
         self._watch = watch if config.conflict_every_steps and group.rank == 0 else None
         self._sampler_state = sampler.state() if sampler is not None else {}
-        self._split: Split = source.open("train")
-        self._source: Any = source  # Any: only pictures say how they are normalised
-        if (config.rand_augment or config.erasing) and not hasattr(source, "mean"):
-            raise ValueError(
-                f"train.rand-augment and train.erasing are for pictures, and data {source.name!r} "
-                "has no mean and std: set both to 0"
-            )
-        self._patch_grid = patch_grid(module) if config.mixing == "tokens" else 0
-        self._steps_per_epoch = steps_per_epoch(source, config)
-        self._steps = total_steps(source, config)
-        self._batch_size = min(config.batch_size, len(self._split.labels))
+        self._task = task
+        self._steps_per_epoch = steps_per_epoch(task, config)
+        self._steps = total_steps(task, config)
+        self._batch_size = min(config.batch_size, task.num_examples)
         if self._batch_size < group.world_size:
             raise ValueError(
                 f"train.batch_size {self._batch_size} leaves nothing for some of "
                 f"{group.world_size} workers: make it larger"
             )
         self._stepper = Stepper(module, config, group, device)
-        self._teachers = [teacher.to(device) for teacher in teachers]
+        self._examples = task.open(module, [teacher.to(device) for teacher in teachers])
         self._average = (
             AverageWeights(module, config.average_decay) if config.average_decay else None
         )
@@ -217,7 +222,6 @@ class Training:
         self._next_step = 0
         self._restarts = 0
         self._restarted_from = 0  # step of the checkpoint that the last restart has loaded
-        self._order: tuple[int, torch.Tensor] = (-1, torch.zeros(0))
 
     def run(self) -> None:
         """Trains to the end."""
@@ -248,14 +252,14 @@ class Training:
             self._module.load_state_dict(self._average.network.state_dict())
 
     def _train_step(self, step: int) -> list[tuple[str, float]] | None:
-        """The loss of each pass by its name; None, and no weight changed, where a loss or the
-        gradient is not finite.
+        """The losses of each pass by name; None, and no weight changed, where a loss or the gradient is not
+        finite.
         """
-        words = (step, self._group.rank, self._restarts)
-        torch.manual_seed(seed_for(self._seed, "dropout", *words))
-        batch = self._batch(step, seed_for(self._seed, "augmentation", *words))
+        moment = self._moment(step)
+        torch.manual_seed(moment.seed_of("dropout"))
+        batch = self._examples.augment(self._examples.batch(moment).to(self._device), moment)
         if self._watch is not None and step % self._config.conflict_every_steps == 0:
-            self._metrics_log.note("conflict", self._watch(step, batch.x_bchw, batch.labels))
+            self._metrics_log.note("conflict", self._watch(step, batch))
         if (
             step % self._steps_per_epoch == 0
             and step < self._config.channel_sorting_epochs * self._steps_per_epoch
@@ -267,74 +271,36 @@ class Training:
             )
         if isinstance(self._sampler, samplers.Scores):
             self._sampler.refresh(
-                step, partial(subnet_losses, self._module, self._group, batch.x_bchw, batch.labels)
+                step, partial(subnet_losses, self._module, self._group, self._task, batch)
             )
         forward_passes = self._passes(step)
-        outside_bk = (
-            ensemble_labels(
-                self._teachers, batch.x_bchw, temperature=self._config.teacher_temperature
-            )
-            if self._teachers
-            else None
-        )
-        hard_share = 0.5 if len(self._teachers) == 1 else 0.0
-        losses = self._stepper.gradients(
-            forward_passes,
-            batch.x_bchw,
-            batch.labels,
-            outside_bk,
-            hard_share=hard_share,
-            patches_bnk=batch.patches_bnk,
-        )
+        losses = self._stepper.gradients(forward_passes, self._task, batch, moment)
         learning_rate = learning_rate_at(step, self._config, self._steps_per_epoch)
-        if not (all(map(math.isfinite, losses)) and self._stepper.step(learning_rate)):
+        if not (losses.are_finite and self._stepper.step(learning_rate)):
             return None
         if self._average is not None:
             self._average.update(self._module)
         if self._sampler is not None:
             known = [
                 (one.architecture, loss)
-                for one, loss in zip(forward_passes, losses, strict=True)
+                for one, loss in zip(forward_passes, losses.totals, strict=True)
                 if one.architecture is not None
             ]
             self._sampler.feedback(
                 [architecture for architecture, _ in known], [loss for _, loss in known]
             )
-        return [(one.name, loss) for one, loss in zip(forward_passes, losses, strict=True)]
+        return losses.named([one.name for one in forward_passes])
 
-    def _batch(self, step: int, augmentation_seed: int) -> Batch:
-        """This rank's share of the step's images, augmented and mixed."""
-        epoch, position = divmod(step, self._steps_per_epoch)
-        if self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(
-                seed_for(self._seed, "order", epoch, self._restarts)
-            )
-            self._order = (epoch, torch.randperm(len(self._split.labels), generator=generator))
-        start = position * self._batch_size
-        chosen = self._order[1][start : start + self._batch_size][
-            self._group.rank :: self._group.world_size
-        ]
-        generator = torch.Generator().manual_seed(augmentation_seed)
-        x_bchw = self._split.images(chosen).to(self._device)
-        x_bchw = augment(
-            x_bchw, generator, crop_padding=self._config.crop_padding, mirror=self._config.mirror
-        )
-        if self._config.rand_augment or self._config.erasing:
-            x_bchw = distort(
-                x_bchw,
-                seed_for(augmentation_seed, "distortion"),
-                magnitude=self._config.rand_augment,
-                erasing=self._config.erasing,
-                mean=self._source.mean,
-                std=self._source.std,
-            )
-        return mix(
-            Batch(x_bchw, self._split.labels[chosen].to(self._device)),
-            self._config.mixing,
-            num_classes=self._source.num_classes,
-            grid=self._patch_grid,
-            alpha=self._config.mixing_alpha,
-            rng=generator_for(augmentation_seed, "mixing"),
+    def _moment(self, step: int) -> Moment:
+        return Moment(
+            seed=self._seed,
+            step=step,
+            steps=self._steps,
+            steps_per_epoch=self._steps_per_epoch,
+            batch_size=self._batch_size,
+            rank=self._group.rank,
+            world_size=self._group.world_size,
+            restarts=self._restarts,
         )
 
     def _restart(self, step: int) -> None:
@@ -354,7 +320,6 @@ class Training:
         self._resume(given_up=self._restarted_from)
         self._restarted_from = self._next_step
         self._restarts = restarts
-        self._order = (-1, torch.zeros(0))
 
     def _meet(self) -> int:
         """Waits for all ranks; the next step of rank 0."""

@@ -5,7 +5,7 @@ once, weights changed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +13,17 @@ from torch import nn
 
 from evoray.training.config import TrainConfig
 from evoray.training.process_group import Group
-from evoray.training.recipe.distillation import adaptive_loss, hard_loss, soft_labels, soft_loss
+from evoray.training.tasks.base import (
+    Batch,
+    Distillable,
+    Forward,
+    Moment,
+    Outputs,
+    SoftLabels,
+    Task,
+    weighted_sum,
+)
 from searchspaces.base import Architecture
-
-Outputs = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,7 @@ class ForwardPass:
 
     Attributes:
         name: Under which its loss is reported: "largest", "random", "smallest", "network".
-        forward: (b, c, h, w) -> (b, k) logits; where patches have labels too, these and (b, n, k)
-            logits of the patches.
+        forward: From a batch's inputs to outputs that the task's losses take.
         teaches: Its soft labels teach the passes after it; of several that teach, the mean of
             theirs does.
         learns: From the teachers' soft labels, or else from hard ones.
@@ -34,10 +40,35 @@ class ForwardPass:
     """
 
     name: str
-    forward: Callable[[torch.Tensor], Outputs]
+    forward: Forward
     teaches: bool = False
     learns: bool = False
     architecture: Architecture | None = None
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """The losses of a step, averaged over the ranks.
+
+    Attributes:
+        totals: Of each pass, what was descended.
+        parts: Of each pass, its parts by name before they are weighted; empty where the loss has
+            one part.
+    """
+
+    totals: list[float]
+    parts: list[dict[str, float]]
+
+    @property
+    def are_finite(self) -> bool:
+        return all(map(math.isfinite, self.totals))
+
+    def named(self, passes: Sequence[str]) -> list[tuple[str, float]]:
+        """Each pass's loss by the pass's name, its parts by "PASS PART"."""
+        found: list[tuple[str, float]] = []
+        for name, total, parts in zip(passes, self.totals, self.parts, strict=True):
+            found += [(name, total), *((f"{name} {part}", v) for part, v in parts.items())]
+        return found
 
 
 class Stepper:
@@ -80,52 +111,33 @@ class Stepper:
             )
 
     def gradients(
-        self,
-        forward_passes: Sequence[ForwardPass],
-        x_bchw: torch.Tensor,
-        labels: torch.Tensor,
-        outside_bk: torch.Tensor | None = None,
-        *,
-        hard_share: float = 0.0,
-        patches_bnk: torch.Tensor | None = None,
-    ) -> list[float]:
-        """Leaves the summed gradients, averaged over the ranks, in the parameters; the loss of each
-        pass, likewise averaged.
-
-        Passes that no other pass teaches learn from the hard labels, or where there are
-        `outside_bk`, probabilities from outside, from those, with the hard labels at `hard_share`.
-        Those are (b,) classes, or (b, k) probabilities of mixed images; `patches_bnk` are the
-        patches', whose loss counts as much as the image's.
+        self, forward_passes: Sequence[ForwardPass], task: Task, batch: Batch, moment: Moment
+    ) -> StepLosses:
+        """Leaves the summed gradients, averaged over the ranks, in the parameters; the losses of
+        each pass, likewise averaged.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        losses: list[torch.Tensor] = []
-        taught_bk: list[torch.Tensor] = []
+        weights = task.loss_weights(moment)
+        totals: list[torch.Tensor] = []
+        parts: list[dict[str, torch.Tensor]] = []
+        taught = _Taught(task)
         for one in forward_passes:
             with torch.autocast(
                 self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"
             ):
-                outputs = one.forward(x_bchw)
-            logits_bk, logits_bnk = outputs if isinstance(outputs, tuple) else (outputs, None)
-            if one.learns and taught_bk:
-                teacher_bk = torch.stack(taught_bk).mean(dim=0)
-                loss = (adaptive_loss if self._config.divergence == "adaptive" else soft_loss)(
-                    logits_bk, teacher_bk
-                )
-            else:
-                loss = hard_loss(logits_bk, labels, self._config.label_smoothing)
-                if outside_bk is not None:
-                    loss = hard_share * loss + (1.0 - hard_share) * soft_loss(logits_bk, outside_bk)
-            if logits_bnk is not None and patches_bnk is not None:
-                loss = loss + hard_loss(
-                    logits_bnk.flatten(0, 1),
-                    patches_bnk.flatten(0, 1),
-                    self._config.label_smoothing,
-                )
+                outputs = one.forward(batch.inputs)
+            found = (
+                taught.losses(outputs, batch)
+                if one.learns and taught.by
+                else task.losses(outputs, batch)
+            )
+            loss = weighted_sum(found, weights)
             if one.teaches:
-                taught_bk.append(soft_labels(logits_bk))
+                taught.teach(outputs)
             loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-        return self._reduce(torch.stack(losses))
+            totals.append(loss.detach())
+            parts.append({name: part.detach() for name, part in found.items()})
+        return self._reduce(totals, [named if len(named) > 1 else {} for named in parts])
 
     def step(self, learning_rate: float) -> bool:
         """Changes the weights once by the gradients that are there; False, and nothing changed,
@@ -144,10 +156,13 @@ class Stepper:
         self.optimizer.step()
         return True
 
-    def _reduce(self, losses: torch.Tensor) -> list[float]:
+    def _reduce(
+        self, totals: Sequence[torch.Tensor], parts: Sequence[Mapping[str, torch.Tensor]]
+    ) -> StepLosses:
         """Averages gradients and losses over the ranks in one message; the losses travel along so
         that every rank sees a NaN.
         """
+        losses = torch.stack([*totals, *(part for named in parts for part in named.values())])
         if self._group.world_size > 1:
             for parameter in self._parameters:
                 if parameter.grad is None:
@@ -161,7 +176,28 @@ class Stepper:
             for tensor in tensors:
                 tensor.copy_(flat[offset : offset + tensor.numel()].view_as(tensor))
                 offset += tensor.numel()
-        return [float(v) for v in losses.tolist()]
+        values = iter(float(v) for v in losses.tolist())
+        means = [next(values) for _ in totals]
+        return StepLosses(means, [{name: next(values) for name in named} for named in parts])
+
+
+class _Taught:
+    """What the passes of a step that teach have said so far."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self.by = task, list[Outputs]()
+        self._labels: SoftLabels = None  # of all in `by`, once they are asked for
+
+    def teach(self, outputs: Outputs) -> None:
+        self.by.append(outputs)
+        self._labels = None
+
+    def losses(self, outputs: Outputs, batch: Batch) -> Mapping[str, torch.Tensor]:
+        task = self._task
+        assert isinstance(task, Distillable)
+        if self._labels is None:
+            self._labels = task.soft_labels(self.by)
+        return task.soft_losses(outputs, batch, self._labels)
 
 
 def clip_adaptively(

@@ -6,21 +6,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from evoray.training.config import TrainConfig
 from evoray.training.process_group import Group
-from evoray.training.recipe.distillation import hard_loss
 from evoray.training.samplers import SubnetSampler
-from evoray.training.step import ForwardPass, Outputs
+from evoray.training.step import ForwardPass
+from evoray.training.tasks.base import Batch, Forward, Outputs, Task
 from searchspaces.base import Architecture
+
+
+@runtime_checkable
+class RunsTogether(Protocol):
+    """A supernet that runs several subnets on parts of one batch."""
+
+    def forward_together(
+        self, x_bchw: torch.Tensor, architectures: Sequence[Architecture], **rates: float
+    ) -> Outputs:
+        """Image i by network i modulo their number."""
+        ...
 
 
 def supernet_forward_passes(
     supernet: nn.Module,
+    forward: Forward,
     sampler: SubnetSampler,
     config: TrainConfig,
     largest: Architecture,
@@ -32,17 +44,13 @@ def supernet_forward_passes(
 
     Of a sampler that is `last_learns`, all subnets of a step teach the last, which is the smallest
     of its kind. A sampler whose subnets go `together` gets one pass, in which they share the images
-    and are regularised alike. Where images are mixed patch by patch, the patches are classified
-    too.
+    and are regularised alike. `forward` runs the supernet, with its heads for training where the
+    task has such.
     """
-    drawn, patches = sampler.sample(step), config.mixing == "tokens"
+    drawn = sampler.sample(step)
     if getattr(sampler, "together", False):
         rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
-        return [
-            ForwardPass(
-                "together", partial(forward_together, supernet, drawn, rates, patches=patches)
-            )
-        ]
+        return [ForwardPass("together", partial(forward_together, supernet, forward, drawn, rates))]
     teaching = config.distillation and drawn[0].key == largest.key
     last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
     forward_passes = []
@@ -58,44 +66,39 @@ def supernet_forward_passes(
         drops = (
             {"dropout": config.dropout, "drop_connect": config.drop_connect} if is_largest else {}
         )
-        forward = partial(_subnet_forward, supernet, architecture, drops, patches=patches)
+        subnet = partial(_subnet_forward, forward, architecture, drops)
         teaches = (teaching and index == 0) or index < last
         learns = (teaching and index > 0) or 0 < last == index
         forward_passes.append(
-            ForwardPass(name, forward, teaches=teaches, learns=learns, architecture=architecture)
+            ForwardPass(name, subnet, teaches=teaches, learns=learns, architecture=architecture)
         )
     return forward_passes
 
 
 def _subnet_forward(
-    supernet: nn.Module,
+    forward: Forward,
     architecture: Architecture,
     drops: dict[str, float],
-    x_bchw: torch.Tensor,
-    *,
-    patches: bool = False,
+    inputs: Any,  # Any: what the space's networks take
 ) -> Outputs:
-    forward: Any = supernet.forward_with_patches if patches else supernet
-    outputs: Outputs = forward(x_bchw, architecture, **drops)
-    return outputs
+    return forward(inputs, architecture, **drops)
 
 
 @torch.no_grad()
 def subnet_losses(
     supernet: nn.Module,
     group: Group,
-    x_bchw: torch.Tensor,
-    labels: torch.Tensor,
+    task: Task,
+    batch: Batch,
     architectures: Sequence[Architecture],
 ) -> list[float]:
-    """Cross-entropy of each subnet on a batch, averaged over the ranks; nothing is trained."""
+    """The plain loss of each subnet on a batch, averaged over the ranks; nothing is trained."""
+    device = next(supernet.parameters()).device
     losses = []
     for architecture in architectures:
-        with torch.autocast(
-            x_bchw.device.type, dtype=torch.bfloat16, enabled=x_bchw.device.type == "cuda"
-        ):
-            logits_bk = supernet(x_bchw, architecture)
-        losses.append(hard_loss(logits_bk, labels, 0.0))
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            outputs = supernet(batch.inputs, architecture)
+        losses.append(task.plain_loss(outputs, batch))
     found = torch.stack(losses)
     group.add_up(found)
     return [float(loss) for loss in (found / group.world_size).tolist()]
@@ -103,25 +106,19 @@ def subnet_losses(
 
 def forward_together(
     supernet: nn.Module,
+    forward: Forward,
     drawn: Sequence[Architecture],
     drops: dict[str, float],
     x_bchw: torch.Tensor,
-    *,
-    patches: bool = False,
 ) -> Outputs:
-    """(b, k) logits, image i by subnet i modulo their number; by the supernet's own way where it
-    has one, which may share work.
-
-    With `patches` the supernet has a way of its own, and gives (b, n, k) logits of the patches as
-    well.
+    """Outputs for images, image i by subnet i modulo their number; by the supernet's own way where
+    it has one, which may share work.
     """
-    own = getattr(supernet, "forward_together", None)
-    if own is not None:
-        outputs: tuple[torch.Tensor, torch.Tensor] = own(x_bchw, drawn[: len(x_bchw)], **drops)
-        return outputs if patches else outputs[0]
+    if isinstance(supernet, RunsTogether):
+        return supernet.forward_together(x_bchw, drawn[: len(x_bchw)], **drops)
     drawn = drawn[: max(1, len(x_bchw) // 2)]  # batch statistics need two images
     parts: list[Any] = [
-        _subnet_forward(supernet, architecture, drops, x_bchw[i :: len(drawn)])
+        forward(x_bchw[i :: len(drawn)], architecture, **drops)
         for i, architecture in enumerate(drawn)
     ]
     order = torch.cat([torch.arange(i, len(x_bchw), len(drawn)) for i in range(len(drawn))])

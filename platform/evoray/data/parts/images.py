@@ -35,7 +35,7 @@ SPLITS = ("train", "val", "test")
 
 
 class ImageSource(Protocol):
-    """A `DataSource` that also says how its images may be augmented and how they are normalised."""
+    """A `LabelledSource` that also says how its images may be augmented and how they are normalised."""
 
     @property
     def name(self) -> str: ...

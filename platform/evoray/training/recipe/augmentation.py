@@ -5,13 +5,62 @@ device.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 # images that RandAugment treats alike; one by one it would take longer than a small network's step
 _SHARE_OPERATIONS = 8
 _OPERATIONS = 2
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How each image of a batch is shifted and mirrored; what belongs to its pixels moves along.
+
+    Attributes:
+        padding: Pixels by which a crop may be shifted.
+        corners: (2, b) top and left of each crop in the padded image; None for no shift.
+        flipped: (b,) booleans; None for no mirroring.
+    """
+
+    padding: int
+    corners: torch.Tensor | None
+    flipped: torch.Tensor | None
+
+    @classmethod
+    def draw(
+        cls, count: int, generator: torch.Generator, *, crop_padding: int, mirror: bool
+    ) -> Moves:
+        """Of `count` images; `generator` lives on the CPU, so that every device draws the same."""
+        corners = (
+            torch.randint(0, 2 * crop_padding + 1, (2, count), generator=generator)
+            if crop_padding
+            else None
+        )
+        flipped = torch.rand(count, generator=generator) < 0.5 if mirror else None
+        return cls(crop_padding, corners, flipped)
+
+    def of(self, x_bchw: torch.Tensor) -> torch.Tensor:
+        """(b, c, h, w) -> (b, c, h, w): images or masks, moved; what lies beyond an edge repeats
+        it.
+        """
+        b, _, h, w = x_bchw.shape  # b batch, c channels, h height, w width
+        device = x_bchw.device
+        if self.corners is not None:
+            tops, lefts = self.corners.to(device) - self.padding
+            rows = (tops[:, None] + torch.arange(h, device=device)).clamp(0, h - 1)
+            columns = (lefts[:, None] + torch.arange(w, device=device)).clamp(0, w - 1)
+            images = torch.arange(b, device=device)[:, None, None]
+            x_bchw = (
+                x_bchw.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]
+                .permute(0, 3, 1, 2)
+                .contiguous()
+            )
+        if self.flipped is not None:
+            flipped = self.flipped.to(device)
+            x_bchw = torch.where(flipped[:, None, None, None], x_bchw.flip(3), x_bchw)
+        return x_bchw
 
 
 def augment(
@@ -19,27 +68,9 @@ def augment(
 ) -> torch.Tensor:
     """(b, c, h, w) -> (b, c, h, w): each image shifted by up to `crop_padding` pixels (edges
     repeat) and mirrored half of the time.
-
-    `generator` lives on the CPU, so that every device draws the same.
     """
-    b, _, h, w = x_bchw.shape  # b batch, c channels, h height, w width
-    if crop_padding:
-        padded = F.pad(x_bchw, [crop_padding] * 4, mode="replicate")
-        tops, lefts = torch.randint(0, 2 * crop_padding + 1, (2, b), generator=generator).to(
-            x_bchw.device
-        )
-        rows = tops[:, None] + torch.arange(h, device=x_bchw.device)
-        columns = lefts[:, None] + torch.arange(w, device=x_bchw.device)
-        images = torch.arange(b, device=x_bchw.device)[:, None, None]
-        x_bchw = (
-            padded.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]]
-            .permute(0, 3, 1, 2)
-            .contiguous()
-        )
-    if mirror:
-        flipped = (torch.rand(b, generator=generator) < 0.5).to(x_bchw.device)
-        x_bchw = torch.where(flipped[:, None, None, None], x_bchw.flip(3), x_bchw)
-    return x_bchw
+    moves = Moves.draw(len(x_bchw), generator, crop_padding=crop_padding, mirror=mirror)
+    return moves.of(x_bchw)
 
 
 def distort(

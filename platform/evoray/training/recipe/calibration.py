@@ -77,7 +77,7 @@ def recalibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
 def _batches(calibration: Calibration, device: torch.device) -> list[torch.Tensor]:
     split = calibration.source.open("train")
     generator = torch.Generator().manual_seed(seed_for(calibration.seed, "calibration"))
-    chosen = torch.randperm(len(split.labels), generator=generator)[: calibration.num_images]
+    chosen = torch.randperm(len(split), generator=generator)[: calibration.num_images]
     return [
         augment(
             split.images(part),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,35 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from evoray.training.recipe.image_batch import ImageBatch
+
 # b batch, c channels, h height, w width, k classes, n patches of the last stage
 
 Mixing = Literal["none", "images", "tokens"]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a step trains on.
-
-    Attributes:
-        x_bchw: Images.
-        labels: (b,) classes, or (b, k) probabilities of mixed images.
-        patches_bnk: Probabilities for every patch, where the networks learn to classify those too.
-    """
-
-    x_bchw: torch.Tensor
-    labels: torch.Tensor
-    patches_bnk: torch.Tensor | None = None
-
-
 def mix(
-    batch: Batch,
+    batch: ImageBatch,
     mixing: Mixing,
     *,
     num_classes: int,
     grid: int,
     alpha: float,
     rng: np.random.Generator,
-) -> Batch:
+) -> ImageBatch:
     """The batch with its images mixed.
 
     Args:
@@ -48,21 +34,13 @@ def mix(
         grid: Patches a side of the last stage, for "tokens".
         alpha: Share of one image is drawn from Beta(alpha, alpha).
         rng: All draws come from it.
-
-    Raises:
-        ValueError: The labels are no classes of images, as those of segmentation.
     """
     if mixing == "none":
         return batch
-    if batch.labels.ndim != 1:
-        raise ValueError(
-            f"train.mixing {mixing!r} needs one class an image, got labels of shape "
-            f"{tuple(batch.labels.shape)}: use 'none'"
-        )
     labels_bk = F.one_hot(batch.labels, num_classes).float()
     if mixing == "images":
         x_bchw, labels_bk = mix_images(batch.x_bchw, labels_bk, alpha=alpha, rng=rng)
-        return Batch(x_bchw, labels_bk)
+        return ImageBatch(x_bchw, labels_bk)
     return mix_tokens(batch.x_bchw, labels_bk, grid=grid, alpha=alpha, rng=rng)
 
 
@@ -84,7 +62,7 @@ def mix_tokens(
     grid: int,
     alpha: float,
     rng: np.random.Generator,
-) -> Batch:
+) -> ImageBatch:
     """Token-mixup (Liao et al. 2021, arXiv:2109.00642): in the first half of the batch a box of
     patches comes from another image, at the same place; the second half is blended whole.
 
@@ -103,7 +81,7 @@ def mix_tokens(
     own_bk, other_bk = labels_bk[:half], labels_bk[:half][other_b]
     patches_bnk = torch.where(owned.flatten()[:, None], other_bk[:, None], own_bk[:, None])
     blended, blended_bk = mix_images(blended, labels_bk[half:], alpha=alpha, rng=rng)
-    return Batch(
+    return ImageBatch(
         torch.cat([boxed, blended]),
         torch.cat([patches_bnk.mean(dim=1), blended_bk]),
         torch.cat([patches_bnk, blended_bk[:, None].expand(-1, grid**2, -1)]),
