@@ -37,6 +37,7 @@ from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.worker import supernet_with, weights_of
 from evoray.problem.problem import Problem
 from evoray.records.ledger import MemoryLedger, read_ledger
+from evoray.records.rounds import round_ledgers
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.seeds import generator_for, seed_for
 from evoray.training import checkpoints
@@ -48,7 +49,8 @@ from jobs.pipelines.gan import pipeline
 from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.rank_correlation import from_scratch_stage
-from jobs.pipelines.gan.results import GeneratorFinder, pair_of
+from jobs.pipelines.gan.results import GeneratorFinder
+from jobs.pipelines.gan.run_files import read_pair
 from jobs.pipelines.gan.scoring import score_on_ray
 from jobs.pipelines.gan.stages import DiscriminatorRun, Setting
 from jobs.terminal.console import Terminal
@@ -107,7 +109,7 @@ def searched(place: Path, setting: Setting) -> dict[str, Any]:
         GeneratorFinder(folder, setting.config, setting.setup),
         Terminal(quiet=True),
     )
-    return {**pair_of(folder), "seconds": time.monotonic() - start}
+    return {**read_pair(folder), "seconds": time.monotonic() - start}
 
 
 def coupled(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,7 +300,7 @@ def resetting(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, 
                 pipeline.PIPELINE.job_of("eagan", "digits", config, build_setup(config)),
             )
         pair = searched(place, setting_of(folder, seed, config))
-        rounds = [read_ledger(r) for r in RunFolder(place / "discriminators").rounds()]
+        rounds = [read_ledger(r) for r in round_ledgers(RunFolder(place / "discriminators"))]
         fids = [
             [v for v in table["fid@digits-cnn"].to_pylist() if v is not None]
             for table in rounds
@@ -360,7 +362,7 @@ def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
         DiscriminatorRun(
             setting,
             generator_of(setting, folder),
-            finder.generator(pair_of(RunFolder(folder / "search-0"))["generator"]),
+            finder.generator(read_pair(RunFolder(folder / "search-0"))["generator"]),
         ).stage,
         config=train,
     )  # type: ignore[type-var]
@@ -394,7 +396,7 @@ def speed(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
 
 def generator_of(setting: Setting, folder: Path) -> Architecture:
     """The search's own."""
-    choices = pair_of(RunFolder(folder / "search-0"))["generator"]["choices"]
+    choices = read_pair(RunFolder(folder / "search-0"))["generator"]["choices"]
     space: Any = setting.setup.generators
     return architectures(space, np.array([choices], dtype=np.int16))[0]
 

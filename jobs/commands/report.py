@@ -8,8 +8,10 @@ from typing import Annotated
 
 import tyro
 
+import jobs
 from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
+from evoray.report.sections import SystemReport
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import complain, user_input
 from jobs.terminal.parsing import call
@@ -33,10 +35,17 @@ def report(
             raise ValueError("evoray report needs at least one run folder, got none")
         folders = [RunFolder.open(run) for run in runs]
         file = output or folders[0].report
-        write_report(
-            [stage for folder in folders for stage in _readable(folder, len(folders))], file
-        )
+        stages = [stage for folder in folders for stage in _readable(folder, len(folders))]
+        write_report(stages, file, _report_of)
     Terminal().print(str(file))
+
+
+def _report_of(folder: RunFolder) -> SystemReport:
+    """The sections of the system whose job made the run; none of a search from Python, or of a job
+    that is not here.
+    """
+    job = folder.job()["job"]
+    return jobs.pipeline(job).report if job in jobs.names() else SystemReport()
 
 
 def _readable(folder: RunFolder, num_runs: int) -> list[RunFolder]:

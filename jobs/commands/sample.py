@@ -14,7 +14,8 @@ from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
 from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import build_setup
 from jobs.pipelines.gan.pipeline import PIPELINE
-from jobs.pipelines.gan.results import FINAL, GeneratorFinder, pair_of
+from jobs.pipelines.gan.results import GeneratorFinder
+from jobs.pipelines.gan.run_files import FINAL, read_pair
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -65,8 +66,8 @@ def sample(
         setup = build_setup(config)
         chosen = pick or (
             FINAL
-            if FINAL in pair_of(folder)
-            else pair_of(folder).get("discriminator", {}).get("key", "knee")
+            if FINAL in read_pair(folder)
+            else read_pair(folder).get("discriminator", {}).get("key", "knee")
         )
         found = GeneratorFinder(folder, config, setup).pick(chosen)
     latent = setup.generators.latent

@@ -85,7 +85,7 @@ def trust(
     found.sort(key=lambda p: p.key)
     outcome = summary(found, time.monotonic() - start, probing.objective, probing.unit)
     probing.folder.write_trust(outcome)
-    write_report(folder.stages(), folder.report)
+    write_report(folder.stages(), folder.report, lambda stage: pipeline.report)
     for side, name in (("recalibrated", "with batch-norm recalibration"), ("without", "without")):
         tau, rho = outcome["kendall"][side], outcome["spearman"][side]
         console.print(f"{name:<30} Kendall tau {tau:+.3f}   Spearman rho {rho:+.3f}")

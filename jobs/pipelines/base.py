@@ -17,6 +17,7 @@ from evoray.records import environment
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
+from evoray.report.sections import SystemReport
 from evoray.report.tables import front_table
 from evoray.results import picking
 from evoray.results.export import ExportedNetwork
@@ -80,9 +81,11 @@ class Pipeline(Protocol[C, S]):
 
     Attributes:
         config_type: Of the configuration, a frozen dataclass.
+        report: Sections of its own in the report of a run.
     """
 
     config_type: type[C]
+    report: SystemReport = SystemReport()
 
     @abstractmethod
     def build_setup(self, config: C, *, gpus: float = 0.0) -> S:
@@ -218,7 +221,7 @@ class Pipeline(Protocol[C, S]):
             if table is not None:
                 console.print(front_table(job, picking.front(table, job["values"])))
         self.summarize(folder, console)
-        write_report(stages, folder.report)
+        write_report(stages, folder.report, lambda stage: self.report)
         seconds = {
             stage.path.name: sum(stage.phases().values())
             for stage in stages

@@ -12,8 +12,8 @@ from typing import Any
 from evoray.records.run_folder import check_local
 
 _MOST = 1_000_000_000  # of anything that is counted
+_TRAINERS = ("train_workers", "workers")  # that compute all the time
 _MOST_SHARDS_PER_CORE = 32  # each is a process
-_PROCESSES = ("accuracy_workers", "score_workers", "pair_workers", "shards")
 
 
 def check_values(value: Any, name: str = "") -> None:  # Any: a configuration, or a part of one
@@ -49,12 +49,13 @@ def check_machine(config: Any, address: str = "") -> None:  # Any: a configurati
     cores = os.cpu_count() or 1
     for name, count in _counts(config):
         kind = name.rpartition(".")[2]
-        if kind in ("train_workers", "workers") and count > cores:
+        if kind in _TRAINERS and count > cores:
             raise ValueError(
                 f"{name} must be at most {cores}, the cores of this machine, got {count}: take "
                 "fewer, or join a larger cluster with --cluster.address"
             )
-        if kind in _PROCESSES and count > _MOST_SHARDS_PER_CORE * cores:
+        is_process = kind == "shards" or kind.endswith("_workers")
+        if is_process and count > _MOST_SHARDS_PER_CORE * cores:
             raise ValueError(
                 f"{name} must be at most {_MOST_SHARDS_PER_CORE * cores} on a machine of {cores} "
                 f"cores, for each is a process, got {count}: "

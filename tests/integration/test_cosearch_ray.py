@@ -18,6 +18,7 @@ import torch
 
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
+from evoray.report.chip_files import read_chip, read_outcomes
 from evoray.results.export import load_exported
 from jobs.pipelines.cosearch.build import build_setup
 from jobs.pipelines.cosearch.pipeline import PIPELINE
@@ -88,10 +89,10 @@ def test_networks_and_chip_are_found_together_and_compared(
     assert len(table) == 8
     assert max(table["violation"].to_pylist()) == 0.0
     assert sorted(path.name for path in folder.supernet.iterdir()) == ["digit", "strokes"]
-    outcomes = {outcome["method"]: outcome for outcome in folder.comparison()}
+    outcomes = {outcome["method"]: outcome for outcome in read_outcomes(folder)}
     assert list(outcomes) == ["evolution", "nas then asic"]
     assert outcomes["evolution"]["num_networks"] <= outcomes["nas then asic"]["num_networks"]
-    chip = folder.chip()
+    chip = read_chip(folder)
     assert chip is not None
     assert chip["values"]["accuracy"] == max(table["accuracy"].to_pylist())
     text = folder.report.read_text(encoding="utf-8")

@@ -12,13 +12,15 @@ import torch
 from PIL import Image
 
 from evoray.records.ledger import read_ledger
+from evoray.records.rounds import round_ledgers
 from evoray.records.run_folder import RunFolder
+from evoray.report.pictures import read_pictures
 from evoray.results.export import load_exported
 from jobs.cli import main
 from jobs.pipelines.gan import pipeline
 from jobs.pipelines.gan.build import build_setup
 from jobs.pipelines.gan.pipeline import PIPELINE
-from jobs.pipelines.gan.results import pair_of
+from jobs.pipelines.gan.run_files import read_pair
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -68,7 +70,7 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
     assert len(before) == 2
     main(["resume", str(run)])
     assert read_ledger(run / "generators" / "ledger") == before, "the finished stage was repeated"
-    pair = pair_of(folder)
+    pair = read_pair(folder)
     assert set(pair["final"]) >= {
         "is@digits-cnn",
         "fid@digits-cnn",
@@ -76,14 +78,14 @@ def test_a_gan_search_that_was_interrupted_is_resumed_to_its_pair(
         "weights_digest",
     }
     for stage, num_rounds in zip(folder.stages(), (2, 1), strict=True):
-        frame = pd.concat([pd.read_parquet(place) for place in stage.rounds()])
+        frame = pd.concat([pd.read_parquet(place) for place in round_ledgers(stage)])
         assert {"is@digits-cnn", "fid@digits-cnn", "params", "weights_digest"} <= set(frame.columns)
         assert frame["generation"].tolist() == [0, 0, 1, 1][: 2 * num_rounds]
         assert frame["status"].tolist() == ["ok", "ok"] * num_rounds
         assert frame["weights_digest"].nunique() == num_rounds, (
             "both rounds were measured on the same weights"
         )
-        assert stage.picture_list()
+        assert read_pictures(stage)
     assert not [f for f in run.rglob("*") if f.suffix in (".pkl", ".pickle", ".pt")]
     assert "<h2>Rounds of run/generators</h2>" in folder.report.read_text(encoding="utf-8")
     capsys.readouterr()

@@ -5,7 +5,6 @@ traceback, no value changed in silence.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import logging
 import random
@@ -25,10 +24,13 @@ import jobs
 from benchmarks.parts.codesign import stub_study
 from evoray.records.ledger import FolderLedger
 from evoray.records.records import Record
+from evoray.records.rounds import round_ledger
 from evoray.records.run_files import written_lines
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.records.table import schema, to_table
-from evoray.report.reading import RunView, read_run
+from evoray.report.chip_files import read_chip, read_outcomes
+from evoray.report.pictures import listed, picture_place, read_pictures, write_list
+from evoray.report.reading import read_run
 from evoray.results.picking import front
 from evoray.results.rank_correlation import Probe
 from evoray.training import checkpoints
@@ -37,6 +39,7 @@ from jobs.cli import main
 from jobs.commands import report, trust
 from jobs.pipelines import base
 from jobs.pipelines.cosearch.design import described
+from jobs.pipelines.gan.run_files import read_collapses, write_collapses
 from jobs.pipelines.supernet.build import build_setup
 from jobs.pipelines.supernet.pipeline import PIPELINE
 from objectives.asic.specs import Specs
@@ -173,24 +176,13 @@ def codesigned(path: Path) -> RunFolder:
             place / "outcome.json",
             {"method": method, "violation": 0.25, "num_networks": 12, **design},
         )
-    write_json(folder.path / "collapses.json", {"collapses": [{"step": 3}]})
-    folder.pictures.mkdir()
-    (folder.pictures / "a.png").write_bytes(_PICTURE)
-    write_json(
-        folder.pictures / "pictures.json",
-        {
-            "pictures": [
-                {
-                    "file": "a.png",
-                    "digest": hashlib.sha256(_PICTURE).hexdigest(),
-                    "title": "a",
-                    "kind": "samples",
-                    "caption": "c",
-                }
-            ]
-        },
-    )
-    shutil.copytree(folder.ledger, folder.round(0))
+    write_collapses(folder, [{"step": 3}])
+    place = picture_place(folder, "a.png")
+    place.parent.mkdir()
+    place.write_bytes(_PICTURE)
+    about = {"title": "a", "kind": "samples", "caption": "c"}
+    write_list(folder, [listed(folder, "a.png", about)])
+    shutil.copytree(folder.ledger, round_ledger(folder, 0))
     return folder
 
 
@@ -200,9 +192,8 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
     instead.
     """
 
-    def write(folders: list[RunFolder], output: Path) -> None:
-        runs = [read_run(folder) for folder in folders]
-        seen.append([told(run) for run in runs])
+    def write(folders: list[RunFolder], output: Path, report_of: Any) -> None:
+        seen.append([told(folder) for folder in folders])
 
     def probed(*args: Any, **kwargs: Any) -> Iterator[Probe]:
         return iter([Probe(f"p{i}", 90.0 + i, 10.0, 91.0 - i) for i in range(4)])
@@ -220,9 +211,14 @@ def stubbed(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> Iterator[None]:
         yield
 
 
-def told(run: RunView) -> dict[str, Any]:
+def told(folder: RunFolder) -> dict[str, Any]:
     """Everything that a page is drawn from."""
+    run = read_run(folder)
     parts = vars(run) | {
+        "pictures": read_pictures(folder),
+        "chip": read_chip(folder),
+        "outcomes": read_outcomes(folder),
+        "collapses": read_collapses(folder),
         "table": _rows(run.table),
         "baseline": _rows(run.baseline),
         "rounds": [_rows(table) for table in run.rounds],

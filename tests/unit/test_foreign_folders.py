@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 import searchspaces
-from evoray.records.run_folder import RunFolder, write_json
-from evoray.report.reading import read_run
+from evoray.records.run_folder import RunFolder
+from evoray.report.pictures import read_pictures, write_list
 from evoray.results import picking
 from searchspaces.base import SearchSpace, smallest
 
@@ -44,11 +44,11 @@ def run_with(tmp_path: Path, **job: Any) -> RunFolder:
 )
 def test_a_picture_that_is_none_of_the_folder_is_left_out(tmp_path: Path, kind: str) -> None:
     folder = run_with(tmp_path)
-    folder.pictures.mkdir()
+    (folder.path / "pictures").mkdir()
     secret = tmp_path / "secret.png"
     secret.write_bytes(PNG + b"secret")
     name: Any = "a.png"
-    place = folder.pictures / "a.png"
+    place = folder.path / "pictures" / "a.png"
     if kind in ("link", "link to png"):
         place.symlink_to(secret)
     elif kind == "relative":
@@ -64,13 +64,11 @@ def test_a_picture_that_is_none_of_the_folder_is_left_out(tmp_path: Path, kind: 
             stream.write(PNG)
             stream.truncate(1 << 40)
     name = {"dots": "../../secret.png", "absolute": str(secret), "number": 7}.get(kind, name)
-    good = folder.pictures / "good.png"
+    good = place.with_name("good.png")
     good.write_bytes(PNG)
-    write_json(
-        folder.pictures / "pictures.json", {"pictures": [{"file": name}, {"file": "good.png"}]}
-    )
+    write_list(folder, [{"file": name}, {"file": "good.png"}])
     # A name that is no text makes the whole list a damaged one.
-    assert [line["file"] for line in read_run(folder).pictures] == (
+    assert [line["file"] for line in read_pictures(folder)] == (
         [] if kind == "number" else ["good.png"]
     )
 

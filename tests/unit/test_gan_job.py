@@ -13,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from evoray.records.rounds import round_ledger
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
+from evoray.report.pictures import picture_place, write_list
 from evoray.training.gan.images import RealImages, image_splits
 from evoray.training.gan.pairings import ManyToOne, Pair
 from jobs import eagan
@@ -22,7 +24,9 @@ from jobs.cli import main
 from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import autogan_codes, build_setup, found_codes
 from jobs.pipelines.gan.pipeline import PIPELINE
+from jobs.pipelines.gan.report import REPORT
 from jobs.pipelines.gan.results import full_name
+from jobs.pipelines.gan.run_files import write_collapses
 from searchspaces.eagan import build
 from tests.runs import make_run
 
@@ -291,18 +295,19 @@ def test_sample_and_resume_name_what_is_missing(
 def test_the_report_shows_pictures_rounds_and_collapses(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", targets=("score", "macs"))
     for number in range(2):
-        folder.round(number).mkdir(parents=True)
+        place = round_ledger(folder, number)
+        place.mkdir(parents=True)
         for part in folder.ledger.glob("part-*.parquet"):
-            (folder.round(number) / part.name).write_bytes(part.read_bytes())
-    pictures.write(Image.new("L", (8, 8), 77), folder.pictures / "a.png")
+            (place / part.name).write_bytes(part.read_bytes())
+    pictures.write(Image.new("L", (8, 8), 77), picture_place(folder, "a.png"))
     hostile = "<script>window.broken=1</script>"
     lines = [
         {"file": "a.png", "title": "k1", "kind": "samples", "caption": hostile},
         {"file": "gone.png", "title": "x", "kind": "", "caption": ""},
     ]
-    write_json(folder.pictures / "pictures.json", {"pictures": lines})
-    write_json(folder.path / "collapses.json", {"collapses": [{"step": 3}]})
-    write_report([folder], folder.report)
+    write_list(folder, lines)
+    write_collapses(folder, [{"step": 3}])
+    write_report([folder], folder.report, lambda _: REPORT)
     page = folder.report.read_text(encoding="utf-8")
     assert page.count("<img alt=") == 1
     assert hostile not in page

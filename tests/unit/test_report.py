@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,20 @@ import pytest
 
 from evoray.pareto import dominance
 from evoray.records.records import Status
-from evoray.records.run_folder import RunFolder
+from evoray.records.run_folder import RunFolder, write_json
 from evoray.report import figures
 from evoray.report.genealogy import ancestors, genealogy_figure
+from evoray.report.markup import SECTIONS
 from evoray.report.page import write_report
 from evoray.report.reading import (
+    RunView,
     feasible_losses,
     final_hypervolumes,
     hypervolume_curve,
     read_run,
     reference_of,
 )
+from evoray.report.sections import Drawing, Section, SystemReport
 from jobs.commands.report import main as report_command
 from tests.runs import hostile, make_run
 
@@ -187,6 +191,48 @@ def test_several_runs_share_one_report_and_other_targets_are_refused(
             [folder, make_run(tmp_path / "third", targets=("score",))], tmp_path / "x.html"
         )
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_system_brings_sections_of_its_own_and_the_others_go_on_as_before(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    def own(place: RunFolder, run: RunView) -> Iterator[Section]:
+        figure = figures.conflict_figure({"": [{"epoch": 1.0, "conflict": {"within": 0.5}}]})
+        yield Section("Texts found", [Drawing(figure, 99), SECTIONS.note(f"<b>{place.path.name}")])
+
+    second = make_run(tmp_path / "second", seed=2)
+    mine = SystemReport(sections=(own,), pick_text=("read texts with", "evoray read RUN"))
+    output = tmp_path / "page.html"
+    write_report(
+        [folder, second], output, lambda one: mine if one.path == folder.path else SystemReport()
+    )
+    text = output.read_text(encoding="utf-8")
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles.count("Texts found of run") == 1
+    assert "Texts found of second" not in titles
+    place = titles.index("Texts found of run")
+    assert titles[place - 1 : place + 2 : 2] == [
+        "Genes and values of run",
+        "Genealogy of the front of run",
+    ]
+    assert "min-width:99px" in text
+    assert "&lt;b&gt;run" in text
+    assert text.count("evoray read RUN --pick KEY") == 1
+    assert text.count("evoray export RUN --pick KEY") == 1
+
+
+def test_the_command_asks_the_job_of_each_run_for_its_sections(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    other = make_run(tmp_path / "gan", seed=2)
+    for run in (folder, other):
+        write_json(run.path / "collapses.json", {"collapses": [{"step": 3}]})
+    write_json(other.path / "job.json", {**other.job(), "job": "eagan"})
+    output = tmp_path / "page.html"
+    report_command([str(folder.path), str(other.path), "--output", str(output)])
+    titles = re.findall(r"<h2>(.*?)</h2>", output.read_text(encoding="utf-8"))
+    assert "Collapses of gan" in titles
+    assert "Collapses of run" not in titles, "a search from Python has no system"
 
 
 def test_no_text_of_a_run_breaks_out_of_the_page(folder: RunFolder) -> None:

@@ -14,6 +14,7 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.chip import block_diagram, energy_figure, gantt_figure
 from evoray.report.page import write_report
 from jobs.pipelines.cosearch.design import described
+from jobs.pipelines.cosearch.report import REPORT
 from objectives.asic.specs import Specs
 from tests.runs import make_run
 
@@ -65,7 +66,7 @@ def test_a_run_with_a_chip_shows_it_and_no_text_breaks_out(design: Any, tmp_path
             **design,
         }
         write_json(place / "outcome.json", outcome)
-    write_report([folder], folder.report)
+    write_report([folder], folder.report, lambda _: REPORT)
     text = folder.report.read_text(encoding="utf-8")
     body = text[text.index("<main>") : text.index("</main>")]
     for title in (

@@ -1,9 +1,8 @@
 """The phases of a co-search: supernets, search, comparison with other methods, report. Each goes on
 where it was left.
 
-A run folder holds beside the usual: supernet/TASK/ for each task's supernet,
-comparison/METHOD/ledger and comparison/METHOD/outcome.json for each method, and chip.json, the
-design that is handed over.
+A run folder holds beside the usual: supernet/TASK/ for each task's supernet, and what
+evoray.report.chip_files tells of.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +31,7 @@ from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import keep_only
+from evoray.report.chip_files import EVOLUTION, chip_place, method_place, read_outcomes
 from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
@@ -45,6 +44,7 @@ from jobs.pipelines.cosearch.build import SearchSetup, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.cosearch.rank_correlation import accuracy_probing
+from jobs.pipelines.cosearch.report import REPORT
 from jobs.pipelines.cosearch.results import digest_of, exported_networks, weights_of
 from jobs.pipelines.cosearch.study import ACCURACY, COSTS, Study
 from jobs.pipelines.phases import evolve, pool_of, train_supernet
@@ -52,13 +52,13 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, timed
 
 Run = base.Run[CoSearch, SearchSetup]
-CO_SEARCH = "evolution"
 
 
 class CoSearchPipeline(Pipeline[CoSearch, SearchSetup]):
     """The networks of two tasks and the chip that runs them are searched together."""
 
     config_type = CoSearch
+    report = REPORT
 
     def build_setup(self, config: CoSearch, *, gpus: float = 0.0) -> SearchSetup:
         return build_setup(config, gpus=gpus)
@@ -93,7 +93,7 @@ class CoSearchPipeline(Pipeline[CoSearch, SearchSetup]):
         return accuracy_probing(folder, config, probes)
 
     def summarize(self, folder: RunFolder, console: Terminal) -> None:
-        outcomes = folder.comparison()
+        outcomes = read_outcomes(folder)
         if outcomes:
             console.print(_methods_table(outcomes))
 
@@ -125,7 +125,7 @@ def _measuring(run: Run) -> Study:
         return RayEvaluator(inner, arrays, weights_digest=digest, options=pool)
 
     def ledger(method: str, problem: Problem) -> AbstractContextManager[Ledger]:
-        place = _place(folder, method) / "ledger"
+        place = method_place(folder, method) / "ledger"
         return FolderLedger(place, schema(problem.value_names, problem.measured_names))
 
     return dataclasses.replace(run.setup.study, evaluator=evaluator, ledger=ledger)
@@ -166,7 +166,7 @@ def _search(run: Run, study: Study) -> Records:
     if best is None:
         raise RuntimeError("the search measured no design; see the errors in the ledger")
     write_json(
-        folder.path / "chip.json", described(study, records.choices[best], values_of(records, best))
+        chip_place(folder), described(study, records.choices[best], values_of(records, best))
     )
     return records
 
@@ -199,7 +199,7 @@ def _compare(run: Run, study: Study, known: Records) -> None:
     assert best is not None
     skipped = folder.statistics().get("rejected", {})
     own = {
-        "method": CO_SEARCH,
+        "method": EVOLUTION,
         "values": values_of(known, best),
         "violation": float(known.violations[best]),
         "num_networks": networks,
@@ -208,7 +208,7 @@ def _compare(run: Run, study: Study, known: Records) -> None:
     }
     _write_outcome(folder, own)
     for method in config.search.compare:
-        if (_place(folder, method) / "outcome.json").is_file():
+        if (method_place(folder, method) / "outcome.json").is_file():
             continue
         with timed(folder, "comparison"), phase(run.console, method, 1) as bar:
             bar.update(0, f"{networks} network tuples to measure")
@@ -239,12 +239,8 @@ class _Nothing:
     def close(self) -> None: ...
 
 
-def _place(folder: RunFolder, method: str) -> Path:
-    return folder.inside("comparison", method.replace(" ", "-"))
-
-
 def _write_outcome(folder: RunFolder, outcome: Mapping[str, Any]) -> None:
-    place = _place(folder, outcome["method"])
+    place = method_place(folder, outcome["method"])
     place.mkdir(parents=True, exist_ok=True)
     write_json(place / "outcome.json", dict(outcome))
 

@@ -13,19 +13,18 @@ from torch import nn
 
 import searchspaces
 from evoray.data.parts.images import ImageSource
-from evoray.records.run_files import Pair, read_object
 from evoray.records.run_folder import RunFolder
 from evoray.seeds import seed_for
 from evoray.training.gan.images import RealImages, image_splits
 from jobs.pipelines.datasets import load_source
 from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.gan.run_files import read_pair
 from objectives.inception.classifier import Shape
 from objectives.inception.extractors import Extractor, Inception
 from objectives.inception.scorer import check_enough
 from searchspaces.eagan import Discriminator, Generator, PlainDiscriminator
 
 _S = TypeVar("_S", Generator, Discriminator)
-PAIR = "pair.json"  # of a run: what was found
 
 
 @dataclass(frozen=True)
@@ -160,12 +159,8 @@ def found_codes(run: Path) -> list[list[int]]:
             f"generators.opponent {run} is neither autogan nor plain, nor the folder of a finished "
             "eagan run"
         )
-    file = RunFolder.open(run).path / PAIR
-    if not file.is_file():
-        raise ValueError(
-            f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`"
-        )
-    codes: list[list[int]] | None = read_object(file, Pair).get("discriminator", {}).get("codes")
+    pair = read_pair(RunFolder.open(run))
+    codes: list[list[int]] | None = pair.get("discriminator", {}).get("codes")
     if codes is None:
         raise ValueError(
             f"run {run} has found no discriminator yet: finish it with `evoray resume {run}`"

@@ -4,7 +4,6 @@ report. Each goes on where it was left.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any, cast
@@ -15,7 +14,8 @@ import torch
 import searchspaces
 from evoray.distributed.gan import calendar_of, train_stage_on_ray
 from evoray.records.run_files import read_metrics
-from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.run_folder import RunFolder
+from evoray.report.pictures import listed, picture_place, write_list
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.seeds import seed_for
@@ -26,19 +26,18 @@ from evoray.training.gan.stage import FinalStage
 from jobs.pipelines import base
 from jobs.pipelines.base import Pipeline
 from jobs.pipelines.gan import pictures
-from jobs.pipelines.gan.build import PAIR, SearchSetup, build_setup
+from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.rank_correlation import fid_probing
+from jobs.pipelines.gan.report import REPORT
 from jobs.pipelines.gan.results import (
-    FINAL,
-    STAGES,
     FoundGenerator,
     GeneratorFinder,
     architecture_of_row,
     codes_of,
-    pair_of,
     row_of,
 )
+from jobs.pipelines.gan.run_files import FINAL, STAGES, read_pair, write_pair, write_pair_keys
 from jobs.pipelines.gan.scoring import score_on_ray, trained_classifier
 from jobs.pipelines.gan.stages import (
     DiscriminatorRun,
@@ -61,6 +60,7 @@ class GanPipeline(Pipeline[GanSearch, SearchSetup]):
     """Generators are searched against one discriminator, then discriminators against the best."""
 
     config_type = GanSearch
+    report = REPORT
 
     def build_setup(self, config: GanSearch, *, gpus: float = 0.0) -> SearchSetup:
         return build_setup(config)  # a worker that scores takes its share of the cluster
@@ -104,7 +104,7 @@ class GanPipeline(Pipeline[GanSearch, SearchSetup]):
         return fid_probing(folder, config, build_setup(config), probes)
 
     def summarize(self, folder: RunFolder, console: Terminal) -> None:
-        pair = pair_of(folder)
+        pair = read_pair(folder)
         for name in ("generator", "discriminator"):
             console.print(f"{name}: {pair[name]['codes']}  {_spoken(pair[name]['values'])}")
         if FINAL in pair:
@@ -142,22 +142,22 @@ def _first_stage(folder: RunFolder, setting: Setting, console: Terminal) -> None
     stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     carry_out_stage(stage, run, setting, console)
     row = row_of(stage, run.options.pick)
-    _write_pair(folder, {"generator": _described(setting, "generators", row, stage)})
+    write_pair(folder, {"generator": _described(setting, "generators", row, stage)})
 
 
 def _second_stage(
     folder: RunFolder, setting: Setting, finder: GeneratorFinder, console: Terminal
 ) -> None:
-    chosen = pair_of(folder)["generator"]
+    chosen = read_pair(folder)["generator"]
     generators = cast(SearchSpace, setting.setup.generators)
     run = DiscriminatorRun(
         setting, architecture_of_row(generators, chosen["choices"]), finder.generator(chosen)
     )
     stage = stage_folder(folder, run.name, setting.problem(run.stage.space), setting.extractor)
     last = carry_out_stage(stage, run, setting, console)
-    write_json(stage.path / "pairs.json", {"keys": [key.decode() for key in last.keys.tolist()]})
+    write_pair_keys(stage, [key.decode() for key in last.keys.tolist()])
     row = row_of(stage, run.options.pick)
-    _write_pair(folder, {"discriminator": _described(setting, "discriminators", row, stage)})
+    write_pair(folder, {"discriminator": _described(setting, "discriminators", row, stage)})
 
 
 def _described(
@@ -173,13 +173,9 @@ def _described(
     }
 
 
-def _write_pair(folder: RunFolder, found: Mapping[str, Any]) -> None:
-    write_json(folder.path / PAIR, {**pair_of(folder), **found})
-
-
 def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
     """Trains the found pair from fresh weights, and scores it."""
-    stage, members = final_stage(setting, pair_of(folder))
+    stage, members = final_stage(setting, read_pair(folder))
     place = folder.path / FINAL
     with (
         timed(folder, "final"),
@@ -194,9 +190,9 @@ def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
             max_failures=setting.config.cluster.max_failures,
         )
     digest = str(checkpoints.load_weights(place)[1])
-    if pair_of(folder).get(FINAL, {}).get("weights_digest") == digest:
+    if read_pair(folder).get(FINAL, {}).get("weights_digest") == digest:
         return
-    _write_pair(folder, {FINAL: {}})
+    write_pair(folder, {FINAL: {}})
     finder = GeneratorFinder(folder, setting.config, setting.setup)
     with timed(folder, "final"):
         scores = score_on_ray(
@@ -204,7 +200,7 @@ def _final(folder: RunFolder, setting: Setting, console: Terminal) -> None:
             setting.scorer(setting.config.final.num_images),
             setting.config.cluster.score_workers,
         )
-    _write_pair(
+    write_pair(
         folder,
         {FINAL: {**scores, "weights_digest": digest, "images": setting.config.final.num_images}},
     )
@@ -254,12 +250,12 @@ def _draw(folder: RunFolder, finder: GeneratorFinder, setup: SearchSetup) -> Non
             )
         ]
         found = [finder.of_row(name, row) for row in shown]
-        if name == STAGES[-1] and FINAL in pair_of(folder):
+        if name == STAGES[-1] and FINAL in read_pair(folder):
             found.insert(0, finder.final())
-        listed = []
+        lines = []
         for one in found:
-            listed += _draw_one(finder.stage(name), one, setup)
-        write_json(finder.stage(name).pictures / "pictures.json", {"pictures": listed})
+            lines += _draw_one(finder.stage(name), one, setup)
+        write_list(finder.stage(name), lines)
 
 
 def _draw_one(stage: RunFolder, found: FoundGenerator, setup: SearchSetup) -> list[dict[str, str]]:
@@ -273,21 +269,13 @@ def _draw_one(stage: RunFolder, found: FoundGenerator, setup: SearchSetup) -> li
             "each row from one latent vector to another",
         ),
     )
-    listed = []
+    lines = []
     for kind, pixels, caption in kinds:
         file = f"{found.stage}-{found.key}-{kind}.png"
-        pictures.write(pictures.grid(pixels, _COLUMNS), stage.inside("pictures", file))
-        digest = hashlib.sha256((stage.pictures / file).read_bytes()).hexdigest()
-        listed.append(
-            {
-                "file": file,
-                "digest": digest,
-                "title": found.key,
-                "kind": f"{kind}{when}",
-                "caption": caption,
-            }
-        )
-    return listed
+        pictures.write(pictures.grid(pixels, _COLUMNS), picture_place(stage, file))
+        told = {"title": found.key, "kind": f"{kind}{when}", "caption": caption}
+        lines.append(listed(stage, file, told))
+    return lines
 
 
 def _spoken(values: Mapping[str, Any]) -> str:

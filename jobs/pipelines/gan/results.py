@@ -16,20 +16,17 @@ from torch import nn
 
 from evoray.evaluation.worker import supernet_with
 from evoray.records.ledger import read_ledger
-from evoray.records.run_files import Keys, Pair, read_object
 from evoray.records.run_folder import RunFolder
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.training import checkpoints
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.gan.training import part_of
-from jobs.pipelines.gan.build import PAIR, SearchSetup
+from jobs.pipelines.gan.build import SearchSetup
 from jobs.pipelines.gan.config import GanSearch
+from jobs.pipelines.gan.run_files import FINAL, STAGES, read_pair, read_pair_keys
 from searchspaces.base import Architecture, SearchSpace, architectures
 from searchspaces.eagan import Discriminator, Generator
-
-STAGES = ("generators", "discriminators")
-FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,6 @@ class FoundGenerator:
     values: Mapping[str, float]
     network: nn.Module
     generator: Architecture
-
-
-def pair_of(run: RunFolder) -> dict[str, Any]:
-    """pair.json, {} before it is there."""
-    file = run.path / PAIR
-    return read_object(file, Pair) if file.is_file() else {}
 
 
 def row_of(stage: RunFolder, pick: str) -> dict[str, Any]:
@@ -144,7 +135,7 @@ class GeneratorFinder:
         if stage == "generators":
             network = self.generator(row)
         else:
-            keys = self._round_keys()
+            keys = read_pair_keys(self.stage("discriminators"))
             if row["key"] not in keys:
                 raise ValueError(
                     f"discriminator {row['key']} is not of the last round, its generator is gone: "
@@ -162,12 +153,12 @@ class GeneratorFinder:
         Raises:
             ValueError: There was none.
         """
-        if not (self._run.path / FINAL).is_dir() or "final" not in pair_of(self._run):
+        if not (self._run.path / FINAL).is_dir() or "final" not in read_pair(self._run):
             raise ValueError(
                 f"run {self._run.path} has no final training: set final.epochs above 0, or pick a "
                 "key"
             )
-        pair = pair_of(self._run)
+        pair = read_pair(self._run)
         network = self._generator_network()
         tensors = self._tensors(FINAL)
         check_weights({"key": FINAL, **pair["final"]}, self._digests[FINAL], self._run.path)
@@ -208,15 +199,8 @@ class GeneratorFinder:
     def _generator_network(self) -> nn.Module:
         space = cast(SearchSpace, self._composition.generators)
         return space.build_subnet(
-            None, architecture_of_row(space, pair_of(self._run)["generator"]["choices"])
+            None, architecture_of_row(space, read_pair(self._run)["generator"]["choices"])
         )
-
-    def _round_keys(self) -> list[str]:
-        """Of the last round's pairs in the order of their copies."""
-        found: list[str] = read_object(self.stage("discriminators").path / "pairs.json", Keys)[
-            "keys"
-        ]
-        return found
 
     def _tensors(self, name: str) -> dict[str, torch.Tensor]:
         if name not in self._weights:
@@ -234,7 +218,9 @@ class GeneratorFinder:
             if isinstance(v, float) and name != "violation" and not name.endswith("_seconds")
         }
         choices = (
-            row["choices"] if stage == "generators" else pair_of(self._run)["generator"]["choices"]
+            row["choices"]
+            if stage == "generators"
+            else read_pair(self._run)["generator"]["choices"]
         )
         architecture = architecture_of_row(cast(SearchSpace, self._composition.generators), choices)
         return FoundGenerator(key, stage, values, network.eval(), architecture)

@@ -23,7 +23,8 @@ from evoray.problem.problem import Problem
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger
 from evoray.records.records import Records
-from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.rounds import round_ledger
+from evoray.records.run_folder import RunFolder
 from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import keep_only
 from evoray.results import picking
@@ -38,6 +39,7 @@ from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
 from evoray.training.gan.training import part_of, train_rounds
 from jobs.pipelines.gan.build import SearchSetup
 from jobs.pipelines.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
+from jobs.pipelines.gan.run_files import write_collapses
 from jobs.pipelines.phases import pool_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
@@ -283,7 +285,7 @@ def _searcher(run: StageRun, setting: Setting, problem: Problem) -> OneGene:
 
 def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> bool:
     """Whether the round's ledger is complete."""
-    place = folder.round(number)
+    place = round_ledger(folder, number)
     if not place.exists():
         return False
     with FolderLedger(place, schema(problem.value_names, problem.measured_names)) as ledger:
@@ -311,9 +313,9 @@ class Scoring:
         if checkpoint is not None and checkpoint.state["step"] == calendar_of(
             self._run.stage
         ).start(number + 1):  # else it is of a later round
-            keep_only(checkpoint.digest, self._folder.round(number))
+            keep_only(checkpoint.digest, round_ledger(self._folder, number))
         with FolderLedger(
-            self._folder.round(number), schema(problem.value_names, problem.measured_names)
+            round_ledger(self._folder, number), schema(problem.value_names, problem.measured_names)
         ) as ledger:
             if len(ledger) == size:
                 return ledger.take(ledger.rows(population.keys))
@@ -369,7 +371,7 @@ def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
         ledger.append([record for record, lacks in zip(records, missing, strict=True) if lacks])
         folder.write_front(picking.front(to_table(ledger.records, columns), folder.job()["values"]))
     if checkpoint is not None:
-        write_json(folder.path / "collapses.json", {"collapses": checkpoint.state["collapses"]})
+        write_collapses(folder, checkpoint.state["collapses"])
 
 
 def stage_folder(run: RunFolder, name: str, problem: Problem, extractor: Extractor) -> RunFolder:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, Field, FiniteFloat, PositiveInt, StringConstraints, with_config
+from pydantic import Field, FiniteFloat, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from evoray.files.checksums import sealed_json, typed, unsealed
@@ -140,76 +140,6 @@ class Trust(TypedDict):
 
 
 @with_config(strict=True)
-class _Slot(TypedDict):
-    template: str
-    pes: int
-    bandwidth: int
-
-
-@with_config(strict=True)
-class _Layer(TypedDict):
-    task: str
-    name: str
-    slot: int
-    start: FiniteFloat
-    end: FiniteFloat
-    macs: int
-    utilization: FiniteFloat
-    split: _Numbers
-
-
-@with_config(strict=True)
-class _Budget(TypedDict):
-    pes: PositiveInt
-    bandwidth: PositiveInt
-
-
-@with_config(strict=True)
-class _Units(TypedDict):
-    energy: str
-
-
-@with_config(strict=True)
-class _Design(TypedDict):
-    chip: list[_Slot]
-    budget: _Budget
-    networks: dict[str, _Object]
-    layers: list[_Layer]
-    specs: _Numbers
-    units: _Units
-    values: _Numbers
-
-
-def _consistent(design: _Design) -> _Design:
-    used = {index for index, slot in enumerate(design["chip"]) if slot["pes"] > 0}
-    if not used or not {layer["slot"] for layer in design["layers"]} <= used:
-        raise ValueError("a layer runs on a sub-accelerator that is not there")
-    return design
-
-
-Chip = Annotated[_Design, AfterValidator(_consistent)]  # chip.json
-
-
-@with_config(strict=True)
-class Outcome(TypedDict):
-    """comparison/METHOD/outcome.json."""
-
-    method: str
-    values: _Numbers
-    violation: FiniteFloat
-    num_networks: int
-    num_skipped: NotRequired[int]
-    chip: list[_Slot]
-
-
-@with_config(strict=True)
-class Collapses(TypedDict):
-    """collapses.json."""
-
-    collapses: list[_Object]
-
-
-@with_config(strict=True)
 class _Picture(TypedDict):
     file: str
 
@@ -219,30 +149,6 @@ class Pictures(TypedDict):
     """pictures.json."""
 
     pictures: list[_Picture]
-
-
-@with_config(strict=True)
-class _Member(TypedDict, total=False):
-    key: str
-    choices: list[int]
-    codes: list[list[int]]
-    values: _Object
-
-
-@with_config(strict=True)
-class Pair(TypedDict, total=False):
-    """pair.json of a GAN search."""
-
-    generator: _Member
-    discriminator: _Member
-    final: _Object
-
-
-@with_config(strict=True)
-class Keys(TypedDict):
-    """pairs.json: keys in the order of their copies."""
-
-    keys: list[str]
 
 
 @with_config(strict=True)

@@ -7,13 +7,11 @@ baseline/part-*.parquet  random search with the same number of evaluations, when
 shards/generation-*.json searcher states and counters at each barrier
 phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
 front.parquet            the Pareto front, the ledger's columns
-NAME/                    a run of several stages: each stage's own run folder, which also has rounds/NNN/part-*.parquet (a ledger a round)
-collapses.json           generators that were seen to collapse in training
-pictures/                images that the report shows, with pictures.json, when the job makes some
-chip.json                of a search of networks and chip: the design handed over
-comparison/METHOD/       of the same: ledger/ and outcome.json of the methods that it is compared with
+NAME/                    of a run of several stages: each stage's own run folder
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
+
+Systems keep files of their own beside these; the module that writes them says which.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,12 +30,8 @@ from evoray.files.atomic import remove_left_overs, replace_text, replacing
 from evoray.files.checksums import sealed_json, sealed_table, unsealed_table
 from evoray.files.storage import open_storage
 from evoray.records.run_files import (
-    Chip,
-    Collapses,
     Job,
-    Outcome,
     Phases,
-    Pictures,
     Searched,
     Snapshot,
     Trust,
@@ -70,8 +63,6 @@ _RENAMED_OPTIONS = {"rewire_epochs": "channel_sorting_epochs", "gpus": "train_gp
 _LONGEST_NAME = (
     200  # bytes; a file system allows 255, and a name gets an ending or a temporary one beside it
 )
-_LARGEST_PICTURE_BYTES = 16 << 20
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class RunFolder:
@@ -220,10 +211,6 @@ class RunFolder:
         return self.path / "shards"
 
     @property
-    def pictures(self) -> Path:
-        return self.path / "pictures"
-
-    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -233,46 +220,6 @@ class RunFolder:
         found = read_object(file, Job)
         found = found if found.get("stages") else read_object(file, Searched)
         return {**found, "config": renamed_options(found["config"])} if "config" in found else found
-
-    def round(self, number: int) -> Path:
-        """The ledger of one round, of a search whose supernet trains on between rounds."""
-        return self.path / "rounds" / f"{number:03d}"
-
-    def rounds(self) -> list[Path]:
-        """The ledgers of the rounds that have begun."""
-        return sorted((self.path / "rounds").glob("[0-9]*"))
-
-    def picture(self, name: str) -> bytes | None:
-        """The PNG of that name among the pictures; None where it is not there, is no PNG, too big,
-        or not in the folder.
-        """
-        try:
-            handle = os.open(
-                self.inside("pictures", name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            )  # a pipe would be waited for
-        except (ValueError, OSError):
-            return None
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST_PICTURE_BYTES:
-            os.close(handle)
-            return None
-        with os.fdopen(handle, "rb") as stream:
-            content = stream.read(_LARGEST_PICTURE_BYTES)
-        return content if content.startswith(_PNG) else None
-
-    def picture_list(self) -> list[dict[str, Any]]:
-        """What pictures.json says of each picture: file, title, kind, caption."""
-        listed: list[dict[str, Any]] = (
-            read_optional(self.pictures / "pictures.json", Pictures) or {}
-        ).get("pictures", [])
-        return listed
-
-    def collapses(self) -> list[dict[str, Any]] | None:
-        """What collapses.json holds, None where nobody watched."""
-        found: list[dict[str, Any]] | None = (
-            read_optional(self.path / "collapses.json", Collapses) or {}
-        ).get("collapses")
-        return found
 
     def stages(self) -> list[RunFolder]:
         """The stages that have begun, in order; the run itself where it has none."""
@@ -296,19 +243,6 @@ class RunFolder:
             for place in several
             for line in read_metrics(place)
         ]
-
-    def comparison(self) -> list[dict[str, Any]]:
-        """comparison/METHOD/outcome.json of every method, the search itself first; empty where
-        nothing was compared.
-        """
-        files = sorted((self.path / "comparison").glob("*/outcome.json"))
-        read = (read_optional(file, Outcome) for file in files if not file.is_symlink())
-        found = [outcome for outcome in read if outcome is not None]
-        return sorted(found, key=lambda outcome: outcome["method"] != "evolution")
-
-    def chip(self) -> dict[str, Any] | None:
-        """chip.json, the design that a co-search hands over, or None."""
-        return read_optional(self.path / "chip.json", Chip)
 
     def statistics(self) -> dict[str, Any]:
         """Counters of proposals in the newest sound snapshot; empty before the first barrier."""

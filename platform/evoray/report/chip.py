@@ -4,16 +4,19 @@ when, where the energy goes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from evoray.records.run_folder import RunFolder
+from evoray.report.chip_files import read_chip, read_outcomes
 from evoray.report.figures import COLOURS, Figure, plain, styled
 from evoray.report.headline import number
 from evoray.report.markup import SECTIONS
 from evoray.report.reading import RunView
+from evoray.report.sections import Drawing, Section
 
 GANTT_TEXT = (
     "Each bar is a layer. A sub-accelerator runs one layer at a time, a network's layers run one "
@@ -31,6 +34,21 @@ _CELLS = 128  # squares that the whole budget of units would fill
 
 Design = Mapping[str, Any]  # chip.json
 _Shape = dict[str, Any]  # of an SVG, as the template `chip` draws it
+
+
+def chip_sections(folder: RunFolder, run: RunView) -> Iterator[Section]:
+    """The design handed over, and what other methods found."""
+    outcomes, design = read_outcomes(folder), read_chip(folder)
+    if outcomes:
+        yield Section(
+            "Methods at equal numbers of measured networks",
+            [methods_table(run, outcomes), SECTIONS.note(METHODS_TEXT)],
+        )
+    if design is not None:
+        yield Section("Chip", [block_diagram(design), design_note(run, design)])
+        gantt = Drawing(gantt_figure(design), least_width=620)
+        yield Section("Layers on the sub-accelerators", [gantt, SECTIONS.note(GANTT_TEXT)])
+        yield Section("Where the energy goes", [Drawing(energy_figure(design))])
 
 
 def block_diagram(design: Design) -> Markup:
@@ -123,12 +141,11 @@ def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> _Shape
     return {"words": words, "x": x, "y": y, "anchor": anchor, "kind": kind}
 
 
-def design_note(run: RunView) -> Markup:
+def design_note(run: RunView, design: Design) -> Markup:
     """Networks and values of the design, in a sentence each."""
-    assert run.chip is not None
-    networks = [(task, list(genes.items())) for task, genes in run.chip["networks"].items()]
-    values = [(run.label(name), number(value)) for name, value in run.chip["values"].items()]
-    specs = [(name, number(limit)) for name, limit in run.chip["specs"].items()]
+    networks = [(task, list(genes.items())) for task, genes in design["networks"].items()]
+    values = [(run.label(name), number(value)) for name, value in design["values"].items()]
+    specs = [(name, number(limit)) for name, limit in design["specs"].items()]
     html: Markup = SECTIONS.design_note(networks, values, specs)
     return html
 
@@ -230,15 +247,11 @@ def _slot_name(index: int, slot: Mapping[str, Any]) -> str:
     return f"{plain(slot['template'])} {index + 1}"
 
 
-def methods_table(run: RunView) -> Markup:
+def methods_table(run: RunView, outcomes: Sequence[Mapping[str, Any]]) -> Markup:
     """One row a method, its accuracy, costs, and whether they meet the specs."""
-    names = [
-        name
-        for name in run.comparison[0]["values"]
-        if any(name in o["values"] for o in run.comparison)
-    ]
+    names = list(outcomes[0]["values"])
     ordered = sorted(names, key=lambda name: (name.startswith("asic_"), name != "accuracy"))
-    rows = [_method_row(outcome, ordered) for outcome in run.comparison]
+    rows = [_method_row(outcome, ordered) for outcome in outcomes]
     html: Markup = SECTIONS.methods_table([run.label(name) for name in ordered], rows)
     return html
 

@@ -4,9 +4,6 @@ from.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +17,11 @@ from numpy.typing import NDArray
 from evoray.pareto import dominance
 from evoray.records.ledger import read_ledger
 from evoray.records.records import Record, Records, Status
+from evoray.records.rounds import round_ledgers
 from evoray.records.run_folder import RunFolder
 from evoray.records.table import from_table
 from evoray.report.thinning import thinned
 from evoray.results import picking
-
-_log = logging.getLogger(__name__)
 
 _MOST_PLACES = 501  # where a curve of hypervolumes is drawn
 _FEW = 8  # points that are worth a look whether they change the front at all
@@ -46,10 +42,6 @@ class RunView:
         trust: trust.json, or None.
         rounds: Where the supernet trained on between them: the ledger of each, from the first; else
             empty.
-        pictures: Lines of pictures.json with the picture itself, base64, as "png".
-        collapses: What was noticed of collapsing generators; None where nobody watched.
-        chip: chip.json, the design of a search of networks and chip, or None.
-        comparison: What other methods found, the search itself first.
     """
 
     name: str
@@ -61,10 +53,6 @@ class RunView:
     phases: Mapping[str, float]
     trust: Mapping[str, Any] | None
     rounds: Sequence[pa.Table] = ()
-    pictures: Sequence[Mapping[str, Any]] = ()
-    collapses: Sequence[Mapping[str, Any]] | None = None
-    chip: Mapping[str, Any] | None = None
-    comparison: Sequence[Mapping[str, Any]] = ()
 
     @property
     def values(self) -> Sequence[Mapping[str, Any]]:
@@ -157,8 +145,10 @@ class FirstRecords(Mapping[str, Record]):
         return len(self._keys)
 
 
-def read_run(folder: RunFolder) -> RunView:
-    """Reads what is there; what is missing or not readable is empty."""
+def read_run(folder: RunFolder, baseline: Sequence[str] = ("baseline",)) -> RunView:
+    """Reads what is there; what is missing or not readable is empty. `baseline` names the folders
+    that lead to random search's ledger.
+    """
     job, table = folder.job(), read_ledger(folder.ledger)
     if table is not None:
         picking.check_of_one_run(table, job)
@@ -168,37 +158,15 @@ def read_run(folder: RunFolder) -> RunView:
         else folder.path.name,
         job=job,
         table=table,
-        baseline=read_ledger(
-            folder.baseline
-            if folder.baseline.is_dir()
-            else folder.path / "comparison" / "random" / "ledger"
-        ),
+        baseline=read_ledger(folder.inside(*baseline)),
         metrics=folder.metrics(),
         statistics=folder.statistics(),
         phases=folder.phases(),
         trust=folder.trust(),
-        rounds=[table for place in folder.rounds() if (table := read_ledger(place)) is not None],
-        pictures=_pictures(folder),
-        collapses=folder.collapses(),
-        chip=folder.chip(),
-        comparison=folder.comparison(),
+        rounds=[
+            table for place in round_ledgers(folder) if (table := read_ledger(place)) is not None
+        ],
     )
-
-
-def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
-    found = []
-    for line in folder.picture_list():
-        png = folder.picture(str(line.get("file", "")))
-        if png is None or ("digest" in line and hashlib.sha256(png).hexdigest() != line["digest"]):
-            _log.warning(
-                "picture %r of run %s is left out: it is not there, damaged, or no PNG file of "
-                "this folder",
-                line.get("file"),
-                folder.path,
-            )
-        else:
-            found.append({**line, "png": base64.b64encode(png).decode()})
-    return found
 
 
 def feasible_losses(
