@@ -10,11 +10,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-import jobs
-from evoray.records.run_folder import RunFolder
-from evoray.results.export import ExportedNetwork
 from evoray.results.export import export as export_network
-from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
+from jobs.pipelines.datasets import UNMOVED, Elsewhere
+from jobs.pipelines.opened import opened
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -48,15 +46,13 @@ def export(
         moved: Of data that has moved.
     """
     with user_input():
-        folder = RunFolder.open(run)
-        pipeline = jobs.pipeline(folder.job()["job"])
-        config = located(folder, pipeline.config_of(folder, own), moved.roots)
-        networks: tuple[ExportedNetwork, ...] = pipeline.exported_networks(folder, config, pick)
+        source = opened(run, own).with_data(moved.roots)
+        networks = source.pipeline.exported_networks(source.folder, source.config, pick)
     files: list[Path] = []
     for found in networks:
         with user_input():
             place = (
-                output or folder.inside("export", found.design or found.architecture.key)
+                output or source.folder.inside("export", found.design or found.architecture.key)
             ) / found.label
             files += export_network(
                 found.network.eval(),

@@ -9,15 +9,14 @@ from typing import Annotated
 
 import tyro
 
-import jobs
 from evoray.distributed.cluster import check_cluster
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.results import picking
 from jobs.pipelines import datasets
 from jobs.pipelines.datasets import UNMOVED, Elsewhere
-from jobs.pipelines.teachers import trusting
-from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address, on_cluster
+from jobs.pipelines.opened import opened
+from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -49,20 +48,18 @@ def resume(
     """
     with ExitStack() as stack:
         with user_input():
-            folder = RunFolder.open(run)
-            pipeline = jobs.pipeline(folder.job()["job"])
-            config = trusting(pipeline.config_of(folder, own), trust_code)
-            config = datasets.located(folder, config, moved.roots)
-            config = on_cluster(config, cluster)
-            datasets.check_readable(pipeline.build_setup(config))
+            found = opened(run, own, trust_code=trust_code, cluster=cluster)
+            found = found.with_data(moved.roots)
+            folder = found.folder
+            datasets.check_readable(found.pipeline.build_setup(found.config))
             for stage in folder.stages():
                 _check(stage)
-            check_cluster(config.cluster.address)
+            check_cluster(found.config.cluster.address)
             stack.enter_context(folder.writing())
             datasets.keep_roots(folder, moved.roots)
             keep_address(folder, cluster)
         stack.enter_context(advising(resuming(folder.path)))
-        pipeline.carry_out(folder, config, Terminal())
+        found.pipeline.carry_out(folder, found.config, Terminal())
 
 
 def _check(stage: RunFolder) -> None:

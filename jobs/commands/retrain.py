@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jobs
 from evoray.distributed.cluster import check_cluster
-from evoray.records.run_folder import RunFolder, check_local
+from evoray.records.run_folder import check_local
 from evoray.training.config import TrainConfig
 from jobs.pipelines.clusters import connected
-from jobs.pipelines.datasets import located
+from jobs.pipelines.opened import OpenedRun, opened
 from jobs.pipelines.retraining import RetrainOptions, alone, prepare, retrain
-from jobs.terminal.cluster_option import ClusterOption, on_cluster
+from jobs.terminal.cluster_option import ClusterOption
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_machine
@@ -46,18 +45,17 @@ def main(arguments: Sequence[str]) -> None:
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
-        options = _options(run, words[run is not None :], own["--own"].split())
-        assert run is not None  # --help has ended the program
-        folder = RunFolder.open(run)
-        pipeline = jobs.pipeline(folder.job()["job"])
-        config = pipeline.config_of(folder, own["--own"].split())
-        config = on_cluster(config, ClusterOption(address=own["--cluster.address"] or None))
-        address = config.cluster.address
+        cluster = ClusterOption(address=own["--cluster.address"] or None)
+        source = None if run is None else opened(run, own["--own"].split(), cluster=cluster)
+        options = _options(source, words[run is not None :])
+        assert source is not None  # --help has ended the program
+        address = source.config.cluster.address
         check_machine(options, address)
         roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
-        single = pipeline.single_supernet(folder, located(folder, config, roots))
+        source = source.with_data(roots)
+        single = source.pipeline.single_supernet(source.folder, source.config)
         output = Path(own["--output"]) if own["--output"] else None
-        work = prepare(folder, single, options, own["--pick"], output)
+        work = prepare(source.folder, single, options, own["--pick"], output)
         check_cluster(address)
     key = work.architecture.key
     with (
@@ -74,18 +72,11 @@ def main(arguments: Sequence[str]) -> None:
         console.print(str(file))
 
 
-def _options(run: Path | None, words: Sequence[str], own: Sequence[str]) -> RetrainOptions:
+def _options(source: OpenedRun | None, words: Sequence[str]) -> RetrainOptions:
     """What the command line says; what it does not say is as in the run's own training."""
     recipe, seed = TrainConfig(), 0
-    if run is not None:
-        folder = RunFolder.open(run)
-        pipeline = jobs.pipeline(folder.job()["job"])
-        config = pipeline.config_of(folder, own)
-        recipe, seed = pipeline.single_supernet(folder, config).recipe, config.seed
-    return parse(
-        RetrainOptions,
-        RetrainOptions(train=alone(recipe), seed=seed),
-        words,
-        prog="evoray retrain RUN",
-        description=_ABOUT,
-    )
+    if source is not None:
+        recipe = source.pipeline.single_supernet(source.folder, source.config).recipe
+        seed = source.config.seed
+    default = RetrainOptions(train=alone(recipe), seed=seed)
+    return parse(RetrainOptions, default, words, prog="evoray retrain RUN", description=_ABOUT)

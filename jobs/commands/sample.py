@@ -8,14 +8,13 @@ from typing import Annotated
 
 import tyro
 
-import jobs
-from evoray.records.run_folder import RunFolder
-from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
+from jobs.pipelines.datasets import UNMOVED, Elsewhere
 from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import build_setup
 from jobs.pipelines.gan.pipeline import PIPELINE
 from jobs.pipelines.gan.results import GeneratorFinder
 from jobs.pipelines.gan.run_files import FINAL, read_pair
+from jobs.pipelines.opened import opened
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -56,13 +55,13 @@ def sample(
     with user_input():
         if not 1 <= count <= _MOST:
             raise ValueError(f"--count must be between 1 and {_MOST}, got {count}")
-        folder = RunFolder.open(run)
-        job = folder.job()["job"]
-        if jobs.pipeline(job) is not PIPELINE:
+        source = opened(run, own)
+        if source.pipeline is not PIPELINE:
+            job = source.folder.job()["job"]
             raise ValueError(
                 f"run {run} is of job {job!r}, which finds no generators: take a run of eagan"
             )
-        config = located(folder, PIPELINE.config_of(folder, own), moved.roots)
+        folder, config = source.folder, source.with_data(moved.roots).config
         setup = build_setup(config)
         chosen = pick or (
             FINAL

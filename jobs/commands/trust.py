@@ -12,16 +12,14 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-import jobs
 from evoray.distributed.cluster import check_cluster
 from evoray.distributed.tasks import run_tasks
-from evoray.records.run_folder import RunFolder
 from evoray.report.page import write_report
 from evoray.results.rank_correlation import Probe, summary
 from jobs.pipelines.clusters import connected, has_gpu
-from jobs.pipelines.datasets import UNMOVED, Elsewhere, located
-from jobs.pipelines.teachers import trusting
-from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, on_cluster
+from jobs.pipelines.datasets import UNMOVED, Elsewhere
+from jobs.pipelines.opened import opened
+from jobs.terminal.cluster_option import AS_STARTED, ClusterOption
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
@@ -61,15 +59,14 @@ def trust(
             raise ValueError(
                 f"--probes must be at least 2, for ranks need two networks, got {probes}"
             )
-        folder = RunFolder.open(run)
-        pipeline = jobs.pipeline(folder.job()["job"])
-        config = trusting(pipeline.config_of(folder, own), trust_code)
-        config = on_cluster(located(folder, config, moved.roots), cluster)
-        probing = pipeline.probing(folder, config, probes)
-        check_cluster(config.cluster.address)
+        source = opened(run, own, trust_code=trust_code, cluster=cluster)
+        source = source.with_data(moved.roots)
+        folder, pipeline, address = source.folder, source.pipeline, source.config.cluster.address
+        probing = pipeline.probing(folder, source.config, probes)
+        check_cluster(address)
     start = time.monotonic()
     found: list[Probe] = []
-    with connected(config.cluster.address, console):
+    with connected(address, console):
         gpus = 1.0 if has_gpu() else 0.0
         arguments = [(*one, gpus) for one in probing.arguments]
         with phase(console, "probes", probes) as bar:

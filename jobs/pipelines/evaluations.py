@@ -1,21 +1,37 @@
-"""The evaluations of a finished run, for commands that pick among them."""
+"""The evaluations of a run: ledgers that are written, and those of finished runs to pick from."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from evoray.records.ledger import read_ledger
+from evoray.problem.problem import Problem
+from evoray.records.ledger import FolderLedger, read_ledger
+from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
+from evoray.records.table import schema, to_table
+from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 
 
-def evaluated(folder: RunFolder) -> pa.Table:
-    """The ledger of a run.
+def ledger_of(place: Path, problem: Problem) -> FolderLedger:
+    """Opens the ledger of a problem's records, for writing too."""
+    return FolderLedger(place, schema(problem.value_names, problem.measured_names))
+
+
+def write_front(folder: RunFolder, problem: Problem, records: Records) -> None:
+    """Writes which of the records are the Pareto front."""
+    table = to_table(records, schema(problem.value_names, problem.measured_names))
+    folder.write_front(picking.front(table, folder.job()["values"]))
+
+
+def evaluated(folder: RunFolder, digest: str = "") -> pa.Table:
+    """The ledger of a run; with a `digest` all of it was measured with these weights.
 
     Raises:
-        ValueError: It has none yet.
+        ValueError: It has none yet, or was measured with others.
     """
     table = read_ledger(folder.ledger)
     if table is None:
@@ -23,6 +39,9 @@ def evaluated(folder: RunFolder) -> pa.Table:
             f"run {folder.path} has no evaluations yet: finish it with `evoray resume "
             f"{folder.path}`"
         )
+    if digest:
+        for record in table.select(["key", "weights_digest"]).to_pylist():
+            check_weights(record, digest, folder.path)
     return table
 
 

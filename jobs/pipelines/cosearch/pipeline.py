@@ -26,13 +26,12 @@ from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem
 from evoray.records import environment
-from evoray.records.ledger import FolderLedger, Ledger
+from evoray.records.ledger import Ledger
 from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder, write_json
-from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import keep_only
+from evoray.report.chip import method_rows
 from evoray.report.chip_files import EVOLUTION, chip_place, method_place, read_outcomes
-from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.searchers.base import Searcher
@@ -46,7 +45,8 @@ from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.cosearch.rank_correlation import accuracy_probing
 from jobs.pipelines.cosearch.report import REPORT
 from jobs.pipelines.cosearch.results import digest_of, exported_networks, weights_of
-from jobs.pipelines.cosearch.study import ACCURACY, COSTS, Study
+from jobs.pipelines.cosearch.study import Study
+from jobs.pipelines.evaluations import ledger_of, write_front
 from jobs.pipelines.phases import evolve, pool_of, train_supernet
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, timed
@@ -95,7 +95,12 @@ class CoSearchPipeline(Pipeline[CoSearch, SearchSetup]):
     def summarize(self, folder: RunFolder, console: Terminal) -> None:
         outcomes = read_outcomes(folder)
         if outcomes:
-            console.print(_methods_table(outcomes))
+            names, rows = method_rows(outcomes)
+            title = "Methods at equal numbers of measured networks"
+            table = Table("method", "specs", *names, "networks", "skipped", "chip", title=title)
+            for cells in rows:
+                table.add_row(*cells)
+            console.print(table)
 
 
 PIPELINE = CoSearchPipeline()
@@ -125,15 +130,13 @@ def _measuring(run: Run) -> Study:
         return RayEvaluator(inner, arrays, weights_digest=digest, options=pool)
 
     def ledger(method: str, problem: Problem) -> AbstractContextManager[Ledger]:
-        place = method_place(folder, method) / "ledger"
-        return FolderLedger(place, schema(problem.value_names, problem.measured_names))
+        return ledger_of(method_place(folder, method) / "ledger", problem)
 
     return dataclasses.replace(run.setup.study, evaluator=evaluator, ledger=ledger)
 
 
 def _search(run: Run, study: Study) -> Records:
     folder, search, problem = run.folder, run.config.search, study.problem(run.setup.space)
-    columns = schema(problem.value_names, problem.measured_names)
     searcher = _searcher(study, problem, run.config)
     evaluator = SharedEvaluator(problem, study.evaluator(problem), study.memory)
     kept = None
@@ -144,7 +147,7 @@ def _search(run: Run, study: Study) -> Records:
             [folder.shards, folder.inside("comparison")],
         )
     try:
-        with FolderLedger(folder.ledger, columns) as ledger:
+        with ledger_of(folder.ledger, problem) as ledger:
             evaluator.remember(ledger.records)
             if kept is not None:
                 evaluator.remember(kept)
@@ -161,7 +164,7 @@ def _search(run: Run, study: Study) -> Records:
             records = ledger.records
     finally:
         evaluator.close()
-    folder.write_front(picking.front(to_table(records, columns), folder.job()["values"]))
+    write_front(folder, problem, records)
     best = study.best(records)
     if best is None:
         raise RuntimeError("the search measured no design; see the errors in the ledger")
@@ -243,28 +246,3 @@ def _write_outcome(folder: RunFolder, outcome: Mapping[str, Any]) -> None:
     place = method_place(folder, outcome["method"])
     place.mkdir(parents=True, exist_ok=True)
     write_json(place / "outcome.json", dict(outcome))
-
-
-def _methods_table(outcomes: list[dict[str, Any]]) -> Table:
-    first = outcomes[0]["values"]
-    names = [ACCURACY, *(name for name in first if name not in (ACCURACY, *COSTS)), *COSTS]
-    table = Table(
-        "method",
-        "specs",
-        *names,
-        "networks",
-        "chip",
-        title="Methods at equal numbers of measured networks",
-    )
-    for outcome in outcomes:
-        values = outcome["values"]
-        met = "met" if outcome["violation"] <= 0 else f"broken by {outcome['violation']:.2f}"
-        cells = [
-            f"{values[name]:,.4g}" if values[name] < 1e4 else f"{values[name]:.3e}"
-            for name in names
-        ]
-        chip = " ".join(
-            f"{slot['template']} {slot['pes']}x{slot['bandwidth']}" for slot in outcome["chip"]
-        )
-        table.add_row(outcome["method"], met, *cells, str(outcome["num_networks"]), chip)
-    return table

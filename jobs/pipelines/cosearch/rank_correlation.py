@@ -12,7 +12,6 @@ import torch
 
 from evoray.evaluation.worker import Weights
 from evoray.records.run_folder import RunFolder
-from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
 from evoray.training import tasks
@@ -37,11 +36,9 @@ def accuracy_probing(folder: RunFolder, config: CoSearch, probes: int) -> Probin
             f"run {folder.path} trained each network alone to measure it: there is no inherited "
             "accuracy to trust or not"
         )
-    table = evaluated(folder)
+    evaluated(folder)  # before the data is read
     setup = build_setup(config)
-    digest = digest_of(folder, setup.tasks)
-    for record in table.select(["key", "weights_digest"]).to_pylist():
-        check_weights(record, digest, folder.path)
+    table = evaluated(folder, digest_of(folder, setup.tasks))
     arguments = [
         (config, choices) for choices in choose_probes(_distinct(table, setup), probes, ACCURACY)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -12,81 +12,76 @@ from evoray.training.gan import config as recipes
 from evoray.training.gan.config import GanConfig, StageConfig
 from jobs.pipelines.options import DataOptions, RayOptions, check_least
 
-Selector = Literal["nsga2", "cars"]
 
+@dataclass(frozen=True, kw_only=True)
+class _StageOptions:
+    """Options that both stages have; they check themselves as `_group`."""
 
-def _check_evolution(
-    name: str, population: int, channels: int | None, crossover: float, mutation: float
-) -> None:
-    if channels is not None and channels < 1:
-        raise ValueError(
-            f"{name}.channels must be at least 1, got {channels}; leave it out for the space's own"
+    _group: ClassVar[str]
+
+    channels: int | None = None
+    """Channels of the networks' cells; none for the space's own."""
+    population: int = 32
+    """Candidates in a round."""
+    crossover_probability: float = 0.3
+    """That a child takes a gene of another parent."""
+    mutation_probability: float = 0.5
+    """That one gene changes; what is left is drawn afresh."""
+    selector: Literal["nsga2", "cars"] = "nsga2"
+    """nsga2, or cars, the released code's, for comparison only."""
+    pick: str = "best:fid"
+    """The one that the run goes on with: a key, knee, or best:NAME on the front."""
+
+    def __post_init__(self) -> None:
+        name, crossover, mutation = (
+            self._group,
+            self.crossover_probability,
+            self.mutation_probability,
         )
-    if population < 2:
-        raise ValueError(
-            f"{name}.population must be at least 2, got {population}: evolution needs parents"
-        )
-    if min(crossover, mutation) < 0 or not 0 < crossover + mutation <= 1:
-        raise ValueError(
-            f"{name}.crossover-probability and {name}.mutation-probability must not be negative "
-            "and add up to more than 0 and at most 1, "
-            f"got {crossover} and {mutation}"
-        )
+        if self.channels is not None and self.channels < 1:
+            raise ValueError(
+                f"{name}.channels must be at least 1, got {self.channels}; leave it out for the "
+                "space's own"
+            )
+        if self.population < 2:
+            raise ValueError(
+                f"{name}.population must be at least 2, got {self.population}: evolution needs "
+                "parents"
+            )
+        if min(crossover, mutation) < 0 or not 0 < crossover + mutation <= 1:
+            raise ValueError(
+                f"{name}.crossover-probability and {name}.mutation-probability must not be "
+                "negative and add up to more than 0 and at most 1, "
+                f"got {crossover} and {mutation}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorOptions:
+class GeneratorOptions(_StageOptions):
     """Stage 1: generators, many against one fixed discriminator."""
+
+    _group = "generators"
 
     space: str = "eagan:generator"
     """A space of generators."""
-    channels: int | None = None
-    """Of their cells; none for the space's own."""
     opponent: Literal["autogan", "plain"] | Path = "autogan"
     """The fixed discriminator: autogan (AdversarialNAS's), plain (the released code's, variant GD2;
     32 pixels and more), or the folder of an earlier run, whose discriminator it becomes (variant
     GD3)."""
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_one()))
-    population: int = 32
-    """Generators in a round."""
-    crossover_probability: float = 0.3
-    """That a child takes a gene of another parent."""
-    mutation_probability: float = 0.5
-    """That one gene changes; what is left is drawn afresh."""
-    selector: Selector = "nsga2"
-    """nsga2, or cars, the released code's, for comparison only."""
-    pick: str = "best:fid"
-    """The generator that stage 2 goes on with: a key, knee, or best:NAME on the front."""
-
-    def __post_init__(self) -> None:
-        _check_evolution(
-            "generators",
-            self.population,
-            self.channels,
-            self.crossover_probability,
-            self.mutation_probability,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorOptions:
-    """Stage 2: discriminators, each against a private copy of the picked generator."""
+class DiscriminatorOptions(_StageOptions):
+    """Stage 2: discriminators, each against a private copy of the picked generator; channels also
+    of the fixed one of stage 1.
+    """
+
+    _group = "discriminators"
 
     space: str = "eagan:discriminator"
     """A space of discriminators."""
-    channels: int | None = None
-    """Of their cells, also of the fixed one of stage 1; none for the space's own."""
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_two()))
-    population: int = 32
-    """Pairs in a round."""
-    crossover_probability: float = 0.3
-    """That a child takes a gene of another parent."""
-    mutation_probability: float = 0.5
-    """That one gene changes; what is left is drawn afresh."""
-    selector: Selector = "nsga2"
-    """nsga2, or cars, the released code's, for comparison only."""
-    pick: str = "best:fid"
-    """The discriminator of the found pair: a key, knee, or best:NAME on the front."""
     weight_resetting: bool = True
     """Whether every round starts with copies of the best generator; else each goes on with its own
     or its parent's.
@@ -100,19 +95,8 @@ class DiscriminatorOptions:
     """Groups of steps between two averagings; 0 for the end of each round."""
 
     def __post_init__(self) -> None:
-        _check_evolution(
-            "discriminators",
-            self.population,
-            self.channels,
-            self.crossover_probability,
-            self.mutation_probability,
-        )
-        if self.pair_workers < 1 or self.average_every_steps < 0:
-            raise ValueError(
-                "discriminators.pair-workers must be at least 1 and "
-                "discriminators.average-every-steps not negative, "
-                f"got {self.pair_workers} and {self.average_every_steps}"
-            )
+        super().__post_init__()
+        check_least(self, self._group, pair_workers=1, average_every_steps=0)
 
 
 @dataclass(frozen=True, kw_only=True)

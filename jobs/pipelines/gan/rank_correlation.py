@@ -13,14 +13,13 @@ import numpy as np
 import torch
 
 from evoray.evaluation.worker import Weights, supernet_with
-from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
-from evoray.records.weights_digest import check_weights
 from evoray.results.rank_correlation import Probe, Probing, choose_probes
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
 from evoray.training.gan.stage import FinalStage
 from evoray.training.gan.training import part_of, train_from_scratch
+from jobs.pipelines.evaluations import evaluated
 from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.stages import Setting
@@ -37,16 +36,9 @@ def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes
         ValueError: The stage has not so many records.
     """
     stage = RunFolder.open(folder.path / "generators")
-    table = read_ledger(stage.ledger)
-    if table is None:
-        raise ValueError(
-            f"run {folder.path} has no generators to probe yet: finish it with `evoray resume "
-            f"{folder.path}`"
-        )
-    name = next(v["name"] for v in stage.job()["values"] if v["name"].startswith("fid"))
     tensors, digest = checkpoints.load_weights(stage.supernet)
-    for record in table.select(["key", "weights_digest"]).to_pylist():
-        check_weights(record, digest, folder.path)
+    table = evaluated(stage, digest)
+    name = next(v["name"] for v in stage.job()["values"] if v["name"].startswith("fid"))
     weights = part_of(tensors, "generators")
     arguments = [
         (str(folder.path.absolute()), config, choices)

@@ -21,13 +21,10 @@ from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
 from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem
 from evoray.records import environment
-from evoray.records.ledger import FolderLedger
 from evoray.records.records import Records
 from evoray.records.rounds import round_ledger
 from evoray.records.run_folder import RunFolder
-from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import keep_only
-from evoray.results import picking
 from evoray.searchers.one_gene import OneGene
 from evoray.seeds import seed_for
 from evoray.training import checkpoints
@@ -37,6 +34,7 @@ from evoray.training.gan.images import image_splits
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import DiscriminatorStage, GeneratorStage, Stage
 from evoray.training.gan.training import part_of, train_rounds
+from jobs.pipelines.evaluations import ledger_of, write_front
 from jobs.pipelines.gan.build import SearchSetup
 from jobs.pipelines.gan.config import DiscriminatorOptions, GanSearch, GeneratorOptions
 from jobs.pipelines.gan.run_files import write_collapses
@@ -288,7 +286,7 @@ def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> 
     place = round_ledger(folder, number)
     if not place.exists():
         return False
-    with FolderLedger(place, schema(problem.value_names, problem.measured_names)) as ledger:
+    with ledger_of(place, problem) as ledger:
         return len(ledger) == size
 
 
@@ -314,9 +312,7 @@ class Scoring:
             self._run.stage
         ).start(number + 1):  # else it is of a later round
             keep_only(checkpoint.digest, round_ledger(self._folder, number))
-        with FolderLedger(
-            round_ledger(self._folder, number), schema(problem.value_names, problem.measured_names)
-        ) as ledger:
+        with ledger_of(round_ledger(self._folder, number), problem) as ledger:
             if len(ledger) == size:
                 return ledger.take(ledger.rows(population.keys))
             with (
@@ -362,14 +358,13 @@ def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
     """The last round's records become the stage's ledger and front; what collapsed in training is
     written down.
     """
-    columns = schema(problem.value_names, problem.measured_names)
     checkpoint = checkpoints.latest(folder.supernet)
     if checkpoint is not None:
         keep_only(checkpoint.digest, folder.ledger)
-    with FolderLedger(folder.ledger, columns) as ledger:
+    with ledger_of(folder.ledger, problem) as ledger:
         missing = [key not in set(ledger.records.keys.tolist()) for key in records.keys.tolist()]
         ledger.append([record for record, lacks in zip(records, missing, strict=True) if lacks])
-        folder.write_front(picking.front(to_table(ledger.records, columns), folder.job()["values"]))
+        write_front(folder, problem, ledger.records)
     if checkpoint is not None:
         write_collapses(folder, checkpoint.state["collapses"])
 

@@ -22,7 +22,6 @@ from evoray.records import environment
 from evoray.records.ledger import FolderLedger
 from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
-from evoray.records.table import schema, to_table
 from evoray.records.weights_digest import check_weights, keep_only
 from evoray.results import picking
 from evoray.results.export import ExportedNetwork
@@ -32,7 +31,7 @@ from evoray.training import checkpoints, tasks
 from evoray.training.config import TrainConfig
 from jobs.pipelines import base
 from jobs.pipelines.base import Pipeline
-from jobs.pipelines.evaluations import picked
+from jobs.pipelines.evaluations import ledger_of, picked, write_front
 from jobs.pipelines.phases import evolve, pool_of, train_supernet
 from jobs.pipelines.retraining import SingleSetup, SingleSupernet
 from jobs.pipelines.supernet.build import SearchSetup, build_setup
@@ -121,15 +120,12 @@ def _search(run: Run) -> None:
     arrays, digest = supernet_weights(folder)
     pool = pool_of(options, workers_of={"accuracy": options.accuracy_workers})
     evaluator = RayEvaluator(problem, arrays, weights_digest=digest, options=pool)
-    columns = schema(problem.value_names, problem.measured_names)
     kept = keep_only(digest, folder.ledger, [folder.shards])
     keep_only(digest, folder.baseline)
     try:
-        with FolderLedger(folder.ledger, columns) as ledger:
+        with ledger_of(folder.ledger, problem) as ledger:
             _evolve(run, evaluator, ledger, kept)
-            folder.write_front(
-                picking.front(to_table(ledger.records, columns), folder.job()["values"])
-            )
+            write_front(folder, problem, ledger.records)
             if run.config.search.baseline:
                 _compare(run, evaluator, ledger.records)
     finally:
@@ -183,7 +179,7 @@ def _compare(run: Run, evaluator: RayEvaluator, known: Records) -> None:
     searchers = searchers_for(
         problem, "random", num_shards=1, seed=run.config.seed, population=search.population
     )
-    with FolderLedger(place, schema(problem.value_names, problem.measured_names)) as ledger:
+    with ledger_of(place, problem) as ledger:
         evolve(
             run,
             problem,

@@ -9,7 +9,6 @@ import torch
 
 from evoray.evaluation.worker import Weights
 from evoray.records.run_folder import RunFolder
-from evoray.records.weights_digest import check_weights
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
 from evoray.training import tasks
 from jobs.pipelines.evaluations import evaluated
@@ -27,9 +26,7 @@ def accuracy_probing(
     Raises:
         ValueError: The run has no evaluations, or not so many.
     """
-    table = evaluated(folder)
-    for record in table.select(["key", "weights_digest"]).to_pylist():
-        check_weights(record, digest, folder.path)
+    table = evaluated(folder, digest)
     setup = build_setup(config)  # here, for its parts may be in the user's folder
     arguments = [(config, setup, choices) for choices in choose_probes(table, probes)]
     return Probing(folder, "accuracy", "%", _measure, weights, arguments)

@@ -249,11 +249,19 @@ def _slot_name(index: int, slot: Mapping[str, Any]) -> str:
 
 def methods_table(run: RunView, outcomes: Sequence[Mapping[str, Any]]) -> Markup:
     """One row a method, its accuracy, costs, and whether they meet the specs."""
-    names = list(outcomes[0]["values"])
-    ordered = sorted(names, key=lambda name: (name.startswith("asic_"), name != "accuracy"))
-    rows = [_method_row(outcome, ordered) for outcome in outcomes]
-    html: Markup = SECTIONS.methods_table([run.label(name) for name in ordered], rows)
+    names, rows = method_rows(outcomes)
+    html: Markup = SECTIONS.methods_table([run.label(name) for name in names], rows)
     return html
+
+
+def method_rows(outcomes: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Names of the values, the accuracy first and the chip's last, and one row a method: its name,
+    the specs, these values, networks measured and skipped, the chip.
+    """
+    names = sorted(
+        outcomes[0]["values"], key=lambda name: (name.startswith("asic_"), name != "accuracy")
+    )
+    return names, [_method_row(outcome, names) for outcome in outcomes]
 
 
 def _method_row(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
