@@ -11,15 +11,14 @@ from typing import Annotated, Literal
 import tyro
 
 from evoray.results.export import export as export_network
-from jobs.pipelines.datasets import UNMOVED, Elsewhere
 from jobs.pipelines.opened import opened
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import call
+from jobs.terminal.parsing import AS_RECORDED, Roots, call_on_run
 
 
 def main(arguments: Sequence[str]) -> None:
-    call(export, arguments, prog="evoray export")
+    call_on_run(export, arguments, prog="evoray export")
 
 
 def export(
@@ -29,10 +28,13 @@ def export(
     to: Literal["onnx", "pt2", "safetensors"] = "onnx",
     output: Path | None = None,
     own: tuple[str, ...] = (),
-    moved: Elsewhere = UNMOVED,
+    roots: Roots = AS_RECORDED,
 ) -> None:
     """Exports a network with the weights that it has in the supernet; of a co-search the networks
     of all tasks, each with what it runs on.
+
+    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data sets
+    each has its own, such as --first.data.root DIR.
 
     Args:
         run: The run folder.
@@ -43,10 +45,10 @@ def export(
             RUN/export/KEY.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere
             than at the start, or changed since.
-        moved: Of data that has moved.
+        roots: Folders of data that has moved, by option.
     """
     with user_input():
-        source = opened(run, own).with_data(moved.roots)
+        source = opened(run, own).with_data(roots)
         networks = source.pipeline.exported_networks(source.folder, source.config, pick)
     files: list[Path] = []
     for found in networks:

@@ -14,17 +14,16 @@ from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.results import picking
 from jobs.pipelines import datasets
-from jobs.pipelines.datasets import UNMOVED, Elsewhere
 from jobs.pipelines.opened import opened
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption, keep_address
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import call
+from jobs.terminal.parsing import AS_RECORDED, Roots, call_on_run
 from jobs.terminal.stopping import advising, resuming
 
 
 def main(arguments: Sequence[str]) -> None:
-    call(resume, arguments, prog="evoray resume")
+    call_on_run(resume, arguments, prog="evoray resume")
 
 
 def resume(
@@ -32,10 +31,13 @@ def resume(
     /,
     own: tuple[str, ...] = (),
     trust_code: bool = False,
-    moved: Elsewhere = UNMOVED,
+    roots: Roots = AS_RECORDED,
     cluster: ClusterOption = AS_STARTED,
 ) -> None:
     """Repeats only what was running when the run was stopped.
+
+    Where its data has moved, --data.root DIR says where it is now; of a job with several data sets
+    each has its own, such as --first.data.root DIR.
 
     Args:
         run: The run folder.
@@ -43,20 +45,20 @@ def resume(
             than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
             not say so.
-        moved: Of data that has moved.
+        roots: Folders of data that has moved, by option.
         cluster: Where it goes on; the run folder keeps that.
     """
     with ExitStack() as stack:
         with user_input():
             found = opened(run, own, trust_code=trust_code, cluster=cluster)
-            found = found.with_data(moved.roots)
+            found = found.with_data(roots)
             folder = found.folder
             datasets.check_readable(found.pipeline.build_setup(found.config))
             for stage in folder.stages():
                 _check(stage)
             check_cluster(found.config.cluster.address)
             stack.enter_context(folder.writing())
-            datasets.keep_roots(folder, moved.roots)
+            datasets.keep_roots(folder, roots)
             keep_address(folder, cluster)
         stack.enter_context(advising(resuming(folder.path)))
         found.pipeline.carry_out(folder, found.config, Terminal())

@@ -17,7 +17,7 @@ from jobs.terminal.cluster_option import ClusterOption
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_machine
-from jobs.terminal.parsing import parse, take_options
+from jobs.terminal.parsing import parse, take_options, take_roots
 from jobs.terminal.stopping import advising
 
 _ABOUT = (
@@ -37,11 +37,9 @@ _ABOUT += (
 def main(arguments: Sequence[str]) -> None:
     console = Terminal()
     with user_input():
-        words, own = take_options(
-            arguments, ("--pick", "--output", "--own", "--data.root", "--cluster.address")
-        )
+        others, roots = take_roots(arguments)
+        words, own = take_options(others, ("--pick", "--output", "--own", "--cluster.address"))
         check_local(own["--output"], "--output")
-        check_local(own["--data.root"], "--data.root")
         run = Path(words[0]) if words and not words[0].startswith("-") else None
         if run is None and "-h" not in words and "--help" not in words:
             raise ValueError("retrain needs a run folder: evoray retrain RUN [--pick KEY]")
@@ -51,7 +49,6 @@ def main(arguments: Sequence[str]) -> None:
         assert source is not None  # --help has ended the program
         address = source.config.cluster.address
         check_machine(options, address)
-        roots = {"data": Path(own["--data.root"]).absolute()} if own["--data.root"] else {}
         source = source.with_data(roots)
         single = source.pipeline.single_supernet(source.folder, source.config)
         output = Path(own["--output"]) if own["--output"] else None

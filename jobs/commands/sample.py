@@ -8,7 +8,6 @@ from typing import Annotated
 
 import tyro
 
-from jobs.pipelines.datasets import UNMOVED, Elsewhere
 from jobs.pipelines.gan import pictures
 from jobs.pipelines.gan.build import build_setup
 from jobs.pipelines.gan.pipeline import PIPELINE
@@ -17,13 +16,13 @@ from jobs.pipelines.gan.run_files import FINAL, read_pair
 from jobs.pipelines.opened import opened
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import call
+from jobs.terminal.parsing import AS_RECORDED, Roots, call_on_run
 
 _MOST = 10_000  # images in one picture
 
 
 def main(arguments: Sequence[str]) -> None:
-    call(sample, arguments, prog="evoray sample")
+    call_on_run(sample, arguments, prog="evoray sample")
 
 
 def sample(
@@ -35,9 +34,11 @@ def sample(
     walk: bool = False,
     output: Path | None = None,
     own: tuple[str, ...] = (),
-    moved: Elsewhere = UNMOVED,
+    roots: Roots = AS_RECORDED,
 ) -> None:
     """Writes a grid of images.
+
+    Where the run's data has moved, --data.root DIR says where it is now.
 
     Args:
         run: The run folder.
@@ -50,7 +51,7 @@ def sample(
         output: The file; without it RUN/samples/STAGE-KEY.png.
         own: Import paths of the run's own space and objectives, named again: for those elsewhere
             than at the start, or changed since.
-        moved: Of data that has moved.
+        roots: Folders of data that has moved, by option.
     """
     with user_input():
         if not 1 <= count <= _MOST:
@@ -61,7 +62,7 @@ def sample(
             raise ValueError(
                 f"run {run} is of job {job!r}, which finds no generators: take a run of eagan"
             )
-        folder, config = source.folder, source.with_data(moved.roots).config
+        folder, config = source.folder, source.with_data(roots).config
         setup = build_setup(config)
         chosen = pick or (
             FINAL

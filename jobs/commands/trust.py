@@ -17,17 +17,16 @@ from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.results.rank_correlation import Probe, summary
 from jobs.pipelines.clusters import connected, has_gpu
-from jobs.pipelines.datasets import UNMOVED, Elsewhere
 from jobs.pipelines.opened import opened
 from jobs.terminal.cluster_option import AS_STARTED, ClusterOption
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
-from jobs.terminal.parsing import call
+from jobs.terminal.parsing import AS_RECORDED, Roots, call_on_run
 from jobs.terminal.progress import phase
 
 
 def main(arguments: Sequence[str]) -> None:
-    call(trust, arguments, prog="evoray trust")
+    call_on_run(trust, arguments, prog="evoray trust")
 
 
 def trust(
@@ -36,11 +35,14 @@ def trust(
     probes: int = 8,
     own: tuple[str, ...] = (),
     trust_code: bool = False,
-    moved: Elsewhere = UNMOVED,
+    roots: Roots = AS_RECORDED,
     cluster: ClusterOption = AS_STARTED,
 ) -> None:
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's
     report shows them too.
+
+    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data sets
+    each has its own, such as --first.data.root DIR.
 
     Args:
         run: The run folder, searched; of a GAN search its generators are probed, of a co-search the
@@ -50,7 +52,7 @@ def trust(
             than at the start, or changed since.
         trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
             not say so.
-        moved: Of data that has moved.
+        roots: Folders of data that has moved, by option.
         cluster: Where the probes are trained.
     """
     console = Terminal()
@@ -60,7 +62,7 @@ def trust(
                 f"--probes must be at least 2, for ranks need two networks, got {probes}"
             )
         source = opened(run, own, trust_code=trust_code, cluster=cluster)
-        source = source.with_data(moved.roots)
+        source = source.with_data(roots)
         folder, pipeline, address = source.folder, source.pipeline, source.config.cluster.address
         probing = pipeline.probing(folder, source.config, probes)
         check_cluster(address)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
-
-import tyro
+from typing import Any, Protocol, TypeVar
 
 from evoray import data
 from evoray.data.parts.images import ImageSource
@@ -17,48 +14,6 @@ from jobs.pipelines.options import DataOptions
 from objectives.base import DataSource
 
 C = TypeVar("C")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MovedData:
-    """Place of one data set now."""
-
-    root: Path | None = None
-    """The folder that the data has moved to; other data than the run was started with is
-    refused.
-    """
-
-
-@dataclass(frozen=True, kw_only=True)
-class MovedTask:
-    """Place of one task's data now."""
-
-    data: MovedData = field(default_factory=MovedData)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moved:
-    """Places of a run's data now: --data.root, of a co-search --first.data.root and
-    --second.data.root.
-    """
-
-    data: MovedData = field(default_factory=MovedData)
-    first: MovedTask = field(default_factory=MovedTask)
-    second: MovedTask = field(default_factory=MovedTask)
-
-    @property
-    def roots(self) -> dict[str, Path]:
-        """The folders that were given, by the option without its ".root"."""
-        places = {"data": self.data, "first.data": self.first.data, "second.data": self.second.data}
-        return {
-            option: place.root.absolute()
-            for option, place in places.items()
-            if place.root is not None
-        }
-
-
-UNMOVED = Moved()
-Elsewhere = Annotated[Moved, tyro.conf.arg(name="")]  # as a parameter of a command
 
 
 class _Sourced(Protocol):

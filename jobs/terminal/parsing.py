@@ -10,10 +10,12 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar, cast
 
 import tyro
 
+from evoray.records.run_folder import check_local
 from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_values
 
@@ -45,14 +47,31 @@ def parse(
     return cast(T, absolute(found))
 
 
+Roots = Annotated[Mapping[str, Path], tyro.conf.Suppress, tyro.conf.Fixed]
+AS_RECORDED: Mapping[str, Path] = MappingProxyType({})
+
+
+def call_on_run(function: Callable[..., None], arguments: Sequence[str], *, prog: str) -> None:
+    """Calls the function of a command that goes on with a run. Its parameter `roots` gets the
+    folders of data that has moved: what --NAME.root says, by NAME.
+
+    Raises:
+        SystemExit: As `call`.
+    """
+    with user_input():
+        words, roots = take_roots(arguments)
+    call(function, words, prog=prog, given={"roots": roots})
+
+
 def call(
     functions: Callable[..., None] | Mapping[str, Callable[..., None]],
     arguments: Sequence[str],
     *,
     prog: str,
+    given: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Calls a command's function, or that of several which the first word names, with what
-    `arguments` say.
+    `arguments` say, and with what is `given` besides.
 
     Raises:
         SystemExit: With code 2, after one line, where they say something that it does not take;
@@ -77,7 +96,7 @@ def call(
         function, args, options = called[0]
         for name, value in inspect.signature(function).bind(*args, **options).arguments.items():
             check_values(value, f"--{name.replace('_', '-')}")
-    function(*args, **options)
+    function(*args, **{**options, **given})
 
 
 @contextlib.contextmanager
@@ -109,6 +128,22 @@ def absolute(value: Any) -> Any:  # Any: a configuration or a part of one, of an
     }
     changed = {name: new for name, (old, new) in found.items() if new != old}
     return dataclasses.replace(value, **changed) if changed else value
+
+
+def take_roots(arguments: Sequence[str]) -> tuple[list[str], dict[str, Path]]:
+    """The other words, and the folder of every option --NAME.root, by NAME.
+
+    Raises:
+        ValueError: One has no value, or a URI.
+    """
+    named = [word.partition("=")[0] for word in arguments if word.startswith("--")]
+    rest, found = take_options(arguments, [name for name in named if name.endswith(".root")])
+    for name, value in found.items():
+        check_local(value, name)
+    return rest, {
+        name.removeprefix("--").removesuffix(".root"): Path(value).absolute()
+        for name, value in found.items()
+    }
 
 
 def take_options(

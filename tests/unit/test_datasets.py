@@ -15,10 +15,10 @@ from PIL import Image
 from evoray import data
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.cosearch.config import CoSearch, TaskData, TaskOptions
-from jobs.pipelines.datasets import Moved, keep_roots, located, settled
+from jobs.pipelines.datasets import keep_roots, located, settled
 from jobs.pipelines.options import DataOptions
 from jobs.pipelines.supernet.config import SupernetSearch
-from jobs.terminal.parsing import parse
+from jobs.terminal.parsing import take_roots
 
 
 def pictures(root: Path, count: int = 6) -> Path:
@@ -123,10 +123,9 @@ def test_each_task_of_a_co_search_can_be_pointed_elsewhere(tmp_path: Path) -> No
         tmp_path / "run", {"job": "nasaic", "stages": ["one"], "data": contents}
     )
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    moved = parse(
-        Moved, Moved(), ["--first.data.root", str(tmp_path / "two")], prog="x", description=""
-    )
-    assert located(folder, config, moved.roots).first.data.root == tmp_path / "two"
+    rest, roots = take_roots(["run", "--first.data.root", str(tmp_path / "two"), "--probes=3"])
+    assert rest == ["run", "--probes=3"]
+    assert located(folder, config, roots).first.data.root == tmp_path / "two"
     with pytest.raises(
         ValueError,
         match=r"--data\.root: run .* has no such data; it has --first\.data\.root, --second",
