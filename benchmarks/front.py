@@ -62,7 +62,7 @@ class Remembering:
             inner.goal,
             inner.needs,
         )
-        self._bench = EvaluationWorker(space, inner, weights)
+        self._worker = EvaluationWorker(space, inner, weights)
         self.values: dict[str, float] = {}
 
     def open(self, device: torch.device) -> None:
@@ -71,9 +71,9 @@ class Remembering:
     def measure(self, candidate: Any) -> float:
         architecture = candidate.architecture
         if architecture.key not in self.values:
-            value, _, error = self._bench.measure(architecture)
-            assert not error, error
-            self.values[architecture.key] = value
+            reading = self._worker.measure(architecture)
+            assert not reading.error, reading.error
+            self.values[architecture.key] = reading.values[0]
         return self.values[architecture.key]
 
 

@@ -1,8 +1,8 @@
 """Objectives: one file each; this folder is the registry. `names()` lists them, `load(name)`
 imports one module.
 
-A module offers `build(...)`, which returns an `Objective` or a `CostModel`; a job composes it with
-a space and data.
+A module offers `build(...)`, which returns an objective (one value or several) or a `CostModel`; a
+job composes it with a space and data.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from objectives.base import CostModel, Objective
+from objectives.base import CostModel, Measurable, Multivalued
 from searchspaces.plugins.own import instance, is_own, locate
 from searchspaces.plugins.registry import Registry, built
 
@@ -35,7 +35,7 @@ def load(name: str) -> ModuleType:
     return REGISTRY.module(name)
 
 
-def build(name: str, offered: Mapping[str, Any]) -> Objective | CostModel:
+def build(name: str, offered: Mapping[str, Any]) -> Measurable | CostModel:
     """The objective or cost model of a module of this folder, or of an import path such as
     "package.module:object".
 
@@ -62,15 +62,14 @@ def own_paths(texts: list[str]) -> list[str]:
     return [text for text in texts if is_own(text, ())]
 
 
-def _checked(objective: Any, what: str, file: Path) -> Objective | CostModel:
+def _checked(objective: Any, what: str, file: Path) -> Measurable | CostModel:
     kind = _MEASURED if hasattr(objective, "measure") else _COMPUTED
-    missing = [
-        member for member in ("name", "unit", "goal", *kind) if not hasattr(objective, member)
-    ]
+    value = () if isinstance(objective, Multivalued) else ("unit", "goal")
+    missing = [member for member in ("name", *value, *kind) if not hasattr(objective, member)]
     if missing:
         raise ValueError(
             f"{what}: what {file} makes, {type(objective).__name__}, is no objective: it lacks "
             f"{', '.join(missing)}; "
             "objectives/base.py says what each is"
         )
-    return cast("Objective | CostModel", objective)
+    return cast("Measurable | CostModel", objective)

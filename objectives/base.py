@@ -7,11 +7,12 @@ picklable objects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from searchspaces.base import Architecture, Choices, SearchSpace
+
+_LARGEST_FILE_BYTES = 1_000_000
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Goal(Enum):
@@ -52,6 +56,53 @@ class Needs:
     def __post_init__(self) -> None:
         if self.cpus < 0 or self.gpus < 0 or self.memory < 0:
             raise ValueError(f"needs must not be negative, got {self}")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One of the values that a measurement yields.
+
+    Attributes:
+        name: A column name, as `Objective.name`.
+        unit: For tables and plots: "ms", "%".
+        goal: Which way is better; its text, such as "maximize", will do.
+    """
+
+    name: str
+    unit: str
+    goal: Goal
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "goal", Goal(self.goal))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The result of measuring one candidate, where it is more than one number.
+
+    Attributes:
+        values: Every value of the objective by name, finite and in its unit.
+        files: Small files about the candidate by name, such as a picture; a search with a run
+            folder keeps them there. Each is less than 1 MB, and its name of letters, digits and
+            "_.-".
+    """
+
+    values: Mapping[str, float]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, content in self.files.items():
+            if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"a candidate's file needs a name of up to 64 letters, digits and _.-, got "
+                    f"{name!r:.100}"
+                )
+            if not isinstance(content, bytes) or len(content) >= _LARGEST_FILE_BYTES:
+                got = f"{len(content):,}" if isinstance(content, bytes) else type(content).__name__
+                raise ValueError(
+                    f"a candidate's file holds less than {_LARGEST_FILE_BYTES:,} bytes, got {got} "
+                    f"for {name!r}"
+                )
 
 
 class MeasurementError(Exception):
@@ -92,15 +143,34 @@ class BuiltCandidate(Candidate):
         self.__dict__["subnet"] = network
 
 
-class Objective(Protocol):
-    """Something measured on a built network. Opened once in a worker, where it holds its data and
-    device.
+class Measurable(Protocol):
+    """Something measured on a built network: an `Objective` with one value, or a `Multivalued` one.
+    Opened once in a worker, where it holds its data and device.
     """
 
     @property
     def name(self) -> str:
         """A column name: lower snake case, "latency" or "latency@pixel6"."""
         ...
+
+    @property
+    def needs(self) -> Needs: ...
+
+    def open(self, device: torch.device) -> None:
+        """Gets data, clocks and device; called once in the worker, a second call does nothing."""
+        ...
+
+    def measure(self, candidate: Candidate) -> Any:  # Any: each kind says what it returns
+        """Looks at the candidate once.
+
+        Raises:
+            MeasurementError: It cannot be measured; names the architecture's key.
+        """
+        ...
+
+
+class Objective(Measurable, Protocol):
+    """A measured objective with one value, which bears the objective's name."""
 
     @property
     def unit(self) -> str:
@@ -110,15 +180,8 @@ class Objective(Protocol):
     @property
     def goal(self) -> Goal: ...
 
-    @property
-    def needs(self) -> Needs: ...
-
-    def open(self, device: torch.device) -> None:
-        """Gets data, clocks and device; called once in the worker, a second call does nothing."""
-        ...
-
     def measure(self, candidate: Candidate) -> float:
-        """A finite value in `unit`.
+        """A finite value in `unit`; a `Measurement` with that one value where it leaves files.
 
         Raises:
             MeasurementError: It cannot be measured; names the architecture's key.
@@ -127,13 +190,40 @@ class Objective(Protocol):
 
 
 @runtime_checkable
+class Multivalued(Measurable, Protocol):
+    """An objective that yields several values of one look at a network, with one error and one
+    time; its name stands for all of them.
+    """
+
+    @property
+    def yields(self) -> tuple[Value, ...]:
+        """Its values, at least one."""
+        ...
+
+    def measure(self, candidate: Candidate) -> Mapping[str, float] | Measurement:
+        """A finite number for every one that it yields, by name.
+
+        Raises:
+            MeasurementError: It cannot be measured; names the architecture's key.
+        """
+        ...
+
+
+def values_of(objective: Any) -> tuple[Value, ...]:  # Any: either kind
+    """The values that a measured objective yields."""
+    if isinstance(objective, Multivalued):
+        return tuple(objective.yields)
+    return (Value(objective.name, objective.unit, objective.goal),)
+
+
+@runtime_checkable
 class PartlyMeasurable(Protocol):
     """An objective that can also be estimated on a part of its data, for less: what successive
     halving needs.
     """
 
-    def measure_part(self, candidate: Candidate, share: float) -> float:
-        """As `Objective.measure`, on this share (0 to 1) of what it looks at; a larger share
+    def measure_part(self, candidate: Candidate, share: float) -> Any:
+        """As the objective's `measure`, on this share (0 to 1) of what it looks at; a larger share
         contains a smaller one.
         """
         ...

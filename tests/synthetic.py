@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evoray.problem.problem import Constraint, Problem
-from objectives.base import Candidate, Goal, MeasurementError, Needs
+from objectives.base import Candidate, Goal, Measurement, MeasurementError, Needs, Value
 from searchspaces.base import Architecture, Choices, Gene
 
 
@@ -158,6 +158,49 @@ class Faulty:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """Three values of one look at a TableSpace network, and a small file about it.
+
+    Attributes:
+        name: Of the measurement.
+        broken: The value that is NaN for a repeatable third of the keys; "" for none.
+        file: The name of the file that it leaves; "" for none.
+        log: A file to which every look adds a line.
+    """
+
+    name: str = "scores"
+    broken: str = ""
+    file: str = ""
+    log: str = ""
+    needs: Needs = field(default_factory=Needs)
+
+    @property
+    def yields(self) -> tuple[Value, ...]:
+        return (
+            Value("score", "%", Goal.MAXIMIZE),
+            Value("rest", "%", Goal.MINIMIZE),
+            Value("bump", "", Goal.MINIMIZE),
+        )
+
+    def open(self, device: torch.device) -> None:
+        """Nothing to open."""
+
+    def fails(self, key: str) -> bool:
+        return bool(self.broken) and _hash("broken" + key) % 3 == 0
+
+    def measure(self, candidate: Candidate) -> Measurement:
+        key = candidate.architecture.key
+        if self.log:
+            with open(self.log, "a", encoding="utf-8") as stream:
+                stream.write(key + "\n")
+        score = score_of(candidate.architecture)
+        values = {"bump": float(_hash(key) % 1000), "rest": 100.0 - score, "score": score}
+        if self.fails(key):
+            values[self.broken] = float("nan")
+        return Measurement(values, {self.file: key.encode()} if self.file else {})
+
+
+@dataclass(frozen=True)
 class Leaky(Score):
     """A Score that leaks memory with every measurement, in a process that may take only so much
     more than it has when it is opened.
@@ -188,7 +231,7 @@ _LEAKED: list[bytearray] = []
 
 def table_problem(
     *constraints: Constraint,
-    score: Score | Faulty | None = None,
+    score: Score | Faulty | Scores | None = None,
     targets: tuple[str, ...] = ("score", "macs"),
 ) -> Problem:
     """TableSpace under a made-up score and its MACs."""

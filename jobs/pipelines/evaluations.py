@@ -11,19 +11,19 @@ from evoray.problem.problem import Problem
 from evoray.records.ledger import FolderLedger, read_ledger
 from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
-from evoray.records.table import schema, to_table
+from evoray.records.table import to_table
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 
 
 def ledger_of(place: Path, problem: Problem) -> FolderLedger:
     """Opens the ledger of a problem's records, for writing too."""
-    return FolderLedger(place, schema(problem.value_names, problem.measured_names))
+    return FolderLedger(place, problem.columns())
 
 
 def write_front(folder: RunFolder, problem: Problem, records: Records) -> None:
     """Writes which of the records are the Pareto front."""
-    table = to_table(records, schema(problem.value_names, problem.measured_names))
+    table = to_table(records, problem.columns())
     folder.write_front(picking.front(table, folder.job()["values"]))
 
 

@@ -9,13 +9,13 @@ import objectives
 from evoray.distributed.shipping import check_ships
 from evoray.problem.contracts import check_objective
 from evoray.problem.problem import Problem, parse_constraint
-from objectives.base import CostModel, Objective
+from objectives.base import CostModel, Measurable, values_of
 from searchspaces.base import SearchSpace
 
 
 def problem_of(
     space: SearchSpace,
-    measured: Sequence[Objective],
+    measured: Sequence[Measurable],
     costs: Sequence[CostModel],
     *,
     targets: Sequence[str],
@@ -30,7 +30,7 @@ def problem_of(
         measured: Objectives that the system brings.
         costs: Cost models that it brings.
         targets: What is optimised: names of the system's own, of files in objectives/, or import
-            paths.
+            paths (all values of what they lead to), or names of others' values.
         others: Objectives that are recorded and may be constrained without being targets, named as
             there.
         constraints: Bounds such as "macs<=2e6".
@@ -39,26 +39,32 @@ def problem_of(
     Raises:
         ValueError: One is not there, or two have one name.
     """
-    builtin = [*(one.name for one in measured), *(one.name for one in costs)]
+    builtin = [name for one in (*measured, *costs) for name in _names(one)]
     named = _named(targets, others, offered, builtin)
     return Problem(
         space,
-        (*measured, *(cast(Objective, one) for one in named.values() if _is_measured(one))),
+        (*measured, *(cast(Measurable, one) for one in named.values() if _is_measured(one))),
         (*costs, *(cast(CostModel, one) for one in named.values() if not _is_measured(one))),
-        tuple(named[text].name if text in named else text for text in targets),
+        tuple(
+            name for text in targets for name in (_names(named[text]) if text in named else [text])
+        ),
         tuple(parse_constraint(text) for text in constraints),
     )
 
 
-def _is_measured(one: Objective | CostModel) -> bool:
+def _names(one: Measurable | CostModel) -> list[str]:
+    return [value.name for value in values_of(one)]
+
+
+def _is_measured(one: Measurable | CostModel) -> bool:
     return hasattr(one, "measure")
 
 
 def _named(
     targets: Sequence[str], others: Sequence[str], offered: Mapping[str, Any], builtin: list[str]
-) -> dict[str, Objective | CostModel]:
+) -> dict[str, Measurable | CostModel]:
     """Objectives beside the `builtin` ones, by the text that asks for them."""
-    found: dict[str, Objective | CostModel] = {}
+    found: dict[str, Measurable | CostModel] = {}
     known = [*objectives.REGISTRY.names(), *objectives.REGISTRY.faults()]
     for text in dict.fromkeys((*targets, *others)):
         is_known = text in others or text in known or objectives.own_paths([text])
@@ -66,13 +72,15 @@ def _named(
             continue  # Problem says what is no target
         made = objectives.build(text, offered)
         check_objective(made)
-        if made.name in [*builtin, *(other.name for other in found.values())]:
-            raise ValueError(
-                f"objective {text!r} is called {made.name!r}, as another one of this search: give "
-                "it another name"
-            )
+        others = [*builtin, *(name for other in found.values() for name in _names(other))]
+        for name in _names(made):
+            if name in others:
+                raise ValueError(
+                    f"objective {text!r} is called {name!r}, as another one of this search: give "
+                    "it another name"
+                )
+            _check_writable(text, name)
         found[text] = made
-        _check_writable(text, made.name)
         check_ships(made, f"objective {text!r}")
     return found
 

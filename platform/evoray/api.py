@@ -32,11 +32,11 @@ from evoray.problem.problem import Constraint, Problem
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger, MemoryLedger
 from evoray.records.run_folder import RunFolder
-from evoray.records.table import schema, to_table
+from evoray.records.table import to_table
 from evoray.results import picking
 from evoray.searchers.base import Searcher
 from evoray.searchers.parts.warm_start import warm_started
-from objectives.base import CostModel, Goal, Objective
+from objectives.base import CostModel, Goal, Measurable, values_of
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -82,7 +82,7 @@ class Result:
 
 def search(
     space: SearchSpace,
-    objectives: Sequence[Objective | CostModel],
+    objectives: Sequence[Measurable | CostModel],
     *,
     constraints: Sequence[Constraint] = (),
     targets: Sequence[str] | None = None,
@@ -107,7 +107,8 @@ def search(
         space: Where candidates come from.
         objectives: Measured objectives and cost models, mixed.
         constraints: Bounds on any of them; those on costs hold before anything is measured.
-        targets: Names of those to optimise; None for all.
+        targets: Names of the values to optimise, of an objective with several perhaps only some;
+            None for all.
         searcher: A name in `evoray.searchers`, several that the shards take in turns, or a Searcher
             (which is then the only shard). None: "predictor" where something is measured, else
             "nsga2", and NSGA-III for four targets and more.
@@ -152,9 +153,10 @@ def search(
             f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a "
             "single one"
         )
-    measured = tuple(cast(Objective, o) for o in objectives if hasattr(o, "measure"))
-    costs = tuple(o for o in objectives if not hasattr(o, "measure"))
-    names = tuple(o.name for o in objectives) if targets is None else _names(targets, "targets")
+    measured = tuple(cast(Measurable, o) for o in objectives if hasattr(o, "measure"))
+    costs = tuple(cast(CostModel, o) for o in objectives if not hasattr(o, "measure"))
+    every = tuple(value.name for o in objectives for value in values_of(o))
+    names = every if targets is None else _names(targets, "targets")
     problem = Problem(space, measured, costs, names, tuple(constraints))
     if searcher is None or isinstance(searcher, str):
         kinds: Sequence[str] = [searcher or searchers.default(problem)]
@@ -190,7 +192,7 @@ def search(
     check_feasible(problem, seed)
     shard_searchers = warm_started(problem, shard_searchers, warm_start, population=size)
     described = environment.describe(problem)
-    columns = schema(problem.value_names, problem.measured_names)
+    columns = problem.columns()
     steady = (
         asynchronous
         if asynchronous is not None
@@ -222,10 +224,11 @@ def search(
     with ExitStack() as stack:
         shards: ShardGroup
         weights = None if supernet is None else weights_of(supernet)
+        keep = None if folder is None else folder.keep_files
         if cluster is None:
             shards, used = (
                 LocalShards(problem, shard_searchers),
-                evaluator or LocalEvaluator(problem, weights),
+                evaluator or LocalEvaluator(problem, weights, keep_files=keep),
             )
         else:
             from evoray.distributed.searching import (
@@ -233,7 +236,7 @@ def search(
             )  # Ray is imported only where it is asked for
 
             shards, used = stack.enter_context(
-                searching(cluster, problem, shard_searchers, weights)
+                searching(cluster, problem, shard_searchers, weights, keep)
             )
         if halving is not None:
             used = HalvingEvaluator(problem, used, halving)
@@ -327,7 +330,7 @@ def _check_kinds(**arguments: Any) -> None:  # Any: whatever a user hands in
 
 
 def _identities(
-    space: SearchSpace, objectives: Sequence[Objective | CostModel], evaluator: Evaluator | None
+    space: SearchSpace, objectives: Sequence[Measurable | CostModel], evaluator: Evaluator | None
 ) -> dict[str, Any]:
     """JSON of what the user's objects are, by name; evoray's own evaluators measure alike and are
     left out.

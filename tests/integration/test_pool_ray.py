@@ -26,9 +26,10 @@ from evoray.distributed.pool import Pool, PoolOptions
 from evoray.evaluation.worker import EvaluationWorker
 from evoray.problem.problem import Constraint, Problem
 from evoray.records.records import Record, Status
+from evoray.records.run_folder import RunFolder
 from objectives.base import Candidate, Needs
 from searchspaces.base import Architecture, architectures
-from tests.synthetic import Faulty, Leaky, Score, score_of, table_problem
+from tests.synthetic import Faulty, Leaky, Score, Scores, score_of, table_problem
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -76,6 +77,32 @@ def test_a_call_that_ended_in_time_counts_however_long_the_driver_was_busy(local
         time.sleep(1.5)  # such as a searcher that thinks
         (record,) = collected(evaluator, 1)
         assert record.status is Status.OK, record.error
+
+
+def test_several_values_and_files_come_back_as_they_were_measured(
+    local_ray: None, tmp_path: Path
+) -> None:
+    objective, some = Scores(broken="rest", file="about.txt"), candidates(60)
+    evaluator = RayEvaluator(
+        table_problem(score=objective),
+        options=PoolOptions(workers=2, max_attempts=2),
+        keep_files=RunFolder(tmp_path).keep_files,
+    )
+    try:
+        evaluator.submit(some)
+        records = {r.key: r for r in collected(evaluator, 60)}
+    finally:
+        evaluator.close()
+    for architecture in some:
+        record, file = records[architecture.key], tmp_path / "candidates" / architecture.key
+        if objective.fails(architecture.key):
+            assert record.error == "scores: rest is nan (2 attempts)"
+            assert not file.exists()
+        else:
+            score = score_of(architecture)
+            assert (record.values["score"], record.values["rest"]) == (score, 100.0 - score)
+            assert list(record.seconds) == ["scores"]
+            assert (file / "scores" / "about.txt").read_bytes() == architecture.key.encode()
 
 
 def test_collecting_without_waiting_takes_what_has_ended(local_ray: None) -> None:

@@ -24,7 +24,6 @@ from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.problem.problem import Constraint, Problem
 from evoray.records.ledger import FolderLedger, MemoryLedger
 from evoray.records.records import Records, Status
-from evoray.records.table import schema
 from tests.synthetic import Faulty, Score, table_problem
 
 pytestmark = pytest.mark.ray
@@ -182,9 +181,7 @@ def test_a_broken_measured_constraint_cancels_the_dear_objective(
         (Constraint("cheap", at_least=75.0),),
     )  # type: ignore[arg-type]
     evaluator = RayEvaluator(problem)
-    with FolderLedger(
-        tmp_path / "ledger", schema(problem.value_names, problem.measured_names)
-    ) as ledger:
+    with FolderLedger(tmp_path / "ledger", problem.columns()) as ledger:
         shards = LocalShards(
             problem, searchers_for(problem, "nsga2", num_shards=1, seed=0, population=16)
         )

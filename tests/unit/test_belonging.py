@@ -107,9 +107,7 @@ def test_reading_commands_change_nothing_also_where_a_checkpoint_is_damaged(
     assert newest is not None
     network = smallest(setup.space)
     values = {"accuracy": 50.0, "latency": 1.0, "macs": 1e6, "params": 1e4}
-    with FolderLedger(
-        folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)
-    ) as ledger:
+    with FolderLedger(folder.ledger, setup.problem.columns()) as ledger:
         ledger.append(
             [
                 Record(

@@ -27,7 +27,7 @@ from evoray.records.records import Record
 from evoray.records.rounds import round_ledger
 from evoray.records.run_files import written_lines
 from evoray.records.run_folder import RunFolder, write_json
-from evoray.records.table import schema, to_table
+from evoray.records.table import to_table
 from evoray.report.chip_files import read_chip, read_outcomes
 from evoray.report.pictures import listed, picture_place, read_pictures, write_list
 from evoray.report.reading import read_run
@@ -93,7 +93,7 @@ def searched(path: Path) -> RunFolder:
     rows = np.unique(
         space.repair(rng.integers(0, 2, (9, len(space.genes)), dtype=np.int16)), axis=0
     )
-    columns = schema(setup.problem.value_names, setup.problem.measured_names)
+    columns = setup.problem.columns()
     records = [
         Record(
             key=one.key,

@@ -16,7 +16,6 @@ import searchspaces
 from evoray.records.ledger import FolderLedger
 from evoray.records.records import Record
 from evoray.records.run_folder import RunFolder
-from evoray.records.table import schema
 from jobs import quickstart, vit_resnas
 from jobs.pipelines.retraining import RetrainOptions, alone, begin, prepare
 from jobs.pipelines.supernet.build import build_setup
@@ -33,9 +32,7 @@ def searched(path: Path, config: SupernetSearch) -> RunFolder:
     setup = build_setup(config)
     folder = RunFolder.create(path, PIPELINE.job_of("vit_resnas", "digits", config, setup))
     network = smallest(setup.space)
-    with FolderLedger(
-        folder.ledger, schema(setup.problem.value_names, setup.problem.measured_names)
-    ) as ledger:
+    with FolderLedger(folder.ledger, setup.problem.columns()) as ledger:
         ledger.append(
             [
                 Record(

@@ -207,13 +207,15 @@ def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
     one, other = (weights_of(G.build_supernet()) for _ in range(2))
     member = architectures(G, G.sample(1, np.random.default_rng(0)))
     worker = EvaluationWorker(G, GenerativeScore("fid", scorer, None), one)
-    before = worker.measure(member[0])[0]
+    before = worker.measure(member[0]).values
     worker.renew(G, other)
-    after = worker.measure(member[0])[0]
+    after = worker.measure(member[0]).values
     assert before != after
     assert (
         after
-        == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other).measure(member[0])[0]
+        == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other)
+        .measure(member[0])
+        .values
     )
 
 

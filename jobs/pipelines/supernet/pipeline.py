@@ -119,7 +119,9 @@ def _search(run: Run) -> None:
     folder, problem, options = run.folder, run.setup.problem, run.config.cluster
     arrays, digest = supernet_weights(folder)
     pool = pool_of(options, workers_of={"accuracy": options.accuracy_workers})
-    evaluator = RayEvaluator(problem, arrays, weights_digest=digest, options=pool)
+    evaluator = RayEvaluator(
+        problem, arrays, weights_digest=digest, options=pool, keep_files=folder.keep_files
+    )
     kept = keep_only(digest, folder.ledger, [folder.shards])
     keep_only(digest, folder.baseline)
     try:

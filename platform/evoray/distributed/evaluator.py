@@ -15,11 +15,11 @@ from typing import Any
 import ray
 
 from evoray.distributed.pool import Measured, Pool, PoolOptions
-from evoray.evaluation.evaluator import Attempt, stages
+from evoray.evaluation.evaluator import Attempt, KeepFiles, stages
 from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
-from objectives.base import Needs, Objective
+from objectives.base import Measurable, Needs
 from searchspaces.base import Architecture
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,13 @@ class RayEvaluator:
         *,
         weights_digest: str = "",
         options: PoolOptions | None = None,
+        keep_files: KeepFiles | None = None,
     ) -> None:
+        """`keep_files` is given what objectives leave of a candidate, before its record ends; None
+        drops it.
+        """
         self._problem = problem
+        self._keep_files = keep_files
         self._orders: dict[float, list[list[str]]] = {}  # by share
         self._options = options or PoolOptions()
         self._digest = weights_digest
@@ -56,6 +61,7 @@ class RayEvaluator:
         self._pools = {
             o.name: Pool(
                 o.name,
+                len(problem.names_of(o.name)),
                 workers[o.name],
                 o.needs,
                 partial(_start, problem, o, self._needs[o.name], stored),
@@ -143,10 +149,12 @@ class RayEvaluator:
             pool.dispatch()
 
     def _take(self, pool: Pool, measured: Iterable[Measured]) -> None:
-        for attempt, value, seconds, error, worker in measured:
+        for attempt, reading, worker in measured:
             if pool.name not in attempt.waiting:  # its candidate has failed under another objective
                 continue
-            if attempt.take(pool.name, value, seconds, error, worker):
+            if reading.files and self._keep_files is not None:
+                self._keep_files(attempt.architecture.key, pool.name, reading.files)
+            if attempt.take(pool.name, reading, worker):
                 pool.push_again(attempt)
             following = attempt.next_stage()
             for name in following:
@@ -196,7 +204,7 @@ def fitting(
 
 
 def _start(
-    problem: Problem, objective: Objective, needs: Needs, weights: Any
+    problem: Problem, objective: Measurable, needs: Needs, weights: Any
 ) -> Any:  # Any: Ray's handles are untyped
     actor_class: Any = ray.remote(EvaluationWorker)
     return actor_class.options(

@@ -18,6 +18,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
 from evoray.evaluation.evaluator import Attempt
+from evoray.evaluation.worker import PackedReadings, Reading, unpacked
 from objectives.base import Needs
 
 _log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ _REASON_LENGTH = 400  # of a record's error
 _STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
 
 Ref = Any  # Ray's handles are untyped
-Measured = tuple[Attempt, float | None, float, str, str]  # candidate, value, seconds, error, worker
+Measured = tuple[Attempt, Reading, str]  # candidate, its measurement, who measured it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +113,14 @@ class Pool:
     def __init__(
         self,
         name: str,
+        num_values: int,
         num_workers: int,
         needs: Needs,
         start: Callable[[], Ref],
         options: PoolOptions,
     ) -> None:
         self.name = name
+        self._num_values = num_values
         self._num_workers = num_workers
         self._needs = needs
         self._start_actor = start
@@ -322,24 +325,15 @@ class Pool:
             ray.kill(worker.actor)
             self._workers.remove(worker)
 
-    def _measured(
-        self, call: _Call, result: bytes | tuple[bytes, dict[int, str]]
-    ) -> Iterator[Measured]:
-        pairs, errors = (result, {}) if isinstance(result, bytes) else result
-        found = np.frombuffer(pairs).reshape(-1, 2).tolist()
-        mean = sum(seconds for _, seconds in found) / len(found)
+    def _measured(self, call: _Call, result: PackedReadings) -> Iterator[Measured]:
+        found = unpacked(result, self._num_values)
+        mean = sum(reading.seconds for reading in found) / len(found)
         self._seconds_each = (
             mean if math.isnan(self._seconds_each) else 0.7 * self._seconds_each + 0.3 * mean
         )
-        for i, (attempt, (value, seconds)) in enumerate(zip(call.attempts, found, strict=True)):
-            yield (
-                attempt,
-                None if i in errors else value,
-                seconds,
-                errors.get(i, ""),
-                call.worker.name,
-            )
-        exhausted = next((error for error in errors.values() if _EXHAUSTED.search(error)), "")
+        for attempt, reading in zip(call.attempts, found, strict=True):
+            yield attempt, reading, call.worker.name
+        exhausted = next((r.error for r in found if _EXHAUSTED.search(r.error)), "")
         if exhausted and call.worker in self._workers:
             self._requeue(
                 self._replace(
@@ -353,7 +347,7 @@ class Pool:
         alone.
         """
         if len(call.attempts) == 1:
-            yield call.attempts[0], None, seconds, reason, ""
+            yield call.attempts[0], Reading((), seconds, reason), ""
         else:
             self._suspects.extend(call.attempts)
 

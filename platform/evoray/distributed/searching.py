@@ -13,16 +13,22 @@ from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.shipping import check_ships
+from evoray.evaluation.evaluator import KeepFiles
 from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem
 from evoray.searchers.base import Searcher
+from objectives.base import CostModel, Measurable
 
 _NO_LIMIT = 1e9  # seconds: as in this process, a measurement may take as long as it wants
 
 
 @contextmanager
 def searching(
-    address: str, problem: Problem, searchers: Sequence[Searcher], weights: Weights | None
+    address: str,
+    problem: Problem,
+    searchers: Sequence[Searcher],
+    weights: Weights | None,
+    keep_files: KeepFiles | None = None,
 ) -> Iterator[tuple[RayShards, RayEvaluator]]:
     """Connects, starts an actor for each shard and as many for the objectives as there is room for;
     ends what it started.
@@ -33,14 +39,15 @@ def searching(
         ConnectionError: There is no cluster at `address`.
     """
     check_ships(problem.space, f"space {problem.space.name!r}")
-    for name, value in zip(problem.value_names, (*problem.measured, *problem.costs), strict=True):
-        check_ships(value, f"{type(value).__qualname__} {name!r}")
+    parts: tuple[Measurable | CostModel, ...] = (*problem.measured, *problem.costs)
+    for value in parts:
+        check_ships(value, f"{type(value).__qualname__} {value.name!r}")
     for searcher in searchers:
         check_ships(searcher, f"searcher {type(searcher).__qualname__}")
     with cluster(address, dashboard=False):
         workers = _room(problem, ray.cluster_resources(), is_fixed=address == "local")
         pool = PoolOptions(workers=workers, timeout_seconds=_NO_LIMIT, is_fixed=address == "local")
-        evaluator = RayEvaluator(problem, weights, options=pool)
+        evaluator = RayEvaluator(problem, weights, options=pool, keep_files=keep_files)
         try:
             shards = RayShards(problem, searchers)
             try:

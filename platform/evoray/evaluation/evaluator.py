@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from evoray.evaluation.worker import EvaluationWorker, Weights
+from evoray.evaluation.worker import EvaluationWorker, Reading, Weights
 from evoray.problem.problem import Problem
-from evoray.records.columns import texts
+from evoray.records.columns import Floats, texts
 from evoray.records.records import Record, Records, Status
 from objectives.base import PartlyMeasurable
 from searchspaces.base import Architecture
@@ -20,6 +20,8 @@ from searchspaces.base import Architecture
 _BATCH_SECONDS = 0.05
 _OK, _CANCELLED, _FAILED = Status.OK.code, Status.CANCELLED.code, Status.FAILED.code
 
+# Keeps a candidate's files: the candidate's key, the objective's name, the files by name.
+KeepFiles = Callable[[str, str, Mapping[str, bytes]], None]
 _Ended = tuple[
     dict[str, float], dict[str, float], int, str, int
 ]  # values, seconds, status, error, attempts
@@ -51,8 +53,8 @@ class Evaluator(Protocol):
 
 
 def stages(problem: Problem, share: float = 1.0) -> list[list[str]]:
-    """The order of measuring: constrained objectives first, so that a broken constraint cancels the
-    rest.
+    """The order of measuring: objectives with a constrained value first, so that a broken
+    constraint cancels the rest.
 
     On a share of the data, only those that can be measured so.
     """
@@ -60,8 +62,8 @@ def stages(problem: Problem, share: float = 1.0) -> list[list[str]]:
         partly = [o.name for o in problem.measured if isinstance(o, PartlyMeasurable)]
         return [partly] if partly else []
     gates = {c.name for c in problem.measured_constraints}
-    first = [name for name in problem.measured_names if name in gates]
-    rest = [name for name in problem.measured_names if name not in gates]
+    first = [name for name in problem.measurements if gates.intersection(problem.names_of(name))]
+    rest = [name for name in problem.measurements if name not in first]
     return [stage for stage in (first, rest) if stage]
 
 
@@ -119,21 +121,19 @@ class Attempt:
         self._workers: list[str] = []
         self.waiting: list[str] = list(order[0]) if order else []
 
-    def take(self, name: str, value: float | None, seconds: float, error: str, worker: str) -> bool:
-        """Takes one objective's measurement, None for a failed one; True when that objective has to
-        be measured again.
-        """
+    def take(self, name: str, reading: Reading, worker: str) -> bool:
+        """Takes one objective's measurement; True when that objective has to measure again."""
         self._tries[name] = self._tries.get(name, 0) + 1
         if worker and worker not in self._workers:
             self._workers.append(worker)
-        if value is None:
+        if reading.error:
             if self._tries[name] < self._max_attempts:
                 return True
-            self._error = _failure(name, error, self._tries[name])
+            self._error = _failure(name, reading.error, self._tries[name])
             self.waiting, self._stages = [], []
             return False
-        self._values[name] = value
-        self._seconds[name] = seconds
+        self._values.update(zip(self._problem.names_of(name), reading.values, strict=True))
+        self._seconds[name] = reading.seconds
         self.waiting.remove(name)
         return False
 
@@ -184,8 +184,14 @@ class LocalEvaluator:
         weights_digest: str = "",
         max_attempts: int = 1,
         device: str = "cpu",
+        keep_files: KeepFiles | None = None,
     ) -> None:
+        """`keep_files` is given what objectives leave of a candidate, before its record ends; None
+        drops it.
+        """
         self._problem = problem
+        self._keep_files = keep_files
+        self._names = {name: problem.names_of(name) for name in problem.measurements}
         self._weights_digest = weights_digest
         self._max_attempts = max_attempts
         threads = torch.get_num_threads()
@@ -233,29 +239,37 @@ class LocalEvaluator:
                 return values, seconds, _CANCELLED, "", attempts
             for name, worker in stage:
                 for tries in range(1, self._max_attempts + 1):
-                    value, elapsed, error = worker.measure(architecture, share)
+                    reading = worker.measure(architecture, share)
                     attempts = max(attempts, tries)
-                    if not error:
+                    if not reading.error:
                         break
-                if error:
-                    return values, seconds, _FAILED, _failure(name, error, tries), attempts
-                values[name], seconds[name] = value, elapsed
+                else:
+                    failure = _failure(name, reading.error, tries)
+                    return values, seconds, _FAILED, failure, attempts
+                values.update(zip(self._names[name], reading.values, strict=True))
+                seconds[name] = reading.seconds
+                if reading.files and self._keep_files is not None:
+                    self._keep_files(architecture.key, name, reading.files)
         return values, seconds, _OK, "", attempts
 
     def _records(self, candidates: Sequence[Architecture], ended: Sequence[_Ended]) -> Records:
         if not ended:
             return Records.of([], len(self._problem.space.genes))
         values, seconds, status, errors, attempts = zip(*ended, strict=True)
-        names = self._problem.measured_names
         num = len(ended)
         return Records.filled(
             np.array([a.key for a in candidates], dtype=np.bytes_),
             np.array([a.choices for a in candidates], dtype=np.int16),
-            values={name: np.array([of.get(name, np.nan) for of in values]) for name in names},
-            seconds={name: np.array([of.get(name, np.nan) for of in seconds]) for name in names},
+            values=_by_name(values, self._problem.measured_names),
+            seconds=_by_name(seconds, self._problem.measurements),
             status=np.array(status, dtype=np.int8),
             errors=texts(errors),
             attempts=np.array(attempts, dtype=np.int32),
             workers=texts([self._worker] * num),
             digests=texts([self._weights_digest] * num),
         )
+
+
+def _by_name(rows: Sequence[Mapping[str, float]], names: Iterable[str]) -> dict[str, Floats]:
+    """(n,) values by name, NaN where a row has none."""
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from evoray.evaluation.evaluator import Evaluator
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records, Status
-from objectives.base import Combined, DependsOnPart, Objective
+from objectives.base import Combined, DependsOnPart, Measurable
 from searchspaces.base import Architecture
 
 Subjects = tuple[str, ...]  # of every direct objective, what its value depends on
@@ -33,6 +33,7 @@ class SharedEvaluator:
         `memory` holds what is known by subjects and is added to; give one to several evaluators
         whose subjects mean the same.
         """
+        self._names = frozenset(problem.measured_names)
         self._combined = [o for o in problem.measured if isinstance(o, Combined)]
         self._direct = [o for o in problem.measured if not isinstance(o, Combined)]
         self._space = problem.space.name
@@ -121,11 +122,10 @@ class SharedEvaluator:
 
     def _copy(self, record: Record, architecture: Architecture) -> Record:
         """The measured values of another candidate with the same subjects; it took no time."""
-        names = {objective.name for objective in (*self._direct, *self._combined)}
         return Record(
             key=architecture.key,
             choices=architecture.choices,
-            values={name: value for name, value in record.values.items() if name in names},
+            values={name: value for name, value in record.values.items() if name in self._names},
             status=record.status,
             error=record.error,
             worker=record.worker,
@@ -141,16 +141,17 @@ def direct(problem: Problem) -> Problem:
     it.
     """
     measured = tuple(o for o in problem.measured if not isinstance(o, Combined))
-    names = {o.name for o in measured} | {c.name for c in problem.costs}
+    values = tuple(name for o in measured for name in problem.names_of(o.name))
+    names = {*values, *(c.name for c in problem.costs)}
     return dataclasses.replace(
         problem,
         measured=measured,
-        targets=tuple(o.name for o in measured) or problem.targets,
+        targets=values or problem.targets,
         constraints=tuple(c for c in problem.constraints if c.name in names),
     )
 
 
-def _subject(objective: Objective, architecture: Architecture) -> str:
+def _subject(objective: Measurable, architecture: Architecture) -> str:
     return (
         objective.subject(architecture)
         if isinstance(objective, DependsOnPart)

@@ -61,7 +61,9 @@ class HalvingEvaluator:
             ValueError: No target or constraint of the problem can be measured on a part of its
                 data.
         """
-        partly = [name for stage in stages(problem, 0.5) for name in stage]
+        partly = [
+            v for stage in stages(problem, 0.5) for name in stage for v in problem.names_of(name)
+        ]
         wanted = {*problem.targets, *(c.name for c in problem.constraints)}
         if halving.rungs > 1 and not wanted.intersection(partly):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A bench: where one objective measures candidates. A plain class; `distributed` makes an actor of
+"""A worker: where one objective measures candidates. A plain class; `distributed` makes an actor of
 it.
 """
 
@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evoray.records.recordable_text import recordable
-from objectives.base import Candidate, MeasurementError, Objective, PartlyMeasurable
+from objectives.base import (
+    Candidate,
+    Measurable,
+    Measurement,
+    MeasurementError,
+    PartlyMeasurable,
+    values_of,
+)
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
 
 _log = logging.getLogger(__name__)
@@ -31,14 +38,40 @@ Weights = Mapping[
 ]  # a supernet's state dict as arrays; bfloat16 and its like are not in a supernet's state
 
 
+class Reading(NamedTuple):
+    """One candidate's measurement by one objective.
+
+    Attributes:
+        values: In the order of what the objective yields; empty when it failed.
+        seconds: Wall-clock.
+        error: Why it failed; "" otherwise.
+        files: Small files about the candidate, by name.
+    """
+
+    values: tuple[float, ...]
+    seconds: float
+    error: str = ""
+    files: Mapping[str, bytes] = {}
+
+
+# In bytes, for many candidates: float64 rows of values and seconds, NaN for failed values; with
+# them the errors and the files by row, where there are any.
+PackedReadings = bytes | tuple[bytes, dict[int, str], dict[int, Mapping[str, bytes]]]
+
+
 class EvaluationWorker:
     """One opened objective with the supernet it measures on."""
 
     def __init__(
-        self, space: SearchSpace, objective: Objective, weights: Weights | None, device: str = "cpu"
+        self,
+        space: SearchSpace,
+        objective: Measurable,
+        weights: Weights | None,
+        device: str = "cpu",
     ) -> None:
         """`weights` are used in place, never copied or written to."""
         self._objective = objective
+        self._names = tuple(value.name for value in values_of(objective))
         self._has_told = False
         self._num_threads = max(1, round(objective.needs.cpus))
         torch.set_num_threads(self._num_threads)
@@ -56,27 +89,31 @@ class EvaluationWorker:
         """The worker's name, "host:pid"; that it answers means that opening has ended."""
         return self._worker
 
-    def measure(self, architecture: Architecture, share: float = 1.0) -> tuple[float, float, str]:
-        """Value in the objective's unit (NaN when it failed), wall-clock seconds, and why it failed
-        ("" otherwise), on a share of the data.
+    def measure(self, architecture: Architecture, share: float = 1.0) -> Reading:
+        """Measures a candidate on a share of the data.
 
-        What an objective raises is that candidate's failure, not the bench's.
+        What an objective raises is that candidate's failure, not the worker's.
         """
         start = time.perf_counter()
-        value, error = math.nan, ""
+        error = ""
         of = (self._objective.name, architecture.key)
         if (
             torch.get_num_threads() != self._num_threads
-        ):  # in a process with other benches; the number decides on the last digits
+        ):  # in a process with other workers; the number decides on the last digits
             torch.set_num_threads(self._num_threads)
         try:
             candidate = Candidate(self._space, architecture, self._supernet)
             if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
-                value = _real(self._objective.measure_part(candidate, share))
+                found = self._objective.measure_part(candidate, share)
             else:
-                value = _real(self._objective.measure(candidate))
-            if not math.isfinite(value):
-                value, error = math.nan, f"{self._objective.name} is {value}"
+                found = self._objective.measure(candidate)
+            values, files = self._values(found)
+            for name, value in zip(self._names, values, strict=True):
+                if not math.isfinite(value):
+                    error = f"{name} is {value}"
+                    break
+            else:
+                return Reading(values, time.perf_counter() - start, "", files)
         except MeasurementError as failure:
             error = recordable(failure) or "MeasurementError without a message"
         except (
@@ -94,36 +131,66 @@ class EvaluationWorker:
                     *of,
                     told,
                 )
-        return value, time.perf_counter() - start, error
+        return Reading((), time.perf_counter() - start, error)
 
-    def measure_rows(
-        self, rows: bytes, shares: bytes | None = None
-    ) -> bytes | tuple[bytes, dict[int, str]]:
+    def _values(self, found: Any) -> tuple[tuple[float, ...], Mapping[str, bytes]]:
+        """The values, in the order of their names, and the files of whatever an objective
+        returned.
+
+        Raises:
+            TypeError: A value is no real number.
+            ValueError: There are other values than the objective yields, or a text of no number.
+        """
+        files: Mapping[str, bytes] = {}
+        if isinstance(found, Measurement):
+            found, files = found.values, found.files
+        if not isinstance(found, Mapping):
+            found = {self._objective.name: found}
+        if found.keys() != set(self._names):
+            raise ValueError(
+                f"must return the values {', '.join(self._names)}, got "
+                f"{', '.join(map(str, found)) or 'none'}"
+            )
+        return tuple(_real(found[name]) for name in self._names), files
+
+    def measure_rows(self, rows: bytes, shares: bytes | None = None) -> PackedReadings:
         """The same for canonical choices as little-endian int16 rows: what travels between machines
         is small and quick to pack.
 
         Args:
             rows: The choices.
             shares: Float64, one a row: on how much of the data; None for all of it.
-
-        Returns:
-            Float64 pairs (value, seconds), NaN for a failed value; with them the errors by index
-            when there are any.
         """
         choices = np.frombuffer(rows, dtype="<i2").reshape(-1, self._num_genes).astype(np.int16)
         keys = canonical_keys(self._space, choices)
-        found = np.empty((len(choices), 2))
+        found = np.full((len(choices), len(self._names) + 1), np.nan)
         parts = np.ones(len(choices)) if shares is None else np.frombuffer(shares)
         errors: dict[int, str] = {}
+        files: dict[int, Mapping[str, bytes]] = {}
         for i, (row, key, share) in enumerate(
             zip(choices.tolist(), keys, parts.tolist(), strict=True)
         ):
-            found[i, 0], found[i, 1], error = self.measure(
-                Architecture(self._space.name, tuple(row), key), share
-            )
-            if error:
-                errors[i] = error
-        return (found.tobytes(), errors) if errors else found.tobytes()
+            reading = self.measure(Architecture(self._space.name, tuple(row), key), share)
+            found[i, -1] = reading.seconds
+            if reading.error:
+                errors[i] = reading.error
+            else:
+                found[i, :-1] = reading.values
+            if reading.files:
+                files[i] = dict(reading.files)
+        return (found.tobytes(), errors, files) if errors or files else found.tobytes()
+
+
+def unpacked(packed: PackedReadings, num_values: int) -> list[Reading]:
+    """What `measure_rows` found, of an objective with so many values."""
+    rows, errors, files = (packed, {}, {}) if isinstance(packed, bytes) else packed
+    numbers = np.frombuffer(rows).reshape(-1, num_values + 1).tolist()
+    return [
+        Reading((), row[-1], errors[i])
+        if i in errors
+        else Reading(tuple(row[:-1]), row[-1], "", files.get(i, {}))
+        for i, row in enumerate(numbers)
+    ]
 
 
 def _real(value: Any) -> float:  # Any: whatever an objective returns

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.seeds import generator_for
-from objectives.base import Goal
+from objectives.base import Goal, Value
 from searchspaces.base import Gene, SearchSpace
 
 _SAMPLES = 256  # rows on which `repair` is tried
@@ -57,28 +57,50 @@ def check_objective(objective: Any) -> None:
             f"{_called(objective)} is neither an objective, which has a method measure(candidate), "
             "nor a cost model, which has a method evaluate(choices): add one of them"
         )
-    attributes, methods = (
-        (("needs",), ("open", "measure")) if kind == "objective" else ((), ("evaluate",))
+    has_several = kind == "objective" and hasattr(objective, "yields")
+    needed = () if kind == "cost model" else ("needs",)
+    methods = ("evaluate",) if kind == "cost model" else ("open", "measure")
+    _check_members(
+        objective, kind, ("name", *(() if has_several else ("unit", "goal")), *needed), methods
     )
-    _check_members(objective, kind, ("name", "unit", "goal", *attributes), methods)
     _check_name(objective.name, kind)
-    if not isinstance(objective.unit, str):
-        raise ValueError(
-            f'{kind} {objective.name!r} needs a text as unit, such as "ms" or "", got '
-            f"{objective.unit!r}"
-        )
-    goals = [goal.value for goal in Goal]
-    if not isinstance(objective.goal, Goal) and objective.goal not in goals:
-        raise ValueError(
-            f"{kind} {objective.name!r} needs a goal of {' or '.join(goals)}, got "
-            f"{objective.goal!r}"
-        )
+    for value in _yielded(objective) if has_several else (objective,):
+        of = kind if value is objective else f"value of objective {objective.name!r}"
+        _check_name(value.name, of)
+        _check_unit_and_goal(value, of)
     if kind == "objective" and not all(
         hasattr(objective.needs, part) for part in ("cpus", "gpus", "memory", "label")
     ):
         raise ValueError(
             f"objective {objective.name!r} needs objectives.base.Needs(...) as needs, got "
             f"{objective.needs!r}"
+        )
+
+
+def _yielded(objective: Any) -> Sequence[Value]:
+    values = objective.yields
+    names = (
+        [value.name for value in values]
+        if isinstance(values, list | tuple) and all(isinstance(v, Value) for v in values)
+        else []
+    )
+    if not names or len(set(names)) != len(names):
+        raise ValueError(
+            f"objective {objective.name!r} needs a tuple of objectives.base.Value with distinct "
+            f"names, at least one, as yields, got {values!r:.200}"
+        )
+    return tuple(values)
+
+
+def _check_unit_and_goal(value: Any, kind: str) -> None:
+    if not isinstance(value.unit, str):
+        raise ValueError(
+            f'{kind} {value.name!r} needs a text as unit, such as "ms" or "", got {value.unit!r}'
+        )
+    goals = [goal.value for goal in Goal]
+    if not isinstance(value.goal, Goal) and value.goal not in goals:
+        raise ValueError(
+            f"{kind} {value.name!r} needs a goal of {' or '.join(goals)}, got {value.goal!r}"
         )
 
 

@@ -6,13 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from evoray.records.records import Record, Records, Status
-from evoray.records.table import check_value_names
-from objectives.base import CostModel, Goal, Objective
+from evoray.records.table import check_value_names, schema
+from objectives.base import CostModel, Goal, Measurable, Value, values_of
 from searchspaces.base import Choices, SearchSpace, nearest
 
 Losses = NDArray[np.float64]  # (n, m): n candidates, m objectives, every column to be minimised
@@ -112,7 +114,7 @@ class Problem:
 
     Attributes:
         space: Where candidates come from.
-        measured: Objectives measured on workers.
+        measured: Objectives measured on workers, each with one value or several.
         costs: Cost models computed from genes.
         targets: Names of those that are optimised, in the order of the loss columns; the rest are
             recorded and may be constrained.
@@ -120,16 +122,14 @@ class Problem:
     """
 
     space: SearchSpace
-    measured: tuple[Objective, ...]
+    measured: tuple[Measurable, ...]
     costs: tuple[CostModel, ...]
     targets: tuple[str, ...]
     constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.value_names
-        if len(set(names)) != len(names):
-            raise ValueError(f"objectives and costs need distinct names, got {list(names)}")
-        check_value_names(names, self.measured_names)
+        check_value_names(names, self.measurements)
         if not self.targets:
             raise ValueError(f"a search needs at least one target; {nearest('', names)}")
         for kind, wanted in (
@@ -168,12 +168,30 @@ class Problem:
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """Every objective, then every cost."""
-        return tuple(o.name for o in self.measured) + tuple(c.name for c in self.costs)
+        """Every measured value, then every cost."""
+        return self.measured_names + tuple(c.name for c in self.costs)
 
     @property
     def measured_names(self) -> tuple[str, ...]:
+        """Every value that is measured on workers."""
+        return tuple(name for names in self._yielded.values() for name in names)
+
+    @cached_property
+    def _yielded(self) -> dict[str, tuple[str, ...]]:
+        return {o.name: tuple(value.name for value in values_of(o)) for o in self.measured}
+
+    @property
+    def measurements(self) -> tuple[str, ...]:
+        """Every measured objective; of one with a single value the name is the value's."""
         return tuple(o.name for o in self.measured)
+
+    def names_of(self, measurement: str) -> tuple[str, ...]:
+        """The values of one measured objective."""
+        return self._yielded[measurement]
+
+    def columns(self) -> pa.Schema:
+        """The columns of a ledger of this problem."""
+        return schema(self.value_names, self.measurements)
 
     @property
     def analytic_constraints(self) -> tuple[Constraint, ...]:
@@ -250,6 +268,8 @@ class Problem:
             else 0.0
         )
 
-    def _described(self, name: str) -> Objective | CostModel:
-        described: dict[str, Objective | CostModel] = {o.name: o for o in self.measured}
+    def _described(self, name: str) -> Value | CostModel:
+        described: dict[str, Value | CostModel] = {
+            value.name: value for o in self.measured for value in values_of(o)
+        }
         return {**described, **{c.name: c for c in self.costs}}[name]

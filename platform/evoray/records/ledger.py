@@ -31,7 +31,7 @@ from evoray.records.ledger_parts import (
     write_part,
 )
 from evoray.records.records import Record, Records
-from evoray.records.table import from_table, to_table
+from evoray.records.table import from_table, to_table, value_columns
 from searchspaces.base import Keys
 
 _log = logging.getLogger(__name__)
@@ -159,10 +159,12 @@ class FolderLedger:
         self._parts = tables.add(listing.parts)
         table = tables.together(self._parts)
         if table is not None and table.schema.names != self._schema.names:
-            raise ValueError(
-                f"{self._storage.location} has the columns {table.schema.names}, but this search "
-                f"writes {self._schema.names}: start a new run"
-            )
+            if value_columns(table.schema) != value_columns(self._schema):
+                raise ValueError(
+                    f"{self._storage.location} has the columns {table.schema.names}, but this "
+                    f"search writes {self._schema.names}: start a new run"
+                )
+            self._schema = table.schema  # of a version that timed other measurements
         for part in listing.parts:
             if part not in self._parts and part not in tables.damaged:
                 self._storage.delete(part.name)  # a crash came between merging and deleting
@@ -193,8 +195,9 @@ class FolderLedger:
         if len(records) == 0:
             return
         part = Part(self._manifest.appends, self._manifest.appends)
+        table = to_table(_timed_as(Records.of(records), self._schema), self._schema)
         try:
-            write_part(self._storage, part, to_table(records, self._schema), self._manifest.ledger)
+            write_part(self._storage, part, table, self._manifest.ledger)
         except OSError as error:
             what = (
                 f"{len(records)} finished evaluations could not be written to the ledger "
@@ -330,6 +333,16 @@ def read_ledger(location: Location) -> pa.Table | None:
 def num_parts(location: Location) -> int:
     """How many files a ledger consists of at the moment."""
     return len(open_storage(location).names("part-"))
+
+
+def _timed_as(records: Records, table_schema: pa.Schema) -> Records:
+    """The records with those of their seconds that the table has columns for."""
+    known = {
+        name: column
+        for name, column in records.seconds.items()
+        if f"{name}_seconds" in table_schema.names
+    }
+    return records if len(known) == len(records.seconds) else replace(records, seconds=known)
 
 
 def _first_run(levels: Sequence[int]) -> int | None:

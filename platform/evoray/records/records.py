@@ -57,7 +57,7 @@ class Record:
         choices: Canonical option indices.
         values: Objectives and costs by name, each in its own unit; finite. One that was not
             measured is absent.
-        seconds: Wall-clock of each measured objective, by name.
+        seconds: Wall-clock of each measurement, by its objective's name.
         violation: Sum of the constraints' relative violations; 0 when feasible.
         status: How the evaluation ended.
         error: Why it failed; "" otherwise.

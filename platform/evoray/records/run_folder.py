@@ -7,6 +7,7 @@ baseline/part-*.parquet  random search with the same number of evaluations, when
 shards/generation-*.json searcher states and counters at each barrier
 phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, "baseline": 35.0}
 front.parquet            the Pareto front, the ledger's columns
+candidates/KEY/OBJECTIVE/ small files that an objective has left of a candidate, when one does
 NAME/                    of a run of several stages: each stage's own run folder
 trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
 report.html              the picture of the run
@@ -16,6 +17,7 @@ Systems keep files of their own beside these; the module that writes them says w
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -26,7 +28,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from evoray.files.atomic import remove_left_overs, replace_text, replacing
+from evoray.files.atomic import remove_left_overs, replace_bytes, replace_text, replacing
 from evoray.files.checksums import sealed_json, sealed_table, unsealed_table
 from evoray.files.storage import open_storage
 from evoray.records.run_files import (
@@ -220,6 +222,22 @@ class RunFolder:
         found = read_object(file, Job)
         found = found if found.get("stages") else read_object(file, Searched)
         return {**found, "config": renamed_options(found["config"])} if "config" in found else found
+
+    def keep_files(self, key: str, objective: str, files: Mapping[str, bytes]) -> None:
+        """Keeps what an objective has left of the candidate `key`, each file whole or not at all;
+        what was left of an earlier measurement is replaced.
+
+        Raises:
+            OSError: They cannot be written.
+            ValueError: A name leads out of the folder.
+        """
+        if len(key) > _LONGEST_NAME:
+            key = f"{key[: _LONGEST_NAME // 2]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        of = re.sub(r"[^A-Za-z0-9_@-]", "_", objective)[:_LONGEST_NAME]
+        for name, content in files.items():
+            file = self.inside("candidates", key, of, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_bytes(file, content)
 
     def stages(self) -> list[RunFolder]:
         """The stages that have begun, in order; the run itself where it has none."""

@@ -11,30 +11,54 @@ from evoray.records.columns import Floats
 from evoray.records.records import COLUMNS, Record, Records
 
 _BEFORE_VALUES = 2  # columns: the key and the choices; the others come after the values
+_OF_SEVERAL = {b"evoray": b"seconds"}  # marks the seconds of a measurement with several values
 
 
-def schema(value_names: Sequence[str], measured: Sequence[str]) -> pa.Schema:
+def schema(value_names: Sequence[str], measurements: Sequence[str]) -> pa.Schema:
     """The ledger's columns: `value_names` (objectives and costs) each as a column, and
-    "NAME_seconds" for each of `measured`.
+    "NAME_seconds" for each of `measurements`.
+
+    The seconds of a measurement with several values, whose name is none of theirs, are told from a
+    value with such an ending by the field's metadata.
 
     Raises:
         ValueError: A name is also the name of a fixed column.
     """
-    check_value_names(value_names, measured)
-    fixed = [(column.name, column.kind.arrow) for column in COLUMNS]
-    named = [*value_names, *(f"{name}_seconds" for name in measured)]
-    values = [(name, pa.float64()) for name in named]
+    check_value_names(value_names, measurements)
+    fixed = [pa.field(column.name, column.kind.arrow) for column in COLUMNS]
+    values = [pa.field(name, pa.float64()) for name in value_names]
+    for name in measurements:
+        about = None if name in value_names else _OF_SEVERAL
+        values.append(pa.field(f"{name}_seconds", pa.float64(), metadata=about))
     return pa.schema([*fixed[:_BEFORE_VALUES], *values, *fixed[_BEFORE_VALUES:]])
 
 
-def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> None:
+def value_columns(table_schema: pa.Schema) -> list[str]:
+    """The columns of a ledger without those that say how long measuring took."""
+    seconds = _seconds_columns(table_schema)
+    return [name for name in table_schema.names if name not in seconds]
+
+
+def _seconds_columns(table_schema: pa.Schema) -> list[str]:
+    end = table_schema.names.index(COLUMNS[_BEFORE_VALUES].name)
+    named = list(table_schema)[_BEFORE_VALUES:end]
+    names = {field.name for field in named}
+    return [
+        field.name
+        for field in named
+        if field.name.endswith("_seconds")
+        and (field.name.removesuffix("_seconds") in names or field.metadata == _OF_SEVERAL)
+    ]
+
+
+def check_value_names(value_names: Sequence[str], measurements: Sequence[str]) -> None:
     """Checks that these can be columns of the ledger and names in a constraint.
 
     Raises:
         ValueError: One is the name of another column, or holds a sign of comparison.
     """
     taken = {column.name for column in COLUMNS}
-    seconds = {f"{name}_seconds": name for name in measured}
+    seconds = {f"{name}_seconds": name for name in measurements}
     for name in value_names:
         if name in taken:
             raise ValueError(
@@ -51,8 +75,9 @@ def check_value_names(value_names: Sequence[str], measured: Sequence[str]) -> No
                 "the name of an objective or cost must be without <, > and =, which constraints "
                 f"are written with, got {name!r}"
             )
-    if len(set(value_names)) != len(value_names):
-        raise ValueError(f"objectives and costs need distinct names, got {list(value_names)}")
+    for names in (value_names, measurements):
+        if len(set(names)) != len(names):
+            raise ValueError(f"objectives and costs need distinct names, got {list(names)}")
 
 
 def to_table(records: Iterable[Record], table_schema: pa.Schema) -> pa.Table:
@@ -92,7 +117,7 @@ def from_table(table: pa.Table) -> Records:
             "written"
         )
     named = names[_BEFORE_VALUES : names.index(last)]
-    seconds = [n for n in named if n.endswith("_seconds") and n.removesuffix("_seconds") in named]
+    seconds = _seconds_columns(table.schema)
     return Records(
         values={name: _numbers(table, name) for name in named if name not in seconds},
         seconds={name.removesuffix("_seconds"): _numbers(table, name) for name in seconds},
