@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, SearchSpace
+from searchspaces.base import Architecture, Choices, Option, SearchSpace, decoding_columns
 
 _LARGEST_FILE_BYTES = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -134,6 +134,16 @@ class Candidate:
         """
         return self._space.build_subnet(self.supernet, self.architecture)
 
+    @property
+    def decoding(self) -> dict[str, Option]:
+        """The options of the genes that only decoding sees, by gene name."""
+        return {
+            self._space.genes[column].name: self._space.genes[column].options[
+                self.architecture.choices[column]
+            ]
+            for column in decoding_columns(self._space)
+        }
+
 
 class BuiltCandidate(Candidate):
     """A candidate whose network is there already, such as one that was trained alone."""
@@ -209,6 +219,34 @@ class Multivalued(Measurable, Protocol):
         ...
 
 
+@runtime_checkable
+class Separable(Measurable, Protocol):
+    """An objective that measures in two halves, so that candidates which differ in decoding genes
+    alone cost one forward pass together.
+
+    Its `measure(candidate)` is `score(infer(candidate), candidate.decoding)`. The halves are used
+    where the space has decoding genes; the first candidate of a network then carries the time of
+    both, the others that of the second.
+    """
+
+    def infer(self, candidate: Candidate) -> Any:
+        """The network's predictions, which depend on no decoding gene.
+
+        Raises:
+            MeasurementError: As `measure`.
+        """
+        ...
+
+    def score(self, predictions: Any, decoding: Mapping[str, Option]) -> Any:
+        """As the objective's `measure`, from predictions, which it leaves as they are, and the
+        options of the decoding genes by name.
+
+        Raises:
+            MeasurementError: As `measure`.
+        """
+        ...
+
+
 def values_of(objective: Any) -> tuple[Value, ...]:  # Any: either kind
     """The values that a measured objective yields."""
     if isinstance(objective, Multivalued):
@@ -231,13 +269,13 @@ class PartlyMeasurable(Protocol):
 
 @runtime_checkable
 class DependsOnPart(Protocol):
-    """An objective whose value depends on a part of the candidate alone, such as one network of
-    several on a chip.
+    """An objective that looks at a part of the candidate alone, such as one network of several on a
+    chip.
     """
 
     def subject(self, architecture: Architecture) -> str:
-        """Text id of that part; candidates with equal ones have the same value, also under other
-        objectives of the same subjects.
+        """Text id of that part; candidates with equal ones have the same value (of a `Separable`
+        one, the same predictions), also under other objectives of the same subjects.
         """
         ...
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +187,7 @@ class SearchSpace(Protocol):
         """(n, g) -> (n, g): valid and canonical, vectorised, idempotent.
 
         Two rows that build the same network become the same row: inactive genes are set to option
-        0.
+        0. Genes that only decoding sees stay as they are.
         """
         ...
 
@@ -211,6 +211,26 @@ class SearchSpace(Protocol):
         recalibration and export know them.
         """
         ...
+
+
+@runtime_checkable
+class HasDecodingGenes(Protocol):
+    """A space with genes that say how a network's output is read, such as a threshold, and change
+    nothing about the network.
+    """
+
+    @property
+    def decoding_genes(self) -> tuple[str, ...]:
+        """Their names; not all of the space's genes."""
+        ...
+
+
+def decoding_columns(space: SearchSpace) -> list[int]:
+    """Indices of the genes that only decoding sees; empty for most spaces."""
+    if not isinstance(space, HasDecodingGenes):
+        return []
+    names = set(space.decoding_genes)
+    return [column for column, gene in enumerate(space.genes) if gene.name in names]
 
 
 def key_array(space: SearchSpace, choices: Choices) -> Keys:

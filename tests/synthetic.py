@@ -12,6 +12,7 @@ import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import nn
 
 from evoray.problem.problem import Constraint, Problem
 from objectives.base import Candidate, Goal, Measurement, MeasurementError, Needs, Value
-from searchspaces.base import Architecture, Choices, Gene
+from searchspaces.base import Architecture, Choices, Gene, architectures
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,27 @@ class TableSpace:
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         return nn.Linear(1, 1)
+
+
+@dataclass(frozen=True)
+class DecodedSpace(TableSpace):
+    """TableSpace with two genes more, which say how a network's output is read."""
+
+    name: str = "decoded"
+    decoding_genes: tuple[str, ...] = ("threshold", "overlap")
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        return (
+            *super().genes,
+            Gene("threshold", (0.1, 0.3, 0.5, 0.7)),
+            Gene("overlap", (0.2, 0.4, 0.6)),
+        )
+
+    def repair(self, choices: Choices) -> Choices:
+        fixed = TableSpace(num_options=self.num_options).repair(choices[:, :5])
+        decoding = np.clip(choices[:, 5:], 0, np.array([3, 2]))
+        return np.concatenate([fixed, decoding], axis=1).astype(np.int16)
 
 
 @dataclass(frozen=True)
@@ -198,6 +220,81 @@ class Scores:
         if self.fails(key):
             values[self.broken] = float("nan")
         return Measurement(values, {self.file: key.encode()} if self.file else {})
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Two values of a DecodedSpace candidate: what its network predicts, and what decoding makes of
+    that.
+
+    Attributes:
+        log: A file to which every forward pass adds a line.
+        size: Numbers that the network predicts.
+        broken: Whether the forward pass fails for a repeatable third of the networks.
+    """
+
+    name: str = "detection"
+    needs: Needs = field(default_factory=Needs)
+    log: str = ""
+    size: int = 100
+    broken: bool = False
+
+    @property
+    def yields(self) -> tuple[Value, ...]:
+        return (Value("precision", "%", Goal.MAXIMIZE), Value("found", "%", Goal.MAXIMIZE))
+
+    def open(self, device: torch.device) -> None:
+        """Nothing to open."""
+
+    def infer(self, candidate: Candidate) -> NDArray[np.float64]:
+        network = candidate.architecture.choices[:5]
+        if self.log:
+            with open(self.log, "a", encoding="utf-8") as stream:
+                stream.write(f"{network}\n")
+        if self.broken and _hash(str(network)) % 3 == 0:
+            raise MeasurementError(f"{candidate.architecture.key} predicts NaN")
+        return np.random.default_rng(_hash(str(network))).random(self.size)
+
+    def score(
+        self, predictions: NDArray[np.float64], decoding: Mapping[str, Any]
+    ) -> dict[str, float]:
+        above = predictions[predictions > decoding["threshold"]]
+        return {
+            "found": 100.0 * len(above) / len(predictions),
+            "precision": float(above.mean() + decoding["overlap"]),
+        }
+
+    def measure(self, candidate: Candidate) -> dict[str, float]:
+        return self.score(self.infer(candidate), candidate.decoding)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Measures as `inner` does, which is not asked for its halves."""
+
+    inner: Detection
+
+    name = property(lambda self: self.inner.name)
+    needs = property(lambda self: self.inner.needs)
+    yields = property(lambda self: self.inner.yields)
+
+    def open(self, device: torch.device) -> None:
+        self.inner.open(device)
+
+    def measure(self, candidate: Candidate) -> dict[str, float]:
+        return self.inner.measure(candidate)
+
+
+def decoded_candidates(num_networks: int, each: int) -> list[Architecture]:
+    """Networks of a DecodedSpace, each with so many ways of decoding (at most 12); those of one
+    network never beside each other.
+    """
+    space = DecodedSpace()
+    rows = np.random.default_rng(0).integers(0, 6, (20 * num_networks, 7)).astype(np.int16)
+    networks = np.unique(space.repair(rows)[:, :5], axis=0)[:num_networks]
+    decodings = [(i, j) for i in range(4) for j in range(3)][:each]
+    choices = [(*network, *decoding) for decoding in decodings for network in networks.tolist()]
+    return architectures(space, np.array(choices, dtype=np.int16))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, cat, nn
 
-from searchspaces.base import Architecture, Choices, Gene, SearchSpace, architectures
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    Gene,
+    HasDecodingGenes,
+    SearchSpace,
+    architectures,
+)
 
 
 class Genes(Protocol):
@@ -68,6 +75,16 @@ class Product:
             Gene(f"{label}.{gene.name}", gene.options)
             for label, part in zip(self.labels, self.parts, strict=True)
             for gene in part.genes
+        )
+
+    @property
+    def decoding_genes(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(
+            f"{label}.{name}"
+            for label, part in zip(self.labels, self.parts, strict=True)
+            if isinstance(part, HasDecodingGenes)
+            for name in part.decoding_genes
         )
 
     @property

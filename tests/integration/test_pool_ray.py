@@ -4,6 +4,7 @@ and actors that have to go.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator
@@ -23,13 +24,25 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from benchmarks.parts.processes import eventually, lives, workers
 from evoray.distributed.evaluator import RayEvaluator
 from evoray.distributed.pool import Pool, PoolOptions
+from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.worker import EvaluationWorker
 from evoray.problem.problem import Constraint, Problem
 from evoray.records.records import Record, Status
 from evoray.records.run_folder import RunFolder
 from objectives.base import Candidate, Needs
 from searchspaces.base import Architecture, architectures
-from tests.synthetic import Faulty, Leaky, Score, Scores, score_of, table_problem
+from tests.synthetic import (
+    DecodedSpace,
+    Detection,
+    Faulty,
+    Leaky,
+    Score,
+    Scores,
+    Whole,
+    decoded_candidates,
+    score_of,
+    table_problem,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -103,6 +116,26 @@ def test_several_values_and_files_come_back_as_they_were_measured(
             assert (record.values["score"], record.values["rest"]) == (score, 100.0 - score)
             assert list(record.seconds) == ["scores"]
             assert (file / "scores" / "about.txt").read_bytes() == architecture.key.encode()
+
+
+def test_candidates_of_one_network_cost_one_forward_pass(local_ray: None, tmp_path: Path) -> None:
+    log, asked = tmp_path / "log", decoded_candidates(4, 12)
+    objective = Detection(log=str(log), broken=True)
+    problem = Problem(DecodedSpace(), (objective,), (), ("precision",))
+    with evaluator_of(problem, workers=2, max_attempts=1) as evaluator:
+        evaluator.submit(asked)
+        found = {r.key: r for r in collected(evaluator, 48)}
+    passes = log.read_text(encoding="utf-8").splitlines()
+    local = LocalEvaluator(dataclasses.replace(problem, measured=(Whole(objective),)))
+    local.submit(asked)
+    failed = 0
+    while records := local.collect(1.0):
+        for record in records:
+            other = found[record.key]
+            assert (other.values, other.error) == (record.values, record.error)
+            failed += bool(record.error)
+    assert 0 < failed < 48
+    assert len(passes) == len(set(passes)) + failed - failed // 12, "a failed one is tried anew"
 
 
 def test_collecting_without_waiting_takes_what_has_ended(local_ray: None) -> None:
@@ -241,7 +274,7 @@ def test_actors_that_no_node_can_hold_are_an_error_and_no_endless_wait(local_ray
             .remote(table_problem().space, Score(), None)
         )
 
-    pool = Pool("score", 1, Needs(), start, PoolOptions())
+    pool = Pool("score", 1, 1, Needs(), start, PoolOptions())
 
     def wait() -> None:
         for _ in range(20):

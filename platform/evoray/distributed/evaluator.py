@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import ray
 
 from evoray.distributed.pool import Measured, Pool, PoolOptions
 from evoray.evaluation.evaluator import Attempt, KeepFiles, stages
+from evoray.evaluation.subjects import separable, subject
 from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
@@ -66,6 +67,7 @@ class RayEvaluator:
                 o.needs,
                 partial(_start, problem, o, self._needs[o.name], stored),
                 self._options,
+                _subject_of(problem, o),
             )
             for o in problem.measured
         }
@@ -88,12 +90,14 @@ class RayEvaluator:
         )  # the reference keeps the weights where actors that start later find them
         for objective in problem.measured:
             start = partial(_start, problem, objective, self._needs[objective.name], stored)
-            self._pools[objective.name].renew(start, problem.space, stored)
+            self._pools[objective.name].renew(
+                start, problem.space, stored, _subject_of(problem, objective)
+            )
 
     def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
         order = self._orders.setdefault(share, stages(self._problem, share))
-        for architecture in architectures:
-            attempt = Attempt(
+        attempts = [
+            Attempt(
                 self._problem,
                 architecture,
                 order,
@@ -101,10 +105,13 @@ class RayEvaluator:
                 max_attempts=self._options.max_attempts,
                 weights_digest=self._digest,
             )
-            self._attempts[architecture.key] = attempt
-            for name in attempt.waiting:
-                self._pools[name].push(attempt)
-            if not attempt.waiting:
+            for architecture in architectures
+        ]
+        self._attempts.update({attempt.architecture.key: attempt for attempt in attempts})
+        for name in order[0] if order else ():
+            self._pools[name].push(attempts)
+        if not order:
+            for attempt in attempts:
                 self._finish(attempt)
         self._dispatch()
 
@@ -158,7 +165,7 @@ class RayEvaluator:
                 pool.push_again(attempt)
             following = attempt.next_stage()
             for name in following:
-                self._pools[name].push(attempt)
+                self._pools[name].push([attempt])
                 self._pools[name].dispatch()
             if not attempt.waiting:
                 self._finish(attempt)
@@ -201,6 +208,13 @@ def fitting(
             )  # Ray counts in steps of 0.0001
             fitted[name] = dataclasses.replace(need, **{part: share})
     return fitted
+
+
+def _subject_of(problem: Problem, objective: Measurable) -> Callable[[Architecture], str] | None:
+    """Tells which candidates share the first half of a measurement; None where none do."""
+    if separable(objective, problem.space) is None:
+        return None
+    return partial(subject, objective, problem.space)
 
 
 def _start(

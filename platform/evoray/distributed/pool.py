@@ -20,6 +20,7 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCa
 from evoray.evaluation.evaluator import Attempt
 from evoray.evaluation.worker import PackedReadings, Reading, unpacked
 from objectives.base import Needs
+from searchspaces.base import Architecture
 
 _log = logging.getLogger(__name__)
 # an actor may wait this long for its resources, imports and data before it is started anew
@@ -118,13 +119,18 @@ class Pool:
         needs: Needs,
         start: Callable[[], Ref],
         options: PoolOptions,
+        subject_of: Callable[[Architecture], str] | None = None,
     ) -> None:
+        """`subject_of` tells candidates that look alike to an objective in two halves: those that
+        wait beside each other go to one actor, which infers once.
+        """
         self.name = name
         self._num_values = num_values
         self._num_workers = num_workers
         self._needs = needs
         self._start_actor = start
         self._options = options
+        self._subject_of = subject_of
         self._queue: deque[Attempt] = deque()
         self._suspects: deque[Attempt] = deque()
         self._workers: list[_Worker] = []
@@ -138,7 +144,13 @@ class Pool:
         """What is in flight."""
         return list(self._calls)
 
-    def renew(self, start: Callable[[], Ref], space: Any, weights: Ref) -> None:
+    def renew(
+        self,
+        start: Callable[[], Ref],
+        space: Any,
+        weights: Ref,
+        subject_of: Callable[[Architecture], str] | None = None,
+    ) -> None:
         """Actors go on with other weights, those that are started from now on begin with them;
         nothing may be waiting.
 
@@ -146,13 +158,18 @@ class Pool:
         weights. One that cannot take them has died, or fails what comes next, and is replaced like
         any other.
         """
-        self._start_actor = start
+        self._start_actor, self._subject_of = start, subject_of
         for worker in self._workers:
             worker.actor.renew.remote(space, weights)
 
-    def push(self, attempt: Attempt) -> None:
-        """Queues a candidate."""
-        self._queue.append(attempt)
+    def push(self, attempts: Sequence[Attempt]) -> None:
+        """Queues candidates, those that look alike beside each other."""
+        if self._subject_of is not None:
+            alike: dict[str, list[Attempt]] = {}
+            for attempt in attempts:
+                alike.setdefault(self._subject_of(attempt.architecture), []).append(attempt)
+            attempts = [attempt for group in alike.values() for attempt in group]
+        self._queue.extend(attempts)
 
     def push_again(self, attempt: Attempt) -> None:
         """Queues a candidate that failed: it will be measured alone."""
@@ -273,6 +290,8 @@ class Pool:
             batch = self._next(self._suspects, 1) if depth == 0 else []
         elif depth == 0 or self._batch_size() * self._seconds_each < _PIPELINED_SECONDS:
             batch = self._next(self._queue, self._batch_size())
+            while 0 < len(batch) < _LARGEST_BATCH and self._continues(batch[-1]):
+                batch += self._next(self._queue, 1)
         else:
             return
         if batch:
@@ -288,6 +307,15 @@ class Pool:
             if self.name in attempt.waiting:  # else another objective has failed for this candidate
                 batch.append(attempt)
         return batch
+
+    def _continues(self, attempt: Attempt) -> bool:
+        """Whether the next candidate in the queue looks like this one."""
+        of = self._subject_of
+        return (
+            of is not None
+            and bool(self._queue)
+            and of(attempt.architecture) == of(self._queue[0].architecture)
+        )
 
     def _batch_size(self) -> int:
         """What lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so

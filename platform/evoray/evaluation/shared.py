@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from evoray.evaluation.evaluator import Evaluator
+from evoray.evaluation.subjects import value_subject
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records, Status
-from objectives.base import Combined, DependsOnPart, Measurable
+from objectives.base import Combined
 from searchspaces.base import Architecture
 
 Subjects = tuple[str, ...]  # of every direct objective, what its value depends on
@@ -36,7 +37,7 @@ class SharedEvaluator:
         self._names = frozenset(problem.measured_names)
         self._combined = [o for o in problem.measured if isinstance(o, Combined)]
         self._direct = [o for o in problem.measured if not isinstance(o, Combined)]
-        self._space = problem.space.name
+        self._space = problem.space
         self._inner = inner
         self._known: dict[Subjects, Record] = {} if memory is None else memory
         self._waiting: dict[
@@ -50,7 +51,8 @@ class SharedEvaluator:
         for record in records:
             if record.status is Status.OK:
                 self._known.setdefault(
-                    self._subjects(Architecture(self._space, record.choices, record.key)), record
+                    self._subjects(Architecture(self._space.name, record.choices, record.key)),
+                    record,
                 )
 
     def num_subjects(self, records: Records) -> int:
@@ -62,7 +64,7 @@ class SharedEvaluator:
     def subjects(self, records: Records) -> set[Subjects]:
         """What these records' values depend on."""
         return {
-            self._subjects(Architecture(self._space, record.choices, record.key))
+            self._subjects(Architecture(self._space.name, record.choices, record.key))
             for record in records
         }
 
@@ -133,7 +135,9 @@ class SharedEvaluator:
         )
 
     def _subjects(self, architecture: Architecture) -> Subjects:
-        return tuple(_subject(objective, architecture) for objective in self._direct)
+        return tuple(
+            value_subject(objective, self._space, architecture) for objective in self._direct
+        )
 
 
 def direct(problem: Problem) -> Problem:
@@ -148,12 +152,4 @@ def direct(problem: Problem) -> Problem:
         measured=measured,
         targets=values or problem.targets,
         constraints=tuple(c for c in problem.constraints if c.name in names),
-    )
-
-
-def _subject(objective: Measurable, architecture: Architecture) -> str:
-    return (
-        objective.subject(architecture)
-        if isinstance(objective, DependsOnPart)
-        else architecture.key
     )

@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from evoray.evaluation.predictions import Predictions
+from evoray.evaluation.subjects import separable, subject
 from evoray.records.recordable_text import recordable
 from objectives.base import (
     Candidate,
@@ -27,6 +29,7 @@ from objectives.base import (
     Measurement,
     MeasurementError,
     PartlyMeasurable,
+    Separable,
     values_of,
 )
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
@@ -83,6 +86,7 @@ class EvaluationWorker:
     def renew(self, space: SearchSpace, weights: Weights | None) -> None:
         """Goes on with other weights, of a supernet that was trained further."""
         self._space, self._num_genes = space, len(space.genes)
+        self._separable, self._predictions = separable(self._objective, space), Predictions()
         self._supernet = None if weights is None else supernet_with(space, weights).to(self._device)
 
     def ready(self) -> str:
@@ -105,6 +109,9 @@ class EvaluationWorker:
             candidate = Candidate(self._space, architecture, self._supernet)
             if share < 1.0 and isinstance(self._objective, PartlyMeasurable):
                 found = self._objective.measure_part(candidate, share)
+            elif self._separable is not None:
+                predictions = self._predictions_of(self._separable, candidate)
+                found = self._separable.score(predictions, candidate.decoding)
             else:
                 found = self._objective.measure(candidate)
             values, files = self._values(found)
@@ -132,6 +139,15 @@ class EvaluationWorker:
                     told,
                 )
         return Reading((), time.perf_counter() - start, error)
+
+    def _predictions_of(self, objective: Separable, candidate: Candidate) -> Any:
+        """Infers once for all candidates that look alike, as long as there is memory."""
+        looked_at = subject(objective, self._space, candidate.architecture)
+        found = self._predictions.get(looked_at)
+        if found is None:
+            found = objective.infer(candidate)
+            self._predictions.add(looked_at, found)
+        return found
 
     def _values(self, found: Any) -> tuple[tuple[float, ...], Mapping[str, bytes]]:
         """The values, in the order of their names, and the files of whatever an objective

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evoray import variation
 from evoray.seeds import generator_for
 from objectives.base import Goal, Value
-from searchspaces.base import Gene, SearchSpace
+from searchspaces.base import Gene, HasDecodingGenes, SearchSpace
 
 _SAMPLES = 256  # rows on which `repair` is tried
 
@@ -43,6 +43,13 @@ def check_space(space: Any) -> None:  # Any: whatever a user hands in
         raise ValueError(
             f"space {space.name!r} needs genes with distinct names and at least one, got {names}"
         )
+    if isinstance(space, HasDecodingGenes):
+        decoding = list(space.decoding_genes)
+        if len(set(decoding)) == len(names) or not set(decoding) <= set(names):
+            raise ValueError(
+                f"space {space.name!r} needs names of some of its genes as decoding_genes, got "
+                f"{decoding}; it has {names}"
+            )
     _check_repair(space)
 
 

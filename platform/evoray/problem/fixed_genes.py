@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from searchspaces.base import Architecture, Choices, Gene, SearchSpace, nearest
+from searchspaces.base import Architecture, Choices, Gene, HasDecodingGenes, SearchSpace, nearest
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class SpaceWithFixedGenes:
     @property
     def genes(self) -> tuple[Gene, ...]:
         return self.inner.genes
+
+    @property
+    def decoding_genes(self) -> tuple[str, ...]:
+        """Those of the whole space."""
+        return self.inner.decoding_genes if isinstance(self.inner, HasDecodingGenes) else ()
 
     @property
     def published(self) -> Mapping[str, Architecture]:
