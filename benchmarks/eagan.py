@@ -324,11 +324,12 @@ def trust(folder: Path, seed: int, options: Mapping[str, Any]) -> dict[str, Any]
     supernet = supernet_with(
         space, {n: t.numpy() for n, t in part_of(checkpoint.weights(), "generators").items()}
     )
-    objective = setting.problem(space).measured[1]
+    problem = setting.problem(space)
+    objective, fid_name = problem.measured[0], problem.targets[1]
     objective.open(torch.device("cpu"))
     drawn = architectures(space, space.sample(32, generator_for(seed, "probes")))
     inherited = sorted(
-        (objective.measure(Candidate(space, a, supernet)), a)
+        (objective.measure(Candidate(space, a, supernet))[fid_name], a)
         for a in {a.key: a for a in drawn}.values()
     )
     chosen = [inherited[i] for i in np.linspace(0, len(inherited) - 1, _PROBES).round().astype(int)]

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from evoray.problem.problem import Problem
 from evoray.records.ledger import FolderLedger, read_ledger
-from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
 from evoray.records.table import to_table
 from evoray.records.weights_digest import check_weights
@@ -21,9 +20,9 @@ def ledger_of(place: Path, problem: Problem) -> FolderLedger:
     return FolderLedger(place, problem.columns())
 
 
-def write_front(folder: RunFolder, problem: Problem, records: Records) -> None:
-    """Writes which of the records are the Pareto front."""
-    table = to_table(records, problem.columns())
+def write_front(folder: RunFolder, ledger: FolderLedger) -> None:
+    """Writes which of the ledger's records are the Pareto front."""
+    table = to_table(ledger.records, ledger.schema)
     folder.write_front(picking.front(table, folder.job()["values"]))
 
 

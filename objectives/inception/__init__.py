@@ -4,13 +4,15 @@ kinds of feature extractor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from objectives.base import Recalibration
 from objectives.inception.extractors import Extractor, Inception, TrainedClassifier
-from objectives.inception.objective import GenerativeScore, Kind
+from objectives.inception.objective import GenerativeScores, Kind
 from objectives.inception.pixels import PixelSource
 from objectives.inception.scorer import Scorer, Scores
 
-__all__ = ["GenerativeScore", "Inception", "Scorer", "Scores", "TrainedClassifier", "build"]
+__all__ = ["GenerativeScores", "Inception", "Scorer", "Scores", "TrainedClassifier", "build"]
 
 
 def build(
@@ -19,10 +21,9 @@ def build(
     latent: int,
     recalibrate: Recalibration | None = None,
     *,
-    kind: Kind = "fid",
+    kinds: Sequence[Kind] = ("is", "fid", "kid"),
     num_images: int = 5000,
-) -> GenerativeScore:
-    """One score of generators of `latent` inputs, against the training images of `source`."""
-    return GenerativeScore(
-        kind, Scorer(source, extractor, latent=latent, num_images=num_images), recalibrate
-    )
+) -> GenerativeScores:
+    """The scores of generators of `latent` inputs, against the training images of `source`."""
+    scorer = Scorer(source, extractor, latent=latent, num_images=num_images)
+    return GenerativeScores(scorer, recalibrate, kinds=kinds)

@@ -17,9 +17,11 @@ import torch
 import objectives
 import searchspaces
 from evoray import data
+from evoray.evaluation.worker import EvaluationWorker, weights_of
+from evoray.problem.contracts import check_objective
 from evoray.training.gan.calibration import LatentCalibration
 from evoray.training.recipe.calibration import Calibration
-from objectives.base import Candidate, Goal, MeasurementError, Needs
+from objectives.base import Candidate, Goal, MeasurementError, Needs, values_of
 from objectives.inception.extractors import Features
 from objectives.iou import IntersectionOverUnion
 from objectives.latency_table import LatencyTable
@@ -101,9 +103,12 @@ def space(request: pytest.FixtureRequest) -> Any:
 
 
 def test_it_says_what_it_is(objective: Any) -> None:
-    assert re.fullmatch(r"[a-z][a-z0-9_]*(@[\w-]+)?", objective.name)
-    assert isinstance(objective.unit, str)
-    assert isinstance(objective.goal, Goal)
+    for value in (objective, *values_of(objective)):
+        assert re.fullmatch(r"[a-z][a-z0-9_]*(@[\w-]+)?", value.name)
+    for value in values_of(objective):
+        assert isinstance(value.unit, str)
+        assert isinstance(value.goal, Goal)
+    check_objective(objective)
     assert hasattr(objective, "measure") != hasattr(objective, "evaluate")
 
 
@@ -123,16 +128,16 @@ def test_the_same_candidate_has_the_same_value(objective: Any, space: Any) -> No
     assert isinstance(objective.needs, Needs)
     objective.open(torch.device("cpu"))
     supernet = space.build_supernet()
-    first, second = (
-        objective.measure(Candidate(space, smallest(space), supernet)) for _ in range(2)
-    )
-    assert np.isfinite(first)
-    if objective.name == "latency":
-        assert max(first, second) <= 10 * objective.tolerance * min(
-            first, second
-        )  # ten times: the machine that runs tests is not quiet
-    else:
-        assert abs(first - second) <= objective.tolerance
+    worker = EvaluationWorker(space, objective, weights_of(supernet))
+    readings = [worker.measure(smallest(space)) for _ in range(2)]
+    assert [reading.error for reading in readings] == ["", ""]
+    for first, second in zip(*(reading.values for reading in readings), strict=True):
+        if objective.name == "latency":
+            assert max(first, second) <= 10 * objective.tolerance * min(
+                first, second
+            )  # ten times: the machine that runs tests is not quiet
+        else:
+            assert abs(first - second) <= objective.tolerance
 
 
 def test_opened_twice_is_opened_once(objective: Any) -> None:

@@ -90,7 +90,7 @@ class Mine(Pipeline[Config, Setup]):
         ):
             schedule = Schedule(evaluations=config.evaluations, population=8)
             evolve(run, problem, searchers, evaluator, ledger, schedule, snapshots=folder.shards)
-            write_front(folder, problem, ledger.records)
+            write_front(folder, ledger)
 
     def exported_networks(
         self, folder: RunFolder, config: Config, pick: str

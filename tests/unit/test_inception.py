@@ -20,7 +20,7 @@ from torch import nn
 
 from evoray import data
 from objectives.base import MeasurementError
-from objectives.inception import GenerativeScore, Inception, Scorer, TrainedClassifier
+from objectives.inception import GenerativeScores, Inception, Scorer, TrainedClassifier
 from objectives.inception.classifier import accuracy, train, write
 from objectives.inception.extractors import Features, digest_of
 from objectives.inception.frechet import Gaussian, frechet_distance, trace_of_rows, trace_term
@@ -372,10 +372,13 @@ def classifier_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_trained_classifier_gives_scores_of_its_own_name(classifier_file: Path) -> None:
     extractor = TrainedClassifier(classifier_file)
-    names = [
-        GenerativeScore(kind, scorer_on(extractor), None).name for kind in ("is", "fid", "kid")
+    scores = GenerativeScores(scorer_on(extractor), None)
+    assert scores.name == "scores@digits-cnn"
+    assert [value.name for value in scores.yields] == [
+        "is@digits-cnn",
+        "fid@digits-cnn",
+        "kid@digits-cnn",
     ]
-    assert names == ["is@digits-cnn", "fid@digits-cnn", "kid@digits-cnn"]
     assert classifier_file.stem.endswith(extractor.digest[:16])
     one = scorer_on(extractor)
     one.open(CPU)

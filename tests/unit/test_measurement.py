@@ -100,8 +100,9 @@ def test_a_ledger_goes_on_where_an_earlier_version_timed_each_value(tmp_path: Pa
     with FolderLedger(tmp_path / "ledger", problem.columns()) as ledger:
         assert len(ledger) == 5
         ledger.append(rows[5:])
+        both = to_table(ledger.records, ledger.schema)
     table = read_ledger(tmp_path / "ledger")
-    assert table.column_names == before.names
+    assert table.column_names == both.column_names == before.names
     assert table["key"].to_pylist() == [row.key for row in rows]
     assert table["rest"].null_count == 0
     assert table["score_seconds"].null_count == len(rows) - 5

@@ -30,7 +30,7 @@ from evoray.searchers.base import Lineage
 from evoray.searchers.one_gene import OneGene
 from objectives.base import Candidate
 from objectives.complexity import Cost
-from objectives.inception import GenerativeScore, Scorer
+from objectives.inception import GenerativeScores, Scorer
 from objectives.inception.extractors import Features
 from searchspaces.base import architectures, key_array
 from searchspaces.eagan.pairs import Pairs, copies_state
@@ -206,14 +206,14 @@ def test_a_bench_goes_on_with_weights_that_were_trained_further() -> None:
     torch.manual_seed(0)
     one, other = (weights_of(G.build_supernet()) for _ in range(2))
     member = architectures(G, G.sample(1, np.random.default_rng(0)))
-    worker = EvaluationWorker(G, GenerativeScore("fid", scorer, None), one)
+    worker = EvaluationWorker(G, GenerativeScores(scorer, None, kinds=("fid",)), one)
     before = worker.measure(member[0]).values
     worker.renew(G, other)
     after = worker.measure(member[0]).values
     assert before != after
     assert (
         after
-        == EvaluationWorker(G, GenerativeScore("fid", scorer, None), other)
+        == EvaluationWorker(G, GenerativeScores(scorer, None, kinds=("fid",)), other)
         .measure(member[0])
         .values
     )
@@ -234,7 +234,10 @@ def test_a_generator_that_computes_nan_is_a_failed_record_and_the_round_goes_on(
         num_splits=2,
     )
     problem = Problem(
-        G, (GenerativeScore("fid", scorer, None),), (Cost(G, "params"),), ("fid@echo", "params")
+        G,
+        (GenerativeScores(scorer, None, kinds=("fid",)),),
+        (Cost(G, "params"),),
+        ("fid@echo", "params"),
     )
     choices = np.array([m.choices for m in members], dtype=np.int16)
     population = Population(choices, key_array(G, choices), Lineage.same("sample", 4))

@@ -125,7 +125,7 @@ def _measuring(run: Run) -> Study:
 
     def evaluator(problem: Problem) -> Evaluator:
         inner = direct(problem)
-        workers = dict.fromkeys(inner.measured_names, options.accuracy_workers)
+        workers = dict.fromkeys(inner.measurements, options.accuracy_workers)
         pool = pool_of(options, workers_of=workers)
         return RayEvaluator(inner, arrays, weights_digest=digest, options=pool)
 
@@ -162,9 +162,9 @@ def _search(run: Run, study: Study) -> Records:
                 watch=SearchMetrics().update,
             )
             records = ledger.records
+            write_front(folder, ledger)
     finally:
         evaluator.close()
-    write_front(folder, problem, records)
     best = study.best(records)
     if best is None:
         raise RuntimeError("the search measured no design; see the errors in the ledger")

@@ -120,7 +120,7 @@ def _share(config: GanSearch, resources: Mapping[str, float], use_gpu: bool) -> 
     """
     options, second = config.cluster, config.discriminators
     trainers = second.pair_workers if second.pairing == "averaged" else 1
-    processes = 2 * options.score_workers + trainers
+    processes = options.score_workers + trainers
 
     def each(total: float) -> float:
         return 1.0 if total >= processes else math.floor(100 * total / processes) / 100

@@ -24,7 +24,7 @@ from jobs.pipelines.gan.build import SearchSetup, build_setup
 from jobs.pipelines.gan.config import GanSearch
 from jobs.pipelines.gan.stages import Setting
 from objectives.base import BuiltCandidate, Candidate
-from objectives.inception import GenerativeScore, TrainedClassifier
+from objectives.inception import GenerativeScores, TrainedClassifier
 from objectives.inception.extractors import Extractor
 from searchspaces.base import SearchSpace, architectures
 
@@ -89,19 +89,20 @@ def _measure(
     )
     architecture = architectures(space, np.array([choices], dtype=np.int16))[0]
     scorer = setting.scorer(config.measure.num_images)
-    scores: Mapping[str, GenerativeScore] = {
-        "recalibrated": GenerativeScore("fid", scorer, setting.calibration()),
-        "without": GenerativeScore("fid", scorer, None),
+    scores: Mapping[str, GenerativeScores] = {
+        "recalibrated": GenerativeScores(scorer, setting.calibration(), kinds=("fid",)),
+        "without": GenerativeScores(scorer, None, kinds=("fid",)),
     }
+    fid = scores["recalibrated"].yields[0].name
     supernet = supernet_with(space, weights).to(device)
     found = {}
     for name, score in scores.items():
         score.open(device)
-        found[name] = score.measure(Candidate(space, architecture, supernet))
+        found[name] = score.measure(Candidate(space, architecture, supernet))[fid]
     train = config.generators.train
     network = train_from_scratch(
         from_scratch_stage(setting, choices, train.warmup_epochs + train.rounds * train.epochs),
         device,
     )
-    alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))
+    alone = scores["recalibrated"].measure(BuiltCandidate(space, architecture, network))[fid]
     return Probe(architecture.key, found["recalibrated"], found["without"], alone)

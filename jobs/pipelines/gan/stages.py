@@ -42,10 +42,9 @@ from jobs.pipelines.phases import pool_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.progress import phase, tailing, timed
 from objectives import complexity
-from objectives.base import CostModel, Needs, Objective
-from objectives.inception import GenerativeScore, Scorer
+from objectives.base import CostModel, Measurable, Needs
+from objectives.inception import GenerativeScores, Scorer
 from objectives.inception.extractors import Extractor
-from objectives.inception.objective import Kind
 from searchspaces.base import Architecture, SearchSpace
 from searchspaces.eagan.pairs import Pairs, copies_state
 
@@ -92,15 +91,17 @@ class Setting:
 
     def problem(self, space: SearchSpace) -> Problem:
         """IS up, FID and parameters down, of candidates of this space."""
-        scorer, calibration = self.scorer(self.config.measure.num_images), self.calibration()
-        kinds: tuple[Kind, ...] = ("is", "fid")
-        measured = tuple(
-            cast(Objective, GenerativeScore(kind, scorer, calibration, needs=self.takes or Needs()))
-            for kind in kinds
+        scores = GenerativeScores(
+            self.scorer(self.config.measure.num_images),
+            self.calibration(),
+            kinds=("is", "fid"),
+            needs=self.takes or Needs(),
         )
         costs = (complexity.Cost(space, "params"), complexity.Cost(space, "macs"))
-        targets = (*(o.name for o in measured), "params")
-        return Problem(space, measured, cast(tuple[CostModel, ...], costs), targets)
+        targets = (*(value.name for value in scores.yields), "params")
+        return Problem(
+            space, (cast(Measurable, scores),), cast(tuple[CostModel, ...], costs), targets
+        )
 
 
 class StageRun(Protocol):
@@ -364,7 +365,7 @@ def _conclude(folder: RunFolder, problem: Problem, records: Records) -> None:
     with ledger_of(folder.ledger, problem) as ledger:
         missing = [key not in set(ledger.records.keys.tolist()) for key in records.keys.tolist()]
         ledger.append([record for record, lacks in zip(records, missing, strict=True) if lacks])
-        write_front(folder, problem, ledger.records)
+        write_front(folder, ledger)
     if checkpoint is not None:
         write_collapses(folder, checkpoint.state["collapses"])
 

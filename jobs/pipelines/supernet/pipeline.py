@@ -127,7 +127,7 @@ def _search(run: Run) -> None:
     try:
         with ledger_of(folder.ledger, problem) as ledger:
             _evolve(run, evaluator, ledger, kept)
-            write_front(folder, problem, ledger.records)
+            write_front(folder, ledger)
             if run.config.search.baseline:
                 _compare(run, evaluator, ledger.records)
     finally:

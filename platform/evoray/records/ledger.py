@@ -164,7 +164,8 @@ class FolderLedger:
                     f"{self._storage.location} has the columns {table.schema.names}, but this "
                     f"search writes {self._schema.names}: start a new run"
                 )
-            self._schema = table.schema  # of a version that timed other measurements
+            # of a version that timed other measurements
+            self._schema = table.schema.remove_metadata()
         for part in listing.parts:
             if part not in self._parts and part not in tables.damaged:
                 self._storage.delete(part.name)  # a crash came between merging and deleting
@@ -185,6 +186,11 @@ class FolderLedger:
             first = np.unique(records.keys, return_index=True)[1]
             self._memory.append(records.take(np.sort(first)))
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of its table; of a ledger that was there, its own."""
+        return self._schema
+
     def append(self, records: Sequence[Record]) -> None:
         """Writes the records as one part; when it returns they survive a crash of the process or
         the machine.
@@ -195,9 +201,9 @@ class FolderLedger:
         if len(records) == 0:
             return
         part = Part(self._manifest.appends, self._manifest.appends)
-        table = to_table(_timed_as(Records.of(records), self._schema), self._schema)
+        records = _timed_as(Records.of(records), self._schema)
         try:
-            write_part(self._storage, part, table, self._manifest.ledger)
+            write_part(self._storage, part, to_table(records, self._schema), self._manifest.ledger)
         except OSError as error:
             what = (
                 f"{len(records)} finished evaluations could not be written to the ledger "
