@@ -23,7 +23,7 @@ from evoray.problem.problem import Problem
 from evoray.records.records import Record, Status
 from objectives.base import Candidate
 from searchspaces.base import Architecture, decoding_columns
-from searchspaces.product import Product
+from searchspaces.parts.product import Product
 from tests.synthetic import (
     DecodedSpace,
     Detection,

@@ -5,11 +5,8 @@ or fsspec opens.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import threading
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,10 +16,11 @@ import pyarrow as pa
 from pyarrow import fs
 
 from evoray.files.atomic import beside, open_to_append, replacing
+from evoray.files.lease import Beating, Lease
 
 _BEAT_SECONDS = 2.0  # between two signs of life of a lease's owner
-_LEASE = ".lease"
-_BEATS_AWAITED = 4  # without one, the owner counts as dead
+# of fsspec: s3fs writes under If-None-Match, gcsfs under ifGenerationMatch=0, adlfs without overwrite
+_EXCLUSIVE = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
 
 Location = str | os.PathLike[str]
 
@@ -131,7 +129,7 @@ class LocalStorage:
 
 
 class ArrowStorage:
-    """A folder in an object store or any other file system; its one writer holds a lease that it
+    """A folder in an object store or any other file system; its one writer holds a `Lease` that it
     renews every two seconds.
 
     Whether an owner still lives is seen by its renewals alone, never by comparing clocks.
@@ -141,7 +139,8 @@ class ArrowStorage:
         self._uri = uri
         self._fs = filesystem
         self._folder = folder
-        self._held: _Lease | None = None
+        self._held: Beating | None = None
+        self._exclusive = _exclusive(filesystem)
         self._is_made = False
         # An object appears whole when its upload ends; elsewhere a half-written file would be seen.
         self._appears_whole = filesystem.type_name in ("s3", "gcs", "abfs")
@@ -165,9 +164,9 @@ class ArrowStorage:
             RuntimeError: This process was the one writer, but seemed dead for so long that another
                 one took its place.
         """
-        if self._held is not None and self._held.is_lost:
+        if self._held is not None and self._held.lease.is_lost:
             raise _taken(self.location)
-        self._put(name, data)
+        self.put(name, data)
 
     def read(self, name: str) -> pa.Buffer:
         with self._fs.open_input_stream(self._path(name)) as stream:
@@ -181,99 +180,46 @@ class ArrowStorage:
             self._fs.delete_file(self._path(name))
 
     def lock(self) -> Callable[[], None]:
-        if self._lease() is not None and self._is_alive():
+        lease = Lease(self, _BEAT_SECONDS, time.sleep)
+        if not lease.take():
             raise _taken(self.location)
-        lease = _Lease(self._put, self._lease)
-        time.sleep(
-            _BEAT_SECONDS / 2
-        )  # two that begin at once both see no lease: the one that writes last has it
-        if not lease.is_current():
-            lease.close()
-            raise _taken(self.location)
-        self._held = lease
+        self._held = Beating(lease, _BEAT_SECONDS)
 
         def give_up() -> None:
-            if lease.close():
-                self.delete(_LEASE)
+            if self._held is not None:
+                self._held.release()
             self._held = None
 
         return give_up
 
-    def _put(self, name: str, data: pa.Buffer) -> None:
-        if not self._is_made:
-            self._fs.create_dir(self._folder, recursive=True)
-            self._is_made = True
+    @property
+    def creates_exclusively(self) -> bool:
+        """Whether the store itself makes a file only where none is: those that fsspec opens and
+        that are known to. pyarrow's own offer no such write.
+        """
+        return self._exclusive is not None
+
+    def create(self, name: str, data: pa.Buffer) -> None:
+        assert self._exclusive is not None
+        self._make_folder()
+        self._exclusive.pipe_file(self._path(name), bytes(data), mode="create")
+
+    def put(self, name: str, data: pa.Buffer) -> None:
+        """Writes a file whole, whoever the writer is."""
+        self._make_folder()
         target = name if self._appears_whole else beside(Path(name)).name
         with self._fs.open_output_stream(self._path(target)) as stream:
             stream.write(data)
         if target != name:
             self.rename(target, name)
 
-    def _is_alive(self) -> bool:
-        before = self._lease()
-        for _ in range(_BEATS_AWAITED):
-            time.sleep(_BEAT_SECONDS)
-            if self._lease() != before:
-                return True
-        return False
-
-    def _lease(self) -> str | None:
-        try:
-            return bytes(self.read(_LEASE)).decode()
-        except FileNotFoundError:
-            return None
+    def _make_folder(self) -> None:
+        if not self._is_made:
+            self._fs.create_dir(self._folder, recursive=True)
+            self._is_made = True
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
-
-
-class _Lease:
-    """Writes a new sign of life until it is closed, or until it finds another's in its place.
-
-    Attributes:
-        is_lost: Another owner was found.
-    """
-
-    def __init__(
-        self, put: Callable[[str, pa.Buffer], None], current: Callable[[], str | None]
-    ) -> None:
-        self._put = put
-        self._current = current
-        self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex}"
-        self._stop = threading.Event()
-        self.is_lost = False
-        self._beat(0)
-        self._thread = threading.Thread(target=self._renew, daemon=True)
-        self._thread.start()
-
-    def is_current(self) -> bool:
-        """Whether the lease that stands there is this one."""
-        text = self._current()
-        return (
-            text is not None and self._owner in text
-        )  # not parsed: where files do not appear whole, half of one may be read
-
-    def close(self) -> bool:
-        """Stops renewing; whether the lease that stands there is still this one."""
-        self._stop.set()
-        self._thread.join()
-        return self.is_current()
-
-    def _beat(self, number: int) -> None:
-        self._put(_LEASE, pa.py_buffer(json.dumps({"owner": self._owner, "beat": number}).encode()))
-
-    def _renew(self) -> None:
-        number = 0
-        while not self._stop.wait(_BEAT_SECONDS):
-            number += 1
-            try:
-                if not self.is_current() and self._current() is not None:
-                    self.is_lost = True
-                    return
-                self._beat(number)
-            except OSError:
-                # the next beat tries again; the ledger's own writes report a store that is gone
-                continue
 
 
 def _taken(location: str) -> RuntimeError:
@@ -281,6 +227,15 @@ def _taken(location: str) -> RuntimeError:
         f"another process is writing to {location}: wait until it ends, or end it, before resuming "
         "this run"
     )
+
+
+def _exclusive(filesystem: fs.FileSystem) -> Any:  # Any: an fsspec file system
+    """The fsspec file system below, where it creates a file in one step of the store; else None."""
+    handler = getattr(filesystem, "handler", None)
+    below = getattr(handler, "fs", None)
+    protocols = getattr(below, "protocol", ())
+    names = {protocols} if isinstance(protocols, str) else set(protocols)
+    return below if names & _EXCLUSIVE else None
 
 
 def _filesystem(uri: str) -> tuple[fs.FileSystem, str]:
