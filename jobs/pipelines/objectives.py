@@ -39,7 +39,8 @@ def problem_of(
     Raises:
         ValueError: One is not there, or two have one name.
     """
-    builtin = [name for one in (*measured, *costs) for name in _names(one)]
+    brought: list[Measurable | CostModel] = [*measured, *costs]
+    builtin = [name for one in brought for name in _names(one)]
     named = _named(targets, others, offered, builtin)
     return Problem(
         space,

@@ -154,7 +154,7 @@ def search(
             "single one"
         )
     measured = tuple(cast(Measurable, o) for o in objectives if hasattr(o, "measure"))
-    costs = tuple(cast(CostModel, o) for o in objectives if not hasattr(o, "measure"))
+    costs = tuple(o for o in objectives if not hasattr(o, "measure"))
     every = tuple(value.name for o in objectives for value in values_of(o))
     names = every if targets is None else _names(targets, "targets")
     problem = Problem(space, measured, costs, names, tuple(constraints))

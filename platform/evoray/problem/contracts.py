@@ -44,13 +44,16 @@ def check_space(space: Any) -> None:  # Any: whatever a user hands in
             f"space {space.name!r} needs genes with distinct names and at least one, got {names}"
         )
     if isinstance(space, HasDecodingGenes):
-        decoding = list(space.decoding_genes)
-        if len(set(decoding)) == len(names) or not set(decoding) <= set(names):
-            raise ValueError(
-                f"space {space.name!r} needs names of some of its genes as decoding_genes, got "
-                f"{decoding}; it has {names}"
-            )
+        _check_decoding_genes(space.decoding_genes, names)
     _check_repair(space)
+
+
+def _check_decoding_genes(decoding: Sequence[str], names: Sequence[str]) -> None:
+    if len(set(decoding)) == len(names) or not set(decoding) <= set(names):
+        raise ValueError(
+            f"a space needs names of some of its genes as decoding_genes, got {list(decoding)}; it "
+            f"has {list(names)}"
+        )
 
 
 def check_objective(objective: Any) -> None:
