@@ -78,6 +78,7 @@ class _Stop:
                 # ends this one.
                 self.tell()
                 sys.stderr.flush()
+                own_session()  # remembered, for what Ray ends by half cannot be found later
             elif told and time.monotonic() - first > _SAME_SECONDS:
                 return self._end(number)
 
@@ -104,6 +105,7 @@ def stoppable() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
+            own_session().end()  # where it came between two steps of a clean-up
             raise SystemExit(_stop.tell()) from None
 
 

@@ -73,7 +73,8 @@ class RayShards:
             except (
                 RayTaskError,
                 GetTimeoutError,
-                # what the shard raised, or its searcher takes for ever: neither is mended by another
+                # what the shard raised, or its searcher takes for ever: neither is mended by
+                # another
                 # try
             ):
                 raise
