@@ -25,8 +25,8 @@ import ray
 from benchmarks.parts.local_ray import local_ray
 from benchmarks.parts.spaces import Grid, Nothing, Sleeping
 from benchmarks.parts.timing import interleaved, spread
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
 from searchspaces.base import Architecture, architectures

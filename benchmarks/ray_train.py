@@ -21,7 +21,7 @@ import torch
 
 import searchspaces
 from evoray import data
-from evoray.distributed.cluster import cluster
+from evoray.distributed.cluster.connection import cluster
 from evoray.distributed.training import train_on_ray
 from evoray.records.run_folder import RunFolder
 from evoray.training import tasks

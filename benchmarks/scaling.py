@@ -31,8 +31,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from benchmarks.parts.spaces import Grid, Restless
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards, searchers_for
 from evoray.engine.steady_state import SteadySearch

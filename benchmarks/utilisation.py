@@ -22,8 +22,8 @@ import ray
 from benchmarks.parts.local_ray import local_ray
 from benchmarks.parts.spaces import Grid, Restless
 from benchmarks.parts.timing import interleaved, seconds, spread
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.engine.generational import Search
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards, searchers_for

@@ -159,7 +159,9 @@ def _token() -> Finding:
 
 
 def _ray() -> Finding:
-    from evoray.distributed.cluster import cluster  # Ray is imported only when it is to be started
+    from evoray.distributed.cluster.connection import (
+        cluster,  # Ray is imported only when it is to be started
+    )
 
     try:
         with cluster(dashboard=False):

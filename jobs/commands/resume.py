@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster.connection import check_cluster
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.results import picking

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster.connection import check_cluster
 from evoray.records.run_folder import check_local
 from evoray.training.config import TrainConfig
 from jobs.pipelines.clusters import connected

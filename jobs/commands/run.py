@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jobs
-from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster.connection import check_cluster
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines import datasets
 from jobs.terminal.console import Terminal, set_up_streams

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jobs
-from evoray.distributed.submission import submit_program
+from evoray.distributed.cluster.submission import submit_program
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import take_options
 from searchspaces.plugins import own

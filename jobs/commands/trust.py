@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster.connection import check_cluster
 from evoray.distributed.tasks import run_tasks
 from evoray.report.page import write_report
 from evoray.results.rank_correlation import Probe, summary

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import ray
 
-from evoray.distributed.cluster import cluster
+from evoray.distributed.cluster.connection import cluster
 from jobs.terminal.console import Terminal
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import objectives
-from evoray.distributed.shipping import check_ships
+from evoray.distributed.cluster.shipping import check_ships
 from evoray.problem.contracts import check_objective
 from evoray.problem.problem import Problem, parse_constraint
 from objectives.base import CostModel, Measurable, values_of

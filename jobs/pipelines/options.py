@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from evoray.distributed.address import check_address
+from evoray.distributed.cluster.address import check_address
 
 
 def check_least(options: object, group: str, **least: float) -> None:

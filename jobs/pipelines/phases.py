@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from evoray.distributed.address import joined
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.cluster.address import joined
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.distributed.training import train_on_ray
 from evoray.engine.generational import Search

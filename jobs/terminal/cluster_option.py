@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from evoray.distributed.address import check_address
+from evoray.distributed.cluster.address import check_address
 from evoray.records.run_folder import RunFolder, write_json
 
 C = TypeVar("C", bound=Any)  # Any: the configuration of any job

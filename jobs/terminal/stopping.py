@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from evoray.distributed.session import own_session
+from evoray.distributed.cluster.session import own_session
 from jobs.terminal.errors import complain
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

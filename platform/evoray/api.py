@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from evoray import searchers
-from evoray.distributed.address import check_address
+from evoray.distributed.cluster.address import check_address
 from evoray.engine.generational import Search
 from evoray.engine.migration import Migration
 from evoray.engine.schedule import Schedule

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(150)]
 # it is sent a line.
 PROGRAM = """
 import sys, ray
-from evoray.distributed.cluster import cluster
-from evoray.distributed.session import own_session
+from evoray.distributed.cluster.connection import cluster
+from evoray.distributed.cluster.session import own_session
 
 with cluster(sys.argv[1], dashboard=False) as told:
     ray.get(ray.remote(lambda: 1).remote())
@@ -92,8 +92,8 @@ def test_a_dead_clusters_address_one_that_ends_and_one_that_is_killed_disturb_no
 # where Ray never comes back.
 ENDING = """
 import os, signal, sys, time, ray
-import evoray.distributed.cluster as module
-from evoray.distributed.session import own_session
+import evoray.distributed.cluster.connection as module
+from evoray.distributed.cluster.session import own_session
 from jobs.terminal.stopping import stoppable
 
 def disturbed(work, where):

@@ -21,8 +21,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from benchmarks.parts.processes import eventually, workers
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.engine.generational import Search
 from evoray.engine.migration import Migration

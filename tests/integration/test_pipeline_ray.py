@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import searchers_for
 from evoray.problem.problem import Problem

@@ -22,8 +22,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from benchmarks.parts.processes import eventually, lives, workers
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import Pool, PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import Pool, PoolOptions
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.worker import EvaluationWorker
 from evoray.problem.problem import Constraint, Problem

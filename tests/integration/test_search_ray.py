@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("ray")
 
 from benchmarks.parts.processes import eventually, kill_worker
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.engine.generational import Search
 from evoray.engine.migration import Migration

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import evoray
-from evoray.distributed import submission
+from evoray.distributed.cluster import submission
 from evoray.records.run_folder import RunFolder
 from jobs.cli import main
 from tests.synthetic import Macs, Score, TableSpace

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evoray.distributed.address import check_address, joined
-from evoray.distributed.cluster import check_cluster
+from evoray.distributed.cluster.address import check_address, joined
+from evoray.distributed.cluster.connection import check_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,7 +96,7 @@ def test_ctrl_c_works_while_connecting_to_what_never_answers() -> None:
     program = (
         # a background job inherits that it is ignored
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from evoray.distributed.cluster import cluster; cluster(sys.argv[1]).__enter__()"
+        "from evoray.distributed.cluster.connection import cluster; cluster(sys.argv[1]).__enter__()"
     )
     with socket.create_server(("0.0.0.0", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from evoray.distributed.evaluator import fitting
+from evoray.distributed.evaluation.evaluator import fitting
 from objectives.base import Needs
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evoray.distributed import submission
+from evoray.distributed.cluster import submission
 from jobs.cli import main
 from jobs.commands import submit
 
@@ -111,7 +111,7 @@ def test_a_plain_install_sends_our_packages_and_nothing_beside_them(tmp_path: Pa
     )
     (target / "stranger").mkdir()
     program = (
-        "import json; from evoray.distributed.submission import shipped; "
+        "import json; from evoray.distributed.cluster.submission import shipped; "
         "print(json.dumps(shipped(None)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(target)}

@@ -18,7 +18,7 @@ from rich.table import Table
 
 import searchspaces
 from evoray import searchers
-from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
 from evoray.engine.schedule import Schedule
 from evoray.evaluation.evaluator import Evaluator

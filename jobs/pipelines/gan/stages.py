@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from evoray import searchers
-from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_on_ray
 from evoray.engine.interleaved import Population, first_population, measure_round, next_population
 from evoray.evaluation.evaluator import Evaluator, LocalEvaluator

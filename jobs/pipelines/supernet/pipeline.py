@@ -11,7 +11,7 @@ import torch
 
 import objectives
 import searchspaces
-from evoray.distributed.evaluator import RayEvaluator
+from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
 from evoray.engine.migration import Migration
 from evoray.engine.schedule import Schedule

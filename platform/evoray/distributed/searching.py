@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import ray
 
-from evoray.distributed.cluster import cluster
-from evoray.distributed.evaluator import RayEvaluator
-from evoray.distributed.pool import PoolOptions
+from evoray.distributed.cluster.connection import cluster
+from evoray.distributed.cluster.shipping import check_ships
+from evoray.distributed.evaluation.evaluator import RayEvaluator
+from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.distributed.shards import RayShards
-from evoray.distributed.shipping import check_ships
 from evoray.evaluation.evaluator import KeepFiles
 from evoray.evaluation.worker import Weights
 from evoray.problem.problem import Problem

@@ -24,10 +24,10 @@ from ray._private.authentication.authentication_token_setup import (
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
-from evoray.distributed.address import joined
-from evoray.distributed.session import own_session, undisturbed
-from evoray.distributed.shipping import ship_own_modules
-from evoray.distributed.submission import has_token
+from evoray.distributed.cluster.address import joined
+from evoray.distributed.cluster.session import own_session, undisturbed
+from evoray.distributed.cluster.shipping import ship_own_modules
+from evoray.distributed.cluster.submission import has_token
 
 _JOIN_SECONDS = 30.0
 

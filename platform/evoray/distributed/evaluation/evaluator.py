@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from evoray.distributed.pool import Measured, Pool, PoolOptions
+from evoray.distributed.evaluation.pool import Measured, Pool, PoolOptions
 from evoray.evaluation.evaluator import Attempt, KeepFiles, stages
 from evoray.evaluation.subjects import separable, subject
 from evoray.evaluation.worker import EvaluationWorker, Weights
