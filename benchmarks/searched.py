@@ -39,7 +39,8 @@ from jobs.pipelines.retraining import alone
 from jobs.pipelines.supernet.build import fitted
 from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate, Candidate
-from objectives.latency_table import PredictedLatency, fit, sample, times_here
+from objectives.latency_table import PredictedLatency
+from objectives.latency_table.fitting import fit, sample, times_here
 from objectives.latency_table.time_operators import time_networks
 from searchspaces.base import Architecture, architectures, largest
 

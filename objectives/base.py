@@ -12,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from searchspaces.base import Architecture, Choices, Option, SearchSpace, decoding_columns
+
+if TYPE_CHECKING:  # named only: whoever searches, or computes costs, needs no torch
+    import torch
+    from torch import nn
 
 _LARGEST_FILE_BYTES = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

@@ -22,15 +22,8 @@ from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import call
 from jobs.terminal.progress import phase
-from objectives.latency_table import (
-    LatencyTable,
-    Sample,
-    Times,
-    fit,
-    sample,
-    time_operators,
-    times_here,
-)
+from objectives.latency_table import LatencyTable, time_operators
+from objectives.latency_table.fitting import Sample, Times, fit, sample, times_here
 from searchspaces.base import SearchSpace, architectures
 
 _SPACE = Annotated[str, tyro.conf.Positional]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from searchspaces.elastic.mbconv import MBConvShape
+from searchspaces.elastic.shapes import MBConvShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,20 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from searchspaces.base import Architecture, Choices, CostTable, Gene, architecture_of
 from searchspaces.bignas.plan import Plan, Stage, check_options, rounded_width
 from searchspaces.bignas.published import PUBLISHED
-from searchspaces.bignas.subnet import BigNASSubnet, initialise_subnet
-from searchspaces.bignas.supernet import BigNASSupernet
-from searchspaces.elastic.building import decided, subnet_of
 from searchspaces.elastic.cost_tables import tabulate, total
-from searchspaces.elastic.mbconv import MBConvShape
+from searchspaces.elastic.decisions import decided
+from searchspaces.elastic.shapes import MBConvShape
+
+if TYPE_CHECKING:  # named only; see build_supernet
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +123,9 @@ class BigNAS:
         return total(self._tables, choices)
 
     def build_supernet(self) -> nn.Module:
+        # imported where a network is built: torch takes seconds, and searching needs none
+        from searchspaces.bignas.supernet import BigNASSupernet
+
         widths = [self.stem_widths, *(stage.widths for stage in self.stages)]
         changes = [len({*before, *after}) > 1 for before, after in itertools.pairwise(widths)]
         largest = self.plan_of({name: options[-1] for name, options in self.decisions.items()})
@@ -135,6 +138,9 @@ class BigNAS:
         )
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        from searchspaces.bignas.subnet import BigNASSubnet, initialise_subnet
+        from searchspaces.elastic.building import subnet_of
+
         plan = self.plan(architecture)
         return subnet_of(
             lambda: BigNASSubnet(plan),

@@ -7,9 +7,6 @@ as in BigNAS, arXiv:2003.11142.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,89 +14,10 @@ from searchspaces.elastic.activation import SWISH, Activations
 from searchspaces.elastic.conv import ElasticConv2d, ElasticDepthwiseConv2d
 from searchspaces.elastic.drop_connect import drop_connect
 from searchspaces.elastic.norm import ElasticBatchNorm2d
+from searchspaces.elastic.shapes import MBConvShape
 from searchspaces.elastic.squeeze_excitation import ElasticSqueezeExcitation, SqueezeExcitation
 
 # b batch, c channels, h height, w width
-
-
-@dataclass(frozen=True, kw_only=True)
-class MBConvShape:
-    """One block.
-
-    Attributes:
-        in_width: Input channels.
-        expanded_width: Channels of the depthwise convolution; equal to `in_width` when `expand` is
-            False.
-        squeeze_width: Channels inside squeeze-and-excitation; 0 for none.
-        out_width: Output channels.
-        kernel: Side of the depthwise kernel, odd.
-        stride: 1 or 2.
-        expand: Whether a 1x1 convolution comes first.
-        shortcut: Whether the input is added to the output: pooled 2x2 at stride 2, by a 1x1
-            convolution where the widths differ.
-    """
-
-    in_width: int
-    expanded_width: int
-    squeeze_width: int
-    out_width: int
-    kernel: int
-    stride: int = 1
-    expand: bool = True
-    shortcut: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.in_width, self.expanded_width, self.out_width) < 1 or self.squeeze_width < 0:
-            raise ValueError(
-                "an MBConv needs widths of at least 1 and a squeeze width of at least 0, got "
-                f"{self}"
-            )
-        if self.kernel < 1 or self.kernel % 2 == 0 or self.stride not in (1, 2):
-            raise ValueError(
-                f"an MBConv needs an odd kernel and stride 1 or 2, got kernel {self.kernel} and "
-                f"stride {self.stride}"
-            )
-        if not self.expand and self.expanded_width != self.in_width:
-            raise ValueError(
-                f"an MBConv without expansion keeps its input width, got {self.in_width} -> "
-                f"{self.expanded_width}; set expand"
-            )
-
-    @property
-    def shortcut_conv(self) -> bool:
-        """Whether the shortcut is a 1x1 convolution."""
-        return self.shortcut and self.in_width != self.out_width
-
-    @property
-    def identity(self) -> bool:
-        """Whether the shortcut is the input itself."""
-        return self.shortcut and self.in_width == self.out_width and self.stride == 1
-
-    @property
-    def params(self) -> int:
-        """Weights and biases."""
-        wide, squeeze = self.expanded_width, self.squeeze_width
-        convs = wide * self.kernel**2 + wide * self.out_width + self.expand * self.in_width * wide
-        norms = 2 * (wide + self.out_width + self.expand * wide)
-        excitation = 2 * wide * squeeze + squeeze + wide if squeeze else 0
-        return convs + norms + excitation + self.shortcut_conv * self.in_width * self.out_width
-
-    def macs(self, side: int) -> int:
-        """Multiply-accumulates of the convolutions, squeeze-and-excitation included, for a `side` x
-        `side` input.
-        """
-        wide, before = self.expanded_width, side**2
-        after = math.ceil(side / self.stride) ** 2
-        per_output = (
-            wide * self.kernel**2
-            + wide * self.out_width
-            + self.shortcut_conv * self.in_width * self.out_width
-        )
-        return (
-            self.expand * self.in_width * wide * before
-            + per_output * after
-            + 2 * wide * self.squeeze_width
-        )
 
 
 class MBConv(nn.Module):

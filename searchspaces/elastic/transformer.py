@@ -9,7 +9,6 @@ chunk, and what a row does changes with the subnet.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -20,76 +19,10 @@ from searchspaces.elastic.conv import ElasticDepthwiseConv2d
 from searchspaces.elastic.drop_connect import drop_connect
 from searchspaces.elastic.linear import ElasticLinear
 from searchspaces.elastic.norm import ElasticTokenNorm, JointTokenNorm
+from searchspaces.elastic.shapes import TransformerShape
 from searchspaces.elastic.slicing import sliced
 
 # b batch, n tokens, c channels, h heads, d channels of a head
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransformerShape:
-    """One layer: attention, then a feed-forward network.
-
-    Attributes:
-        width: Channels of a token; a multiple of `head_width`.
-        head_width: Channels of a head's queries and keys.
-        value_width: Channels of a head's values.
-        hidden: Channels inside the feed-forward network.
-        side: Tokens a side of the grid.
-    """
-
-    width: int
-    head_width: int
-    value_width: int
-    hidden: int
-    side: int
-
-    def __post_init__(self) -> None:
-        if (
-            min(self.width, self.head_width, self.value_width, self.hidden, self.side) < 1
-            or self.width % self.head_width
-        ):
-            raise ValueError(
-                "a transformer layer needs sizes of at least 1 and a width that its heads divide, "
-                f"got {self}"
-            )
-
-    @property
-    def heads(self) -> int:
-        """How many heads there are."""
-        return self.width // self.head_width
-
-    @property
-    def values(self) -> int:
-        """Channels of all heads' values together."""
-        return self.heads * self.value_width
-
-    @property
-    def params(self) -> int:
-        """Weights, biases and the table of relative positions."""
-        attention = (
-            2 * self.width**2
-            + self.width * self.values
-            + 9 * self.values
-            + self.values * self.width
-            + self.width
-        )
-        feed_forward = 2 * self.width * self.hidden + self.hidden + self.width
-        return attention + feed_forward + 4 * self.width + self.heads * (2 * self.side - 1) ** 2
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all linear layers, the convolution and both products of
-        attention; no softmax, norms or biases.
-        """
-        tokens = self.side**2
-        linear = tokens * (
-            2 * self.width**2 + 2 * self.width * self.values + 2 * self.width * self.hidden
-        )
-        return (
-            linear
-            + 9 * tokens * self.values
-            + tokens**2 * self.heads * (self.head_width + self.value_width)
-        )
 
 
 class RelativeAttention(nn.Module):

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from searchspaces.elastic.mbconv import MBConvShape
-from searchspaces.elastic.transformer import TransformerShape
+from searchspaces.elastic.shapes import MBConvShape, TransformerShape
 from searchspaces.elasticvit.plan import Plan
 
 Costs = tuple[int, int, int]  # MACs, parameters, MACs as released

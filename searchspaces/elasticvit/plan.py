@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from searchspaces.elastic.mbconv import MBConvShape
-from searchspaces.elastic.transformer import TransformerShape
+from searchspaces.elastic.shapes import MBConvShape, TransformerShape
 
 
 @dataclass(frozen=True, kw_only=True)

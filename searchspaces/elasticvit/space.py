@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from searchspaces.base import (
     Architecture,
@@ -20,10 +20,9 @@ from searchspaces.base import (
     Gene,
     architecture_of,
 )
-from searchspaces.elastic.building import decided, subnet_of
 from searchspaces.elastic.cost_tables import tabulate, total
-from searchspaces.elastic.mbconv import MBConvShape
-from searchspaces.elastic.transformer import TransformerShape
+from searchspaces.elastic.decisions import decided
+from searchspaces.elastic.shapes import MBConvShape, TransformerShape
 from searchspaces.elasticvit.costs import (
     COSTS,
     Costs,
@@ -41,8 +40,9 @@ from searchspaces.elasticvit.plan import (
     check_options,
 )
 from searchspaces.elasticvit.published import LEVEL_SPAN, LEVELS, PUBLISHED
-from searchspaces.elasticvit.subnet import ElasticViTSubnet, initialise
-from searchspaces.elasticvit.supernet import ElasticViTSupernet
+
+if TYPE_CHECKING:  # named only; see build_supernet
+    from torch import nn
 
 _REDUCTION_EXPAND, _REDUCTION_KERNEL = 6, 3  # of the blocks that lead in a transformer stage
 
@@ -215,12 +215,18 @@ class ElasticViT:
         return total(self._tables, choices, COSTS)
 
     def build_supernet(self) -> nn.Module:
+        # imported where a network is built: torch takes seconds, and searching needs none
+        from searchspaces.elasticvit.supernet import ElasticViTSupernet
+
         changes = [len({*before, *after}) > 1 for before, after in itertools.pairwise(self._widths)]
         return ElasticViTSupernet(
             self.largest, self.plan, width_changes=[False, *changes], joint_norm=self.joint_norm
         )
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        from searchspaces.elastic.building import subnet_of
+        from searchspaces.elasticvit.subnet import ElasticViTSubnet, initialise
+
         plan = self.plan(architecture)
         return subnet_of(
             lambda: ElasticViTSubnet(plan, joint_norm=self.joint_norm), supernet, initialise

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from searchspaces.base import Architecture, Choices, Gene, architecture_of
-from searchspaces.elastic.building import checked, subnet_of
+from searchspaces.elastic.building import subnet_of
 from searchspaces.elastic.conv import ElasticConv2d
+from searchspaces.elastic.decisions import checked
 from searchspaces.elastic.initialisation import initialise
 from searchspaces.elastic.linear import ElasticLinear
 from searchspaces.elastic.norm import ElasticBatchNorm2d

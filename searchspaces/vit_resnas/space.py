@@ -6,18 +6,19 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from searchspaces.base import Architecture, Choices, CostTable, Gene, architecture_of
-from searchspaces.elastic.building import decided, subnet_of
 from searchspaces.elastic.cost_tables import tabulate, total
+from searchspaces.elastic.decisions import decided
 from searchspaces.vit_resnas.plan import BlockShape, Plan, ReductionShape, Stage, StemShape
 from searchspaces.vit_resnas.published import PUBLISHED
-from searchspaces.vit_resnas.subnet import ViTResNASSubnet, initialise
-from searchspaces.vit_resnas.supernet import ViTResNASSupernet
+
+if TYPE_CHECKING:  # named only; see build_supernet
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +131,15 @@ class ViTResNAS:
         return total(self._tables, choices)
 
     def build_supernet(self) -> nn.Module:
+        # imported where a network is built: torch takes seconds, and searching needs none
+        from searchspaces.vit_resnas.supernet import ViTResNASSupernet
+
         return ViTResNASSupernet(self.largest, self.plan)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        from searchspaces.elastic.building import subnet_of
+        from searchspaces.vit_resnas.subnet import ViTResNASSubnet, initialise
+
         plan = self.plan(architecture)
         return subnet_of(lambda: ViTResNASSubnet(plan), supernet, initialise)
 

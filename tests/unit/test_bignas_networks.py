@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from searchspaces.base import Architecture, architecture_of, architectures, largest, smallest
 from searchspaces.bignas import PRESETS, BigNAS, Stage, build
 from searchspaces.bignas.plan import Plan, rounded_width
-from searchspaces.elastic.mbconv import MBConv, MBConvShape
+from searchspaces.elastic.mbconv import MBConv
+from searchspaces.elastic.shapes import MBConvShape
 
 BOTH_ENDS = (smallest, largest)
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from searchspaces.elastic.mbconv import ElasticMBConv, MBConv, MBConvShape, pooled
+from searchspaces.elastic.mbconv import ElasticMBConv, MBConv, pooled
+from searchspaces.elastic.shapes import MBConvShape
 from searchspaces.elastic.slicing import copy_sliced
 
 LARGEST = MBConvShape(

@@ -25,12 +25,8 @@ from searchspaces.base import (
 )
 from searchspaces.elastic.mbconv import ElasticMBConv
 from searchspaces.elastic.norm import ElasticTokenNorm, JointTokenNorm
-from searchspaces.elastic.transformer import (
-    ElasticTransformerLayer,
-    TransformerLayer,
-    TransformerShape,
-    offset_index,
-)
+from searchspaces.elastic.shapes import TransformerShape
+from searchspaces.elastic.transformer import ElasticTransformerLayer, TransformerLayer, offset_index
 from searchspaces.elasticvit import PRESETS, ElasticViT, build
 from searchspaces.elasticvit.costs import released_storage
 from searchspaces.elasticvit.subnet import ElasticViTSubnet

@@ -16,15 +16,8 @@ from torch import nn
 
 import searchspaces
 from jobs.cli import main
-from objectives.latency_table import (
-    LatencyTable,
-    PredictedLatency,
-    Sample,
-    Times,
-    build,
-    fit,
-    sample,
-)
+from objectives.latency_table import LatencyTable, PredictedLatency, build
+from objectives.latency_table.fitting import Sample, Times, fit, sample
 from objectives.latency_table.operators import operators_of
 from objectives.latency_table.time_operators import time_operators
 

@@ -192,13 +192,14 @@ def searchers_for(
     """A fresh searcher a shard; with several names the shards take turns.
 
     The first shard has the run's own seed, so that one shard is the plain algorithm. `options` are
-    the algorithm's own.
+    the algorithm's own. Searchers may go to other processes, so they hold no objective.
     """
+    described = problem.described()
     kinds = [names] if isinstance(names, str) else list(names)
     seeds = [seed if index == 0 else seed_for(seed, "shard", index) for index in range(num_shards)]
     return [
         searchers.load(
-            kinds[index % len(kinds)], problem, seed=s, population=population, **(options or {})
+            kinds[index % len(kinds)], described, seed=s, population=population, **(options or {})
         )
         for index, s in enumerate(seeds)
     ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from searchspaces.base import Architecture, Choices, Gene, HasDecodingGenes, SearchSpace, nearest
+
+if TYPE_CHECKING:  # named only: whoever searches needs no torch
+    from torch import nn
 
 
 @dataclass(frozen=True)

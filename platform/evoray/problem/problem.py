@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -165,6 +166,13 @@ class Problem:
                     f"the constraints on {name!r} contradict each other: nothing is at least "
                     f"{least:g} and at most {most:g}; loosen one"
                 )
+
+    def described(self) -> Problem:
+        """The same search for a process that measures nothing: of its objectives the values that
+        they yield, so that what they hold and import stays on the workers.
+        """
+        values = tuple(value for o in self.measured for value in values_of(o))
+        return replace(self, measured=cast(tuple[Measurable, ...], values))
 
     @property
     def value_names(self) -> tuple[str, ...]:
