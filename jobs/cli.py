@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from jobs import commands
 from jobs.terminal.console import set_up_streams
-from jobs.terminal.errors import complain, skipping, user_input, warn_of
+from jobs.terminal.errors import complain, user_input, warn_of
 from jobs.terminal.stopping import stoppable
 
 
@@ -33,13 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _usage() -> str:
-    lines = ["usage: evoray COMMAND ... (each has --help)", ""]
+    """The commands; their files are read, not imported, for some of them import torch and Ray."""
     warn_of(commands.REGISTRY)
-    for name in commands.names():
-        with skipping():
-            about = (commands.load(name).__doc__ or "").strip().partition("\n")[0]
-            lines.append(f"  {name:<9} {about}")
-    return "\n".join(lines)
+    abouts = commands.REGISTRY.abouts()
+    lines = [f"  {name:<9} {about}" for name, about in abouts.items()]
+    return "\n".join(["usage: evoray COMMAND ... (each has --help)", "", *lines])
 
 
 if __name__ == "__main__":

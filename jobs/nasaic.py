@@ -21,7 +21,6 @@ from jobs.pipelines.cosearch.config import (
     TaskOptions,
 )
 from jobs.pipelines.options import ClusterOptions
-from objectives.asic.specs import WORKLOADS
 
 PIPELINE = "jobs.pipelines.cosearch.pipeline"
 
@@ -245,6 +244,8 @@ def _short_search() -> JointSearchOptions:
 
 
 def _specs(workload: str) -> ChipOptions:
+    from objectives.asic.specs import WORKLOADS  # the cost models behind it take seconds to import
+
     specs = WORKLOADS[workload]
     return ChipOptions(latency=specs.latency, energy=specs.energy, area=specs.area)
 

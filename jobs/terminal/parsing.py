@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import tyro
 
@@ -33,18 +33,59 @@ def parse(
     description: str | None = None,
 ) -> T:
     """The configuration that `arguments` make of `default`, or of its type's own values, every path
-    in it absolute; --help prints and exits as usual.
+    in it absolute. --help prints and exits; where the type says which options are `common`, it
+    prints those, and --help-all every one.
 
     Raises:
         ValueError: An option is unknown or its value impossible; one line, without tyro's frame.
     """
     with _in_one_line():
-        start = tyro.MISSING_NONPROP if default is None else default
+        start: Any = tyro.MISSING_NONPROP if default is None else default  # Any: or none
+        words = ["--help" if word == "--help-all" else word for word in arguments]
+        common = getattr(default, "common", ())
+        if common and {"-h", "--help"} & set(arguments):
+            start, words = only(default, common), ["--help"]
+            description = f"{description or ''} These are {len(common)} options; --help-all: all."
         found = tyro.cli(
-            kind, default=start, args=list(arguments), prog=prog, description=description
+            type(start) if common else kind,
+            default=start,
+            args=words,
+            prog=prog,
+            description=description,
         )
     check_values(found)
     return cast(T, absolute(found))
+
+
+def only(config: Any, names: Sequence[str]) -> Any:  # Any: a configuration or a part of one
+    """The same configuration, of a type whose help shows the options of these dotted names alone.
+
+    Raises:
+        ValueError: It has no such option.
+    """
+    kind = type(config)
+    hints = get_type_hints(kind, include_extras=True)
+    heads = {name.partition(".")[0] for name in names}
+    if unknown := heads - hints.keys():
+        raise ValueError(f"{kind.__name__} has no option {', '.join(sorted(unknown))}")
+    values, annotations = {}, {}
+    for field in dataclasses.fields(kind):
+        value = getattr(config, field.name)
+        inner = [name.partition(".")[2] for name in names if name.startswith(f"{field.name}.")]
+        if inner:
+            value = only(value, inner)
+            annotations[field.name] = type(value)
+        elif field.name not in heads:
+            annotations[field.name] = tyro.conf.Suppress[hints[field.name]]
+        values[field.name] = value
+    # Tyro reads the help of a field beside it in the source, which it finds by these names.
+    source = {
+        name: getattr(kind, name)
+        for name in ("__module__", "__qualname__", "__doc__", "__firstlineno__")
+        if hasattr(kind, name)
+    }
+    shown = type(kind.__name__, (kind,), {**source, "__annotations__": annotations})
+    return dataclasses.dataclass(frozen=True, kw_only=True)(shown)(**values)
 
 
 Roots = Annotated[Mapping[str, Path], tyro.conf.Suppress, tyro.conf.Fixed]

@@ -52,6 +52,11 @@ class Registry:
         """Modules that offer it, sorted; read, never imported."""
         return [name for name, file in self._files() if self.offers in _read(file).names]
 
+    def abouts(self) -> dict[str, str]:
+        """Those modules with the first paragraph of their docstring; read, never imported."""
+        found = {name: _read(file) for name, file in self._files()}
+        return {name: read.about for name, read in found.items() if self.offers in read.names}
+
     def faults(self) -> dict[str, str]:
         """Files that should offer it and do not, each with what is wrong with it, in one line."""
         return {
@@ -179,10 +184,12 @@ class _Reading:
     Attributes:
         names: Those that it defines.
         fault: The end of a sentence that begins with the file; "" where it could be read.
+        about: The first paragraph of its docstring, in one line.
     """
 
     names: Set[str] = frozenset()
     fault: str = ""
+    about: str = ""
 
 
 def _stands_beside(file: Path) -> bool:
@@ -206,7 +213,8 @@ def _parsed(file: Path, stamp: tuple[int, int]) -> _Reading:
     except _UNREADABLE as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         return _Reading(fault=f"{line}: {_said(error)}")
-    return _Reading(names=frozenset(_defined(tree.body)))
+    about = " ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split())
+    return _Reading(names=frozenset(_defined(tree.body)), about=about)
 
 
 def _defined(body: Sequence[ast.stmt]) -> Iterator[str]:

@@ -5,6 +5,7 @@ written.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 import evoray
+import jobs
 from evoray.distributed.cluster import submission
 from evoray.records.run_folder import RunFolder
 from jobs.cli import main
+from jobs.terminal.parsing import only
 from tests.synthetic import Macs, Score, TableSpace
 
 
@@ -225,6 +228,50 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert stopped.value.code == 0
     assert "resume" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("job", jobs.names())
+def test_help_shows_the_common_options_and_help_all_every_one(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = {}
+    for word in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as stopped:
+            main(["run", job, word])
+        assert stopped.value.code == 0
+        shown[word] = capsys.readouterr().out
+    options = {word: set(re.findall(r"^.?.?(--[\w.-]+)", shown[word], re.M)) for word in shown}
+    config = next(iter(jobs.load(job).PRESETS.values()))()
+    assert 10 <= len(config.common) <= 20
+    assert len(options["--help"]) <= len(config.common) < len(options["--help-all"])
+    assert options["--help"] < options["--help-all"]
+    assert "--help-all: all" in shown["--help"].replace("\n", " ")
+    assert "Distinct" in shown["--help"] or "Generated for one score" in shown["--help"]
+
+
+def test_an_option_that_is_not_there_cannot_be_common() -> None:
+    config = next(iter(jobs.load("quickstart").PRESETS.values()))()
+    assert only(config, ["train.epochs"]).train.epochs == config.train.epochs
+    with pytest.raises(ValueError, match="TrainConfig has no option epoch"):
+        only(config, ["train.epoch"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "quickstart", "--help"], ["run", "nasaic", "-h"]]
+)
+def test_help_waits_for_neither_torch_nor_ray(words: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from jobs.cli import main\n"
+        "try:\n"
+        f"    main({words!r})\n"
+        "finally:\n"
+        "    print(sorted({'torch', 'ray', 'pandas', 'plotly', 'scipy'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_job_json_holds_the_whole_configuration(searched: Path) -> None:

@@ -165,7 +165,10 @@ def test_a_bad_command_spoils_the_help_of_no_other(
     said = capsys.readouterr()
     assert stopped.value.code == 0
     assert "describe" in said.out
-    assert len(said.err.strip().splitlines()) == 2
+    assert len(said.err.strip().splitlines()) == 1  # commands are read, not imported
+    with pytest.raises(SystemExit):
+        main(["lost"])
+    assert "lost.py, line 1: ModuleNotFoundError" in capsys.readouterr().err
 
 
 def test_a_build_that_fails_or_asks_for_too_much_is_named(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from evoray.training.config import TrainConfig
 from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
@@ -121,6 +121,29 @@ class CoSearch(CodeOptions):
     """Trains a supernet for each task, then searches the networks of both tasks and the chip that
     runs them, within its specs.
     """
+
+    common: ClassVar[tuple[str, ...]] = (
+        "space",
+        "first.data.name",
+        "first.data.root",
+        "first.train.epochs",
+        "second.data.name",
+        "second.data.root",
+        "second.train.epochs",
+        "chip.latency",
+        "chip.energy",
+        "chip.area",
+        "chip.slots",
+        "chip.same_dataflow",
+        "chip.constants",
+        "search.chips",
+        "search.evaluations",
+        "search.population",
+        "search.compare",
+        "accuracy",
+        "cluster.address",
+        "seed",
+    )  # what --help shows
 
     space: str = "nasaic:digits"
     """A joint search space of two networks and a chip: NAME, NAME:PRESET, package.module:object or

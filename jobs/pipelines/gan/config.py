@@ -164,6 +164,29 @@ class GanCluster(RayOptions):
 class GanSearch:
     """Finds a generator, then a discriminator that trains it well."""
 
+    common: ClassVar[tuple[str, ...]] = (
+        "data.name",
+        "data.root",
+        "data.image_size",
+        "data.limit",
+        "generators.space",
+        "generators.channels",
+        "generators.population",
+        "generators.opponent",
+        "generators.train.rounds",
+        "discriminators.space",
+        "discriminators.channels",
+        "discriminators.population",
+        "discriminators.pairing",
+        "discriminators.train.rounds",
+        "final.epochs",
+        "measure.inception",
+        "measure.num_images",
+        "cluster.address",
+        "cluster.train_workers",
+        "seed",
+    )  # what --help shows
+
     data: DataOptions = field(default_factory=DataOptions)
     generators: GeneratorOptions = field(default_factory=GeneratorOptions)
     discriminators: DiscriminatorOptions = field(default_factory=DiscriminatorOptions)

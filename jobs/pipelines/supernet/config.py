@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
@@ -154,6 +154,29 @@ class MeasureOptions:
 @dataclass(frozen=True, kw_only=True)
 class SupernetSearch(CodeOptions):
     """Trains a supernet on a data set and searches it."""
+
+    common: ClassVar[tuple[str, ...]] = (
+        "space",
+        "data.name",
+        "data.root",
+        "data.image_size",
+        "data.limit",
+        "train.epochs",
+        "train.batch_size",
+        "train.learning_rate",
+        "train.sampler",
+        "search.searcher",
+        "search.targets",
+        "search.constraints",
+        "search.evaluations",
+        "search.population",
+        "search.shards",
+        "search.warm_start",
+        "cluster.address",
+        "cluster.train_workers",
+        "cluster.accuracy_workers",
+        "seed",
+    )  # what --help shows
 
     space: str = "bignas:digits"
     """A search space: NAME, NAME:PRESET, package.module:object or path/to/file.py:object."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from evoray.training.recipe.mixing import Mixing
+Mixing = Literal["none", "images", "tokens"]
 
 
 @dataclass(frozen=True, kw_only=True)

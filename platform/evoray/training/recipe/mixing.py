@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from evoray.training.config import Mixing
 from evoray.training.recipe.image_batch import ImageBatch
 
 # b batch, c channels, h height, w width, k classes, n patches of the last stage
-
-Mixing = Literal["none", "images", "tokens"]
 
 
 def mix(
