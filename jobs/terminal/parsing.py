@@ -68,7 +68,9 @@ def only(config: Any, names: Sequence[str]) -> Any:  # Any: a configuration or a
     heads = {name.partition(".")[0] for name in names}
     if unknown := heads - hints.keys():
         raise ValueError(f"{kind.__name__} has no option {', '.join(sorted(unknown))}")
-    values, annotations = {}, {}
+    values: dict[str, Any] = {}  # Any: as the configuration, and its fields' types
+    annotations: dict[str, Any] = {}
+    hidden: Any = tyro.conf.Suppress
     for field in dataclasses.fields(kind):
         value = getattr(config, field.name)
         inner = [name.partition(".")[2] for name in names if name.startswith(f"{field.name}.")]
@@ -76,7 +78,7 @@ def only(config: Any, names: Sequence[str]) -> Any:  # Any: a configuration or a
             value = only(value, inner)
             annotations[field.name] = type(value)
         elif field.name not in heads:
-            annotations[field.name] = tyro.conf.Suppress[hints[field.name]]
+            annotations[field.name] = hidden[hints[field.name]]
         values[field.name] = value
     # Tyro reads the help of a field beside it in the source, which it finds by these names.
     source = {
@@ -84,7 +86,7 @@ def only(config: Any, names: Sequence[str]) -> Any:  # Any: a configuration or a
         for name in ("__module__", "__qualname__", "__doc__", "__firstlineno__")
         if hasattr(kind, name)
     }
-    shown = type(kind.__name__, (kind,), {**source, "__annotations__": annotations})
+    shown: Any = type(kind.__name__, (kind,), {**source, "__annotations__": annotations})
     return dataclasses.dataclass(frozen=True, kw_only=True)(shown)(**values)
 
 

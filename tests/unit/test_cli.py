@@ -240,7 +240,9 @@ def test_help_shows_the_common_options_and_help_all_every_one(
             main(["run", job, word])
         assert stopped.value.code == 0
         shown[word] = capsys.readouterr().out
-    options = {word: set(re.findall(r"^.?.?(--[\w.-]+)", shown[word], re.M)) for word in shown}
+    options = {
+        word: set(re.findall(r"^\W{0,2}(--[a-z][\w.-]*)", shown[word], re.M)) for word in shown
+    }
     config = next(iter(jobs.load(job).PRESETS.values()))()
     assert 10 <= len(config.common) <= 20
     assert len(options["--help"]) <= len(config.common) < len(options["--help-all"])
