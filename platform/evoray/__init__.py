@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoray.api import Result, search
-    from evoray.engine.migration import Migration
+    from evoray.engine.schedule import Migration
     from evoray.evaluation.successive_halving import Halving
     from evoray.problem.problem import Constraint
 
@@ -18,7 +18,7 @@ __all__ = ["Constraint", "Halving", "Migration", "Result", "search"]
 _HOMES = {
     "Constraint": "evoray.problem.problem",
     "Halving": "evoray.evaluation.successive_halving",
-    "Migration": "evoray.engine.migration",
+    "Migration": "evoray.engine.schedule",
     "Result": "evoray.api",
     "search": "evoray.api",
 }

@@ -16,8 +16,7 @@ from torch import nn
 from evoray import searchers
 from evoray.distributed.cluster.address import check_address
 from evoray.engine.generational import Search
-from evoray.engine.migration import Migration
-from evoray.engine.schedule import Schedule
+from evoray.engine.schedule import Migration, Schedule
 from evoray.engine.shard import LocalShards, ShardGroup, searchers_for
 from evoray.engine.steady_state import SteadySearch
 from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
@@ -25,10 +24,10 @@ from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
 from evoray.evaluation.worker import weights_of
 from evoray.pareto import dominance
 from evoray.problem.contracts import check_evaluator, check_objective, check_searcher, check_space
-from evoray.problem.feasibility import check_feasible
+from evoray.problem.feasible import check_feasible
 from evoray.problem.identity import differences, identity
 from evoray.problem.plain_values import plain, whole
-from evoray.problem.problem import Constraint, Problem
+from evoray.problem.problem import Constraint, Problem, describe
 from evoray.records import environment
 from evoray.records.ledger import FolderLedger, MemoryLedger
 from evoray.records.run_folder import RunFolder
@@ -191,7 +190,7 @@ def search(
     )
     check_feasible(problem, seed)
     shard_searchers = warm_started(problem, shard_searchers, warm_start, population=size)
-    described = environment.describe(problem)
+    described = describe(problem)
     columns = problem.columns()
     steady = (
         asynchronous
@@ -312,7 +311,7 @@ def _check_cluster(cluster: Any, evaluator: Any) -> None:  # Any: whatever a use
 
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "searcher_options": (Mapping, "a dict of the searcher's options by name"),
-    "migration": (Migration, "an evoray.engine.migration.Migration"),
+    "migration": (Migration, "an evoray.engine.schedule.Migration"),
     "halving": (Halving, "an evoray.evaluation.successive_halving.Halving"),
     "supernet": (nn.Module, "a torch module with trained weights"),
     "run_dir": ((str, os.PathLike), "the path of a folder"),

@@ -15,8 +15,7 @@ import pytest
 from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import searchers_for
-from evoray.problem.problem import Problem
-from evoray.records import environment
+from evoray.problem.problem import Problem, describe
 from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.markup import SECTIONS
@@ -76,7 +75,7 @@ class Mine(Pipeline[Config, Setup]):
         )
 
     def described(self, config: Config, setup: Setup) -> dict[str, Any]:
-        return environment.describe(setup.problem)
+        return describe(setup.problem)
 
     def own_paths(self, config: Config) -> list[str]:
         return []

@@ -17,8 +17,7 @@ from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.distributed.evaluation.pool import PoolOptions
 from evoray.distributed.shards import RayShards
 from evoray.engine.generational import Search
-from evoray.engine.migration import Migration
-from evoray.engine.schedule import Schedule
+from evoray.engine.schedule import Migration, Schedule
 from evoray.engine.shard import LocalShards, searchers_for
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.problem.problem import Constraint, Problem

@@ -20,7 +20,7 @@ from torch import nn
 
 import evoray
 from evoray import Constraint
-from evoray.engine.migration import Migration
+from evoray.engine.schedule import Migration
 from evoray.problem.contracts import check_space
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.identity import differences, identity
@@ -180,7 +180,7 @@ def test_a_run_that_numpy_began_python_goes_on_with(tmp_path: Path) -> None:
         ({"run_dir": 5}, "run_dir must be the path of a folder, or None, got int 5"),
         ({"run_dir": b"run"}, "run_dir must be the path of a folder, or None, got bytes"),
         ({"searcher_options": [1]}, "searcher_options must be a dict"),
-        ({"migration": 5}, "migration must be an evoray.engine.migration.Migration"),
+        ({"migration": 5}, "migration must be an evoray.engine.schedule.Migration"),
         ({"halving": True}, "halving must be an evoray.evaluation.successive_halving.Halving"),
         ({"supernet": "x"}, "supernet must be a torch module"),
         ({"warm_start": "runs/x"}, "warm_start must be a list of run folders, got 'runs/x'"),

@@ -40,7 +40,7 @@ assert "torch" not in sys.modules, "torch was imported"
 
 def shard_of(problem: Problem, searcher: str | Sequence[str]) -> Shard:
     (built,) = searchers_for(problem, searcher, num_shards=1, seed=0, population=8)
-    return Shard(problem.described(), built, 0)
+    return Shard(problem.without_objectives(), built, 0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -57,13 +57,13 @@ def test_a_shard_of_a_preset_imports_no_torch(preset: str) -> None:
     )
 
 
-def test_a_described_problem_is_the_same_search() -> None:
+def test_a_problem_without_its_objectives_is_the_same_search() -> None:
     problem = table_problem(Constraint("score", at_least=60), Constraint("macs", at_most=4000))
-    described = problem.described()
-    assert described.described() == described
+    bare = problem.without_objectives()
+    assert bare.without_objectives() == bare
     for name in problem.value_names:
-        assert described.goal(name) == problem.goal(name)
-        assert described.unit(name) == problem.unit(name)
-    assert described.measured_constraints == problem.measured_constraints
-    assert described.analytic_constraints == problem.analytic_constraints
-    assert described.costs == problem.costs
+        assert bare.goal(name) == problem.goal(name)
+        assert bare.unit(name) == problem.unit(name)
+    assert bare.measured_constraints == problem.measured_constraints
+    assert bare.analytic_constraints == problem.analytic_constraints
+    assert bare.costs == problem.costs

@@ -24,8 +24,7 @@ from evoray.engine.schedule import Schedule
 from evoray.evaluation.evaluator import Evaluator
 from evoray.evaluation.shared import SharedEvaluator, direct
 from evoray.evaluation.worker import Weights
-from evoray.problem.problem import Problem
-from evoray.records import environment
+from evoray.problem.problem import Problem, describe
 from evoray.records.ledger import Ledger
 from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder, write_json
@@ -64,7 +63,7 @@ class CoSearchPipeline(Pipeline[CoSearch, SearchSetup]):
         return build_setup(config, gpus=gpus)
 
     def described(self, config: CoSearch, setup: SearchSetup) -> dict[str, Any]:
-        return environment.describe(setup.study.problem(setup.space))
+        return describe(setup.study.problem(setup.space))
 
     def own_paths(self, config: CoSearch) -> list[str]:
         return searchspaces.own_paths([config.space])

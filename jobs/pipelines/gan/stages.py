@@ -19,8 +19,7 @@ from evoray.distributed.gan import calendar_of, train_pairs_on_ray, train_stage_
 from evoray.engine.interleaved import Population, first_population, measure_round, next_population
 from evoray.evaluation.evaluator import Evaluator, LocalEvaluator
 from evoray.evaluation.worker import Weights
-from evoray.problem.problem import Problem
-from evoray.records import environment
+from evoray.problem.problem import Problem, describe
 from evoray.records.records import Records
 from evoray.records.rounds import round_ledger
 from evoray.records.run_folder import RunFolder
@@ -381,6 +380,4 @@ def stage_folder(run: RunFolder, name: str, problem: Problem, extractor: Extract
         "stage": name,
         "extractor": {"label": extractor.label or "inception", "digest": extractor.digest},
     }
-    return RunFolder.create(
-        path, {**run.job(), "stages": [], **about, **environment.describe(problem)}
-    )
+    return RunFolder.create(path, {**run.job(), "stages": [], **about, **describe(problem)})

@@ -13,7 +13,7 @@ import torch
 import searchspaces
 from evoray import searchers
 from evoray.problem.contracts import check_space
-from evoray.problem.feasibility import check_feasible
+from evoray.problem.feasible import check_feasible
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem
 from evoray.searchers.parts.warm_start import read_prior

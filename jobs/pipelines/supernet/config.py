@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from evoray.engine.migration import Migration
+from evoray.engine.schedule import Migration
 from evoray.training.config import TrainConfig
 from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
 

@@ -13,12 +13,11 @@ import objectives
 import searchspaces
 from evoray.distributed.evaluation.evaluator import RayEvaluator
 from evoray.distributed.metrics import SearchMetrics
-from evoray.engine.migration import Migration
-from evoray.engine.schedule import Schedule
+from evoray.engine.schedule import Migration, Schedule
 from evoray.engine.shard import searchers_for
 from evoray.evaluation.successive_halving import Halving, HalvingEvaluator
 from evoray.evaluation.worker import Weights, supernet_with
-from evoray.records import environment
+from evoray.problem.problem import describe
 from evoray.records.ledger import FolderLedger
 from evoray.records.records import Records
 from evoray.records.run_folder import RunFolder
@@ -51,7 +50,7 @@ class SupernetPipeline(Pipeline[SupernetSearch, SearchSetup]):
         return build_setup(config, gpus=gpus)
 
     def described(self, config: SupernetSearch, setup: SearchSetup) -> dict[str, Any]:
-        return environment.describe(setup.problem)
+        return describe(setup.problem)
 
     def own_paths(self, config: SupernetSearch) -> list[str]:
         named = [*config.search.targets, *config.measure.objectives]

@@ -29,7 +29,7 @@ class RayShards:
     """
 
     def __init__(self, problem: Problem, searchers: Sequence[Searcher]) -> None:
-        self._problem = ray.put(problem.described())  # a shard measures nothing
+        self._problem = ray.put(problem.without_objectives())  # a shard measures nothing
         self._searchers = list(searchers)
         num_shards = len(self._searchers)
         self._actors: list[Any] = [self._build(index) for index in range(num_shards)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evoray.engine.shard import Proposals
+from evoray.engine.proposals import Proposals
 from evoray.pareto import dominance
 from evoray.problem.problem import Losses, Problem
 from evoray.records.ledger import Ledger

@@ -22,8 +22,7 @@ from evoray.pareto import dominance
 from evoray.problem.problem import Problem
 from evoray.records.ledger import Ledger
 from evoray.records.records import Record, Records
-from evoray.searchers.base import Lineage
-from evoray.searchers.one_gene import OneGene
+from evoray.searchers.base import Lineage, Renewable
 from searchspaces.base import Architecture, Choices, Keys, SearchSpace, architectures, key_array
 
 
@@ -78,14 +77,14 @@ class Given:
         self._next = state["next"]
 
 
-def first_population(searcher: OneGene, problem: Problem, size: int) -> Population:
+def first_population(searcher: Renewable, problem: Problem, size: int) -> Population:
     """Random distinct networks."""
     choices = searcher.ask(size)
     return Population(choices, key_array(problem.space, choices), searcher.lineage())
 
 
 def next_population(
-    searcher: OneGene, problem: Problem, population: Population, records: Records, by: str
+    searcher: Renewable, problem: Problem, population: Population, records: Records, by: str
 ) -> Population:
     """The survivors of a measured population and their children; `by` names the objective that
     tells the best of a front.

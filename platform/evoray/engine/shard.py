@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoray import searchers
+from evoray.engine.proposals import Proposals
 from evoray.pareto import dominance
 from evoray.problem.contracts import check_choices, option_counts
 from evoray.problem.problem import Problem
@@ -20,57 +19,10 @@ from evoray.records.records import Record, Records
 from evoray.searchers.base import Lineage, Searcher, lineage_of, num_duplicates_of
 from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for, seed_for
-from searchspaces.base import Architecture, Choices, Keys, key_array
+from searchspaces.base import Choices, Keys, key_array
 
 _FRUITLESS_ROUNDS = 100  # of asking without one candidate that meets the analytic constraints
 _RESIDENTS = 64  # candidates that a shard remembers to send to others
-
-
-@dataclass(frozen=True, eq=False)
-class Proposals:
-    """Candidates that met every analytic constraint, as columns of equal length n.
-
-    Attributes:
-        choices: (n, g) canonical.
-        keys: (n,) their text ids.
-        costs: Every cost by name, (n,).
-        lineage: How they were made.
-        shards: (n,) index of their shard.
-    """
-
-    choices: Choices
-    keys: Keys
-    costs: Mapping[str, NDArray[np.float64]]
-    lineage: Lineage
-    shards: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def take(self, rows: NDArray[np.int64]) -> Proposals:
-        """These rows, in this order."""
-        costs = {name: column[rows] for name, column in self.costs.items()}
-        return Proposals(
-            self.choices[rows], self.keys[rows], costs, self.lineage.take(rows), self.shards[rows]
-        )
-
-    def architectures(self, space: str) -> list[Architecture]:
-        """As objects, for evaluators."""
-        rows = zip(self.choices.tolist(), self.keys.tolist(), strict=True)
-        return [Architecture(space, tuple(row), key.decode()) for row, key in rows]
-
-    @staticmethod
-    def concat(parts: Sequence[Proposals]) -> Proposals:
-        """One after the other; at least one part."""
-        if len(parts) == 1:
-            return parts[0]
-        return Proposals(
-            np.concatenate([p.choices for p in parts]),
-            np.concatenate([p.keys for p in parts]),
-            {name: np.concatenate([p.costs[name] for p in parts]) for name in parts[0].costs},
-            Lineage.concat([p.lineage for p in parts]),
-            np.concatenate([p.shards for p in parts]),
-        )
 
 
 class Shard:
@@ -194,12 +146,12 @@ def searchers_for(
     The first shard has the run's own seed, so that one shard is the plain algorithm. `options` are
     the algorithm's own. Searchers may go to other processes, so they hold no objective.
     """
-    described = problem.described()
+    bare = problem.without_objectives()
     kinds = [names] if isinstance(names, str) else list(names)
     seeds = [seed if index == 0 else seed_for(seed, "shard", index) for index in range(num_shards)]
     return [
         searchers.load(
-            kinds[index % len(kinds)], described, seed=s, population=population, **(options or {})
+            kinds[index % len(kinds)], bare, seed=s, population=population, **(options or {})
         )
         for index, s in enumerate(seeds)
     ]

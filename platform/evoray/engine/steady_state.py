@@ -8,17 +8,15 @@ resumed search replays it and stands where it was: the same completion order giv
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from evoray.engine.bookkeeping import Bookkeeping, FrontCounter
-from evoray.engine.generational import COLLECT_SECONDS, migrate
+from evoray.engine.loop import SearchLoop
+from evoray.engine.proposals import Proposals
 from evoray.engine.schedule import Progress, Schedule
-from evoray.engine.shard import Proposals, ShardGroup
-from evoray.engine.snapshots import Snapshots
+from evoray.engine.shard import ShardGroup
 from evoray.evaluation.evaluator import Evaluator
 from evoray.files.storage import Location
 from evoray.problem.problem import Problem
@@ -28,14 +26,13 @@ from evoray.records.records import Records
 from evoray.searchers.base import Lineage
 from searchspaces.base import Keys, key_array
 
-_log = logging.getLogger(__name__)
 _KNOWN_IN_A_ROW = (
     50  # proposals of one shard that turn out to be known already: it has nothing new to offer now
 )
 
 
-class SteadySearch:
-    """One search over a ledger. `run()` starts it, or replays the ledger and goes on."""
+class SteadySearch(SearchLoop):
+    """A search that replays the ledger, which stands for all that happened, and goes on."""
 
     def __init__(
         self,
@@ -49,25 +46,22 @@ class SteadySearch:
         reuse: Records | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """As `Search`."""
-        self._problem = problem
-        self._shards = shards
-        self._evaluator = evaluator
-        self._ledger = ledger
-        self._schedule = schedule
-        self._snapshots = Snapshots(snapshots)
-        self._bookkeeping = Bookkeeping(problem, ledger, reuse)
-        self._on_progress = on_progress
-        self._front = FrontCounter(problem)
+        super().__init__(
+            problem,
+            shards,
+            evaluator,
+            ledger,
+            schedule,
+            snapshots=snapshots,
+            reuse=reuse,
+            on_progress=on_progress,
+        )
         self._cursor = 0  # ledger rows that were told
         self._told = _Digest()
-        self._interested: dict[
-            bytes, list[int]
-        ] = {}  # shards that proposed a network whose record was not told yet
+        # shards that proposed a network whose record was not told yet
+        self._interested: dict[bytes, list[int]] = {}
 
-    def run(self) -> None:
-        """As `Search.run`."""
-        self._snapshots.restore(self._shards, self._take)
+    def _evaluate_all(self) -> None:
         if self._cursor == 0 and not self._interested:
             for shard, count in enumerate(self._initial_shares()):
                 self._admit(shard, self._call(shard, "propose", count))
@@ -76,17 +70,7 @@ class SteadySearch:
                 self._tell_next()
                 continue
             assert self._bookkeeping.waiting, "shards wait for networks that nobody measures"
-            measured = self._evaluator.collect(COLLECT_SECONDS)
-            if measured:
-                self._report(self._bookkeeping.finish(Records.of(measured), self._generation))
-        self._save()
-        if self._bookkeeping.num_counted < self._schedule.evaluations:
-            _log.warning(
-                "the searcher found no new networks after %d of %d evaluations",
-                self._bookkeeping.num_counted,
-                self._schedule.evaluations,
-            )
-        self._bookkeeping.check_measured()
+            self._collect()
 
     @property
     def _generation(self) -> int:
@@ -112,10 +96,7 @@ class SteadySearch:
         """
         for _ in range(_KNOWN_IN_A_ROW):
             new = self._bookkeeping.admit(proposals, self._generation)
-            if len(new) and not self._problem.measured:
-                self._report(self._bookkeeping.finish_unmeasured(new, self._generation))
-            elif len(new):
-                self._evaluator.submit(new.architectures(self._problem.space.name))
+            self._dispatch(new)
             rows = self._ledger.rows(proposals.keys)
             told = (rows >= 0) & (rows < self._cursor)
             for key in proposals.keys[~told].tolist():
@@ -136,11 +117,9 @@ class SteadySearch:
             left = self._schedule.evaluations - self._bookkeeping.num_counted
             self._admit(shard, self._call(shard, "exchange", record, min(1, left)))
         if self._generation > before:
-            migrate(self._shards, self._schedule, self._bookkeeping, self._generation)
-            if self._snapshots.is_due:
-                self._save()
+            self._end_generation()
 
-    def _save(self) -> None:
+    def _about(self) -> dict[str, Any]:
         flying = (
             Proposals.concat(
                 [batch.take(np.array([row])) for batch, row in self._bookkeeping.waiting.values()]
@@ -148,14 +127,12 @@ class SteadySearch:
             if self._bookkeeping.waiting
             else None
         )
-        about = {
+        return {
             "told": self._cursor,
             "told_digest": self._told.text,
             "interested": {key.decode(): shards for key, shards in self._interested.items()},
             "waiting": None if flying is None else _as_json(flying),
-            "statistics": {"known": self._bookkeeping.num_known},
         }
-        self._snapshots.save(self._shards, self._generation, about)
 
     def _take(self, snapshot: Mapping[str, Any]) -> None:
         """A snapshot fits when the ledger begins with what it was told, and holds or waits for the
@@ -210,18 +187,6 @@ class SteadySearch:
             lineage,
             np.array(state["shards"], dtype=np.int32),
         )
-
-    def _report(self, latest: Records) -> None:
-        if self._on_progress is not None:
-            self._front.add(latest)
-            self._on_progress(
-                Progress(
-                    self._generation,
-                    self._bookkeeping.num_ended,
-                    self._bookkeeping.num_failed,
-                    len(self._front),
-                )
-            )
 
 
 class _Digest:

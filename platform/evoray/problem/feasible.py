@@ -1,4 +1,6 @@
-"""Drawing networks whose costs lie in a window, as many as are wanted and in bounded time."""
+"""The networks whose costs meet the analytic constraints: drawing as many of them as are wanted in
+bounded time, and refusing a search that has none before anything is trained or written.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoray import variation
-from evoray.problem.problem import Constraint, Problem
+from evoray.problem.problem import Constraint, Problem, summed_violations
+from evoray.seeds import generator_for
 from searchspaces.base import Choices
 
 _ROUNDS = 40
 _LEAST_DRAWN = 256
+_CHECKED = 4096  # samples in which `check_feasible` looks first
+_DESCENT_ROUNDS = 60
+_KEPT = 256
 
 
 class FeasibleSampler:
@@ -38,12 +44,10 @@ class FeasibleSampler:
 
     def violations(self, choices: Choices) -> NDArray[np.float64]:
         """(n,): how far outside canonical rows lie, as the sum over the constraints."""
-        total = np.zeros(len(choices))
-        if self._constraints and len(choices):
-            costs = self._problem.cost_values(choices)
-            for constraint in self._constraints:
-                total += constraint.violation(costs[constraint.name])
-        return total
+        if not self._constraints or len(choices) == 0:
+            return np.zeros(len(choices))
+        costs = self._problem.cost_values(choices)
+        return summed_violations(self._constraints, costs, len(choices))
 
     def draw(self, count: int, rng: np.random.Generator) -> Choices:
         """(count, g) canonical rows inside, not necessarily distinct.
@@ -89,3 +93,49 @@ class FeasibleSampler:
             f"nothing in space {self._problem.space.name!r} was found with {wanted}; what was "
             f"drawn has {reached}: widen the window"
         )
+
+
+def check_feasible(problem: Problem, seed: int = 0) -> None:
+    """Looks for one candidate that meets every analytic constraint: corners and samples first, then
+    descent on the violation.
+
+    Raises:
+        ValueError: None was found; names the constraints and the values that can be reached.
+    """
+    if not problem.analytic_constraints:
+        return
+    kinds = variation.GeneKinds.of(problem.space.genes)
+    sampler = FeasibleSampler(problem)
+    rng = generator_for(seed, "feasibility")
+    corners = np.stack([np.zeros_like(kinds.counts), kinds.counts - 1])
+    choices = problem.space.repair(
+        np.concatenate([corners, variation.sample(kinds, _CHECKED, rng)])
+    )
+    violations = sampler.violations(choices)
+    reached = {c.name: problem.cost_values(choices)[c.name] for c in problem.analytic_constraints}
+    for _ in range(_DESCENT_ROUNDS):
+        if violations.min() <= 0:
+            return
+        best = np.argsort(violations, kind="stable")[:_KEPT]
+        children = problem.space.repair(
+            variation.mutate(
+                np.repeat(choices[best], 4, axis=0), kinds, 1.0 / len(kinds.counts), rng
+            )
+        )
+        choices = np.concatenate([choices[best], children])
+        violations = sampler.violations(choices)
+    if violations.min() <= 0:
+        return
+    wanted = " and ".join(map(str, problem.analytic_constraints))
+    ranges = ", ".join(
+        f"{name} from {column.min():g} to {column.max():g}" for name, column in reached.items()
+    )
+    nearest = problem.cost_values(choices[[int(violations.argmin())]])
+    closest = ", ".join(
+        f"{name} = {column[0]:g}" for name, column in nearest.items() if name in reached
+    )
+    raise ValueError(
+        f"no architecture of space {problem.space.name!r} satisfies {wanted}: samples have "
+        f"{ranges}; the nearest found has {closest}; "
+        "loosen the constraint or choose another space"
+    )

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evoray.problem.plain_values import plain
 from evoray.records.records import Record, Records, Status
 from evoray.records.table import check_value_names, schema
 from objectives.base import CostModel, Goal, Measurable, Value, values_of
@@ -81,6 +82,19 @@ def _bound(name: str, side: str, value: object) -> float | None:
     if not math.isfinite(number):
         raise ValueError(f"constraint on {name!r} needs a finite number as {side}, got {value!r}")
     return number
+
+
+def summed_violations(
+    constraints: Sequence[Constraint], values: Mapping[str, NDArray[np.float64]], num: int
+) -> NDArray[np.float64]:
+    """(num,): sum of these constraints' violations over the values that are there; NaN counts as
+    not there.
+    """
+    total = np.zeros(num)
+    for constraint in constraints:
+        if constraint.name in values:
+            total += np.nan_to_num(constraint.violation(values[constraint.name]), nan=0.0)
+    return total
 
 
 _BOUND = re.compile(r"\s*([^<>=]*[^<>=\s])\s*(<=|>=)\s*([-+0-9.eE]+)\s*")
@@ -167,7 +181,7 @@ class Problem:
                     f"{least:g} and at most {most:g}; loosen one"
                 )
 
-    def described(self) -> Problem:
+    def without_objectives(self) -> Problem:
         """The same search for a process that measures nothing: of its objectives the values that
         they yield, so that what they hold and import stays on the workers.
         """
@@ -262,11 +276,7 @@ class Problem:
         not there.
         """
         num = len(next(iter(values.values()))) if values else 0
-        total = np.zeros(num)
-        for constraint in self.constraints:
-            if constraint.name in values:
-                total += np.nan_to_num(constraint.violation(values[constraint.name]), nan=0.0)
-        return total
+        return summed_violations(self.constraints, values, num)
 
     def violation(self, values: Mapping[str, float]) -> float:
         """The same for one candidate."""
@@ -281,3 +291,34 @@ class Problem:
             value.name: value for o in self.measured for value in values_of(o)
         }
         return {**described, **{c.name: c for c in self.costs}}[name]
+
+
+def describe(problem: Problem) -> dict[str, Any]:
+    """Space, genes, values and constraints of a problem, as job.json holds them and reports read
+    them.
+    """
+    kinds = {
+        name: "measured" if name in problem.measured_names else "cost"
+        for name in problem.value_names
+    }
+    return {
+        "space": problem.space.name,
+        "genes": [
+            {"name": gene.name, "options": plain(gene.options, f"options of gene {gene.name!r}")}
+            for gene in problem.space.genes
+        ],
+        "values": [
+            {
+                "name": name,
+                "unit": problem.unit(name),
+                "goal": problem.goal(name).value,
+                "kind": kind,
+                "target": name in problem.targets,
+            }
+            for name, kind in kinds.items()
+        ],
+        "constraints": [
+            {"name": c.name, "at_most": c.at_most, "at_least": c.at_least}
+            for c in problem.constraints
+        ],
+    }

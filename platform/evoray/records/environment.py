@@ -1,6 +1,4 @@
-"""What a run says of itself in job.json: the problem in plain data, the versions and the
-machine.
-"""
+"""The versions and the machine of a run, as its job.json holds them."""
 
 from __future__ import annotations
 
@@ -9,9 +7,6 @@ import os
 import platform
 from datetime import UTC, datetime
 from typing import Any
-
-from evoray.problem.plain_values import plain
-from evoray.problem.problem import Problem
 
 _PACKAGES = (
     "evoray",
@@ -25,37 +20,6 @@ _PACKAGES = (
     "optuna",
     "scikit-learn",
 )
-
-
-def describe(problem: Problem) -> dict[str, Any]:
-    """Space, genes, values and constraints of a problem, as job.json holds them and reports read
-    them.
-    """
-    kinds = {
-        name: "measured" if name in problem.measured_names else "cost"
-        for name in problem.value_names
-    }
-    return {
-        "space": problem.space.name,
-        "genes": [
-            {"name": gene.name, "options": plain(gene.options, f"options of gene {gene.name!r}")}
-            for gene in problem.space.genes
-        ],
-        "values": [
-            {
-                "name": name,
-                "unit": problem.unit(name),
-                "goal": problem.goal(name).value,
-                "kind": kind,
-                "target": name in problem.targets,
-            }
-            for name, kind in kinds.items()
-        ],
-        "constraints": [
-            {"name": c.name, "at_most": c.at_most, "at_least": c.at_least}
-            for c in problem.constraints
-        ],
-    }
 
 
 def surroundings() -> dict[str, Any]:

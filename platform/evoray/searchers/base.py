@@ -91,6 +91,20 @@ class TracesCandidates(Protocol):
         ...
 
 
+@runtime_checkable
+class Renewable(Searcher, TracesCandidates, Protocol):
+    """A searcher whose networks are measured anew in every round, for their weights go on training."""
+
+    @property
+    def parents(self) -> tuple[Choices, Keys]:
+        """(p, g) the survivors, best first, and their (p,) keys."""
+        ...
+
+    def renew(self) -> None:
+        """Forgets what was measured, not what was asked: the next `tell` brings new values."""
+        ...
+
+
 def lineage_of(searcher: Searcher, num: int) -> Lineage:
     """How the `num` candidates of its last `ask` were made; "asked" where it cannot say."""
     if isinstance(searcher, TracesCandidates):

@@ -11,7 +11,7 @@ import numpy as np
 
 from evoray.pareto import dominance
 from evoray.problem.plain_values import plain
-from evoray.problem.problem import Problem
+from evoray.problem.problem import Problem, summed_violations
 from evoray.records.ledger import read_ledger
 from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
@@ -102,9 +102,7 @@ def _ranked(problem: Problem, records: Records) -> Choices:
         return rows.choices[:0]
     losses = np.stack([problem.goal(name).sign * values[name] for name in problem.targets], axis=1)
     violations = problem.violations(values)
-    analytic = sum(
-        (c.violation(costs[c.name]) for c in problem.analytic_constraints), np.zeros(len(rows))
-    )
+    analytic = summed_violations(problem.analytic_constraints, costs, len(rows))
     order = dominance.survivors(losses, violations, len(rows))
     return rows.choices[order[analytic[order] <= 0]]
 
