@@ -350,6 +350,9 @@ def test_intersection_over_union_counts_pixels_of_the_whole_split(maps: int) -> 
         def open(self, split: str) -> Source:
             return self
 
+        def __len__(self) -> int:
+            return 2
+
         def images(self, indices: Any) -> torch.Tensor:
             return torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]], [[[1.0, -1.0], [1.0, -1.0]]]])[
                 torch.as_tensor(indices)

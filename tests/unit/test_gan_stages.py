@@ -132,8 +132,8 @@ def test_pairs_are_reset_to_one_generator_or_follow_their_own(tmp_path: Path) ->
     training = StageTraining(
         pairs(), [first, Round(some(D, 2, 2), (1,))], folder=tmp_path / "reset"
     )
-    training._resume()
-    training._begin(training.step)
+    training._loop.load_newest()
+    training._begin(training._loop.next_step)
     for index in range(2):
         kept = training._game.players[f"generator-{index}"].network.state_dict()
         assert all(
@@ -142,8 +142,8 @@ def test_pairs_are_reset_to_one_generator_or_follow_their_own(tmp_path: Path) ->
     followed = StageTraining(
         pairs(), [first, Round(some(D, 2, 2), (1, 0), resets=False)], folder=tmp_path / "reset"
     )
-    followed._resume()
-    followed._begin(followed.step)
+    followed._loop.load_newest()
+    followed._begin(followed._loop.next_step)
     for index in range(2):
         kept = followed._game.players[f"generator-{index}"].network.state_dict()
         assert all(

@@ -41,6 +41,9 @@ class Fixed:
     def open(self, split: str) -> Any:
         return self
 
+    def __len__(self) -> int:
+        return 4
+
     @property
     def labels(self) -> torch.Tensor:
         return torch.tensor([0, 1, 1, 0])

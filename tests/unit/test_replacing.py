@@ -15,8 +15,10 @@ from evoray.files.storage import LocalStorage
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.page import write_report
 from evoray.training import checkpoints
-from evoray.training.metrics_log import MetricsLog
+from evoray.training.metrics_log import Length, MetricsLog
 from tests.runs import make_run
+
+ONE = Length(steps=1, steps_per_epoch=1, batch_size=1)
 
 
 class Crash(BaseException):
@@ -25,7 +27,7 @@ class Crash(BaseException):
 
 def _metrics_log(folder: Path) -> None:
     (folder / "metrics.jsonl").unlink(missing_ok=True)
-    MetricsLog(folder, _Intervals(), 1, 1, 1).add(0, [("largest", 1.0)], 0.1, 0, flush=True)
+    MetricsLog(folder, _Intervals(), ONE).add(0, [("largest", 1.0)], 0.1, 0, flush=True)
 
 
 class _Intervals:
@@ -63,7 +65,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_and_what_it_points_to_stays(
 def test_a_training_journal_is_never_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("", encoding="utf-8")
     (tmp_path / "metrics.jsonl").symlink_to(tmp_path / "victim")
-    metrics_log = MetricsLog(tmp_path, _Intervals(), 1, 1, 1)
+    metrics_log = MetricsLog(tmp_path, _Intervals(), ONE)
     with pytest.raises(OSError, match="symbolic links"):
         metrics_log.add(0, [("largest", 1.0)], 0.1, 0, flush=True)
     assert (tmp_path / "victim").read_text(encoding="utf-8") == ""

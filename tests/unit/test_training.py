@@ -36,6 +36,7 @@ from evoray.training.recipe.schedules import (
     learning_rate_at,
 )
 from evoray.training.recipe.teachers import Teacher
+from evoray.training.resumable_loop import StepReport
 from evoray.training.step import ForwardPass, StepLosses, Stepper, clip_adaptively
 from evoray.training.supernet_step import supernet_forward_passes
 from evoray.training.tasks.base import Moment
@@ -276,15 +277,15 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = supernet_after(tmp_path / "whole")
-    real, calls = loop.Training._train_step, []
+    real, calls = loop.Training.train, []
 
-    def interrupted(self: loop.Training, step: int) -> list[tuple[str, float]]:
+    def interrupted(self: loop.Training, step: int, restarts: int) -> StepReport | None:
         calls.append(step)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(self, step)
+        return real(self, step, restarts)
 
-    monkeypatch.setattr(loop.Training, "_train_step", interrupted)
+    monkeypatch.setattr(loop.Training, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         supernet_after(tmp_path / "cut", checkpoint_every_seconds=0.0)
     assert equal(supernet_after(tmp_path / "cut"), expected)
@@ -317,7 +318,7 @@ def test_a_finished_training_is_not_repeated_and_old_checkpoints_go(
     expected = supernet_after(tmp_path, checkpoint_every_seconds=0.0, keep_checkpoints=2)
     assert len(list(tmp_path.glob("step-*"))) == 2
     monkeypatch.setattr(
-        loop.Training, "_train_step", lambda self, step: pytest.fail("it trained again")
+        loop.Training, "train", lambda self, step, restarts: pytest.fail("it trained again")
     )
     assert equal(supernet_after(tmp_path), expected)
     loaded, digest = checkpoints.load_weights(tmp_path)
@@ -438,16 +439,16 @@ def test_a_gradient_that_is_not_finite_restarts_the_training(
 def test_a_restart_that_fails_again_goes_back_one_checkpoint_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun, bad = loop.Training._train_step, [], []
+    real, begun, bad = loop.Training.train, [], []
 
-    def failing(self: loop.Training, step: int) -> Any:
+    def failing(self: loop.Training, step: int, restarts: int) -> StepReport | None:
         begun.append(step)
         if step == 3 and len(bad) < 2:
             bad.append(step)
             return None
-        return real(self, step)
+        return real(self, step, restarts)
 
-    monkeypatch.setattr(loop.Training, "_train_step", failing)
+    monkeypatch.setattr(loop.Training, "train", failing)
     supernet_after(tmp_path, checkpoint_every_seconds=0.0, keep_checkpoints=3)
     assert begun == [0, 1, 2, 3, 3, 2, 3, 4]
     assert (tmp_path / "diverged-step-00000003").is_dir()

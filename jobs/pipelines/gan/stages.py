@@ -147,7 +147,7 @@ class GeneratorRun:
     def train(self, rounds: Sequence[Round], folder: Path) -> None:
         cluster, takes = self._setting.config.cluster, self._setting.takes
         if takes is None:
-            train_rounds(self.stage, rounds, str(folder), False)
+            train_rounds(self.stage, rounds, folder)
         else:
             workers, failures = cluster.train_workers, cluster.max_failures
             train_stage_on_ray(
@@ -200,7 +200,7 @@ class DiscriminatorRun:
                     "discriminators.pairing 'averaged' needs several workers: without Ray pairs "
                     "train in turn"
                 )
-            train_rounds(self.stage, rounds, str(folder), False)
+            train_rounds(self.stage, rounds, folder)
         elif self.options.pairing == "serial":
             train_stage_on_ray(
                 self.stage, rounds, folder=folder, takes=takes, max_failures=cluster.max_failures

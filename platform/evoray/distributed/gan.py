@@ -8,26 +8,24 @@ stage's folder.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
-import ray.train
-import ray.train.torch
 import torch
 
 from evoray.distributed.tasks import run_tasks
-from evoray.distributed.training import check_connected, fit_on_ray
+from evoray.distributed.training import check_connected, last_step, train_until
 from evoray.training import checkpoints
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.parameter_averaging import merged
 from evoray.training.gan.rounds import Calendar, Round, RoundPart
 from evoray.training.gan.stage import Stage
-from evoray.training.gan.training import StageTraining, save, train_round_part, train_rounds
+from evoray.training.gan.training import StageTraining, report, train_round_part
 from evoray.training.metrics_log import MetricsLog
-from evoray.training.process_group import TorchGroup
+from evoray.training.process_group import Group
+from evoray.training.resumable_loop import write_checkpoint
 from objectives.base import Needs
 
 
@@ -51,38 +49,19 @@ def train_stage_on_ray(
             mistake.
     """
     check_connected()
-    folder = folder.absolute()
-    calendar = calendar_of(stage)
-    if _step(folder) >= calendar.start(len(rounds)):
+    folder, end = folder.absolute(), calendar_of(stage).start(len(rounds))
+    if last_step(folder) >= end:
         return
-    takes = takes or Needs()
-    if num_workers == 1:
-        arguments = [(list(rounds), str(folder), takes.gpus > 0)]
-        list(
-            run_tasks(
-                train_rounds,
-                arguments,
-                shared=stage,
-                num_cpus=takes.cpus,
-                num_gpus=takes.gpus,
-                retries=max_failures,
-            )
-        )
-    else:
-        fit_on_ray(
-            _train_worker,
-            {"stage": ray.put(stage), "rounds": list(rounds), "folder": str(folder)},
-            folder=folder,
-            num_workers=num_workers,
-            use_gpu=takes.gpus > 0,
-            threads_per_worker=1,
-            max_failures=max_failures,
-        )
-    if _step(folder) < calendar.start(len(rounds)):
-        raise RuntimeError(
-            f"the workers wrote no checkpoint to {folder}: every node of the cluster must see this "
-            "folder"
-        )
+    train_until(
+        end,
+        _train,
+        {"stage": ray.put(stage), "rounds": list(rounds), "folder": str(folder)},
+        folder=folder,
+        num_workers=num_workers,
+        alone=takes or Needs(),
+        threads_per_worker=1,
+        max_failures=max_failures,
+    )
 
 
 def train_pairs_on_ray(
@@ -103,11 +82,10 @@ def train_pairs_on_ray(
     """
     takes, folder, calendar = takes or Needs(), folder.absolute(), calendar_of(stage)
     train_stage_on_ray(stage, [], folder=folder, takes=takes, max_failures=max_failures)
-    batch = stage.config.gan.discriminator_batch * stage.config.gan.critic_steps
-    metrics_log = MetricsLog(folder, stage.config, calendar.total, calendar.per_epoch, batch)
-    metrics_log.resume(_step(folder))
+    metrics_log = MetricsLog(folder, stage.config, calendar.length)
+    metrics_log.resume(last_step(folder))
     end = calendar.start(len(rounds))
-    while (step := _step(folder)) < end:
+    while (step := last_step(folder)) < end:
         round_end = calendar.start(calendar.round_of(step) + 1)
         until = min(round_end, step + every_steps) if every_steps else round_end
         arguments = [
@@ -128,10 +106,9 @@ def train_pairs_on_ray(
         _save_merged(stage, calendar, folder, until, found)
         losses = [loss for share in found for loss in share["losses"]]
         for number in range(step, until):
-            known = [(n, v) for n, v in vars(losses[number - step]).items() if math.isfinite(v)]
-            metrics_log.add(
-                number, known, stage.config.gan.generator_rate, 0, flush=number + 1 == until
-            )
+            done = report(losses[number - step], stage.config.gan)
+            last = number + 1 == until
+            metrics_log.add(number, done.losses, done.learning_rate, 0, flush=last)
 
 
 def calendar_of(stage: Stage) -> Calendar:
@@ -140,11 +117,6 @@ def calendar_of(stage: Stage) -> Calendar:
         stage.config,
         RealImages(stage.source, stage.config.gan.discriminator_batch, seed=stage.seed),
     )
-
-
-def _step(folder: Path) -> int:
-    found = checkpoints.latest(folder)
-    return int(found.state["step"]) if found else 0
 
 
 def _save_merged(
@@ -158,16 +130,23 @@ def _save_merged(
     new = [c for share in found for c in share["collapses"][len(seen) :]]
     weights = merged(old[0], [share["weights"] for share in found])
     moments = merged(old[1], [share["optimizer"] for share in found])
-    save(folder, stage, calendar, step, weights, moments, [*seen, *new])
+    write_checkpoint(
+        folder,
+        step,
+        weights,
+        moments,
+        {"collapses": [*seen, *new]},
+        seed=stage.seed,
+        length=calendar.length,
+        options=stage.config,
+    )
 
 
-def _train_worker(arguments: Mapping[str, Any]) -> None:
-    torch.set_num_threads(arguments["threads"])
+def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> None:
     StageTraining(
         ray.get(arguments["stage"]),
         arguments["rounds"],
         folder=Path(arguments["folder"]),
-        group=TorchGroup(),
-        device=ray.train.torch.get_device(),
+        group=group,
+        device=device,
     ).run()
-    ray.train.report({"done": True})

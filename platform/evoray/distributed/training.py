@@ -15,6 +15,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ from evoray.training.loop import fresh_network, total_steps, train_network, trai
 from evoray.training.process_group import Group, SingleProcess, TorchGroup
 from evoray.training.recipe.teachers import Teacher
 from evoray.training.tasks.base import Task
+from objectives.base import Needs
 from searchspaces.base import Architecture, SearchSpace
+
+Work = Callable[[Mapping[str, Any], Group, torch.device], None]  # of one rank, with its arguments
 
 
 def train_on_ray(
@@ -75,7 +79,8 @@ def train_on_ray(
             mistake.
     """
     check_connected()
-    if _is_finished(folder, task, config):
+    end = total_steps(task, config)
+    if last_step(folder) == end:
         return
     arguments = {
         "space": ray.put(space),
@@ -89,14 +94,44 @@ def train_on_ray(
         if initial is None
         else ray.put({name: tensor.numpy() for name, tensor in initial.items()}),
     }
+    train_until(
+        end,
+        _train,
+        arguments,
+        folder=folder,
+        num_workers=num_workers,
+        alone=Needs(cpus=threads_per_worker, gpus=int(use_gpu)),
+        threads_per_worker=threads_per_worker,
+        max_failures=max_failures,
+    )
+
+
+def train_until(
+    end: int,
+    work: Work,
+    arguments: Mapping[str, Any],  # Any: whatever `work` takes, what is big as a reference
+    *,
+    folder: Path,
+    num_workers: int | tuple[int, int],
+    alone: Needs,
+    threads_per_worker: int,
+    max_failures: int,
+) -> None:
+    """Runs `work(arguments, group, device)` until `folder` holds the checkpoint of step `end`: as a
+    task on one worker, which takes `alone` of its machine, or on several that form a group.
+
+    Raises:
+        RuntimeError: It failed more than `max_failures` times, or by a mistake that the next start
+            would repeat.
+    """
+    use_gpu = alone.gpus > 0
     if num_workers in (1, (1, 1)):
-        alone = {**arguments, "threads": threads_per_worker, "device": "cuda" if use_gpu else "cpu"}
-        _run_on_one_worker(
-            alone, num_cpus=threads_per_worker, num_gpus=int(use_gpu), max_failures=max_failures
-        )
+        device = "cuda" if use_gpu else "cpu"
+        given = {**arguments, "threads": threads_per_worker, "device": device}
+        _run_on_one_worker(work, given, takes=alone, max_failures=max_failures)
     else:
         fit_on_ray(
-            _train_worker,
+            partial(_train_worker, work),
             arguments,
             folder=folder,
             num_workers=num_workers,
@@ -104,11 +139,17 @@ def train_on_ray(
             threads_per_worker=threads_per_worker,
             max_failures=max_failures,
         )
-    if not _is_finished(folder, task, config):
+    if last_step(folder) < end:
         raise RuntimeError(
             f"the workers wrote no final checkpoint to {folder}: every node of the cluster must "
             "see this folder"
         )
+
+
+def last_step(folder: Path) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    newest = checkpoints.latest(folder)
+    return int(newest.state["step"]) if newest else 0
 
 
 def check_connected() -> None:
@@ -186,27 +227,22 @@ class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
         pass
 
 
-def _is_finished(folder: Path, task: Task, config: TrainConfig) -> bool:
-    newest = checkpoints.latest(folder)
-    return newest is not None and newest.state["step"] == total_steps(task, config)
-
-
 def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) -> ScalingConfig:
     resources = {"CPU": threads, "GPU": 1} if use_gpu else {"CPU": threads}
     return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
 
 
 def _run_on_one_worker(
-    arguments: Mapping[str, Any], *, num_cpus: float, num_gpus: float, max_failures: int
+    work: Work, arguments: Mapping[str, Any], *, takes: Needs, max_failures: int
 ) -> None:
     try:
         list(
             run_tasks(
                 _train_alone,
-                [()],
+                [(work,)],
                 shared=arguments,
-                num_cpus=num_cpus,
-                num_gpus=num_gpus,
+                num_cpus=takes.cpus,
+                num_gpus=takes.gpus,
                 retries=max_failures,
             )
         )
@@ -218,17 +254,18 @@ def _run_on_one_worker(
         ) from error
 
 
-def _train_alone(arguments: Mapping[str, Any]) -> None:
-    _train(arguments, SingleProcess(), torch.device(arguments["device"]))
+def _train_alone(arguments: Mapping[str, Any], work: Work) -> None:
+    torch.set_num_threads(arguments["threads"])
+    work(arguments, SingleProcess(), torch.device(arguments["device"]))
 
 
-def _train_worker(arguments: Mapping[str, Any]) -> None:
-    _train(arguments, TorchGroup(), ray.train.torch.get_device())
+def _train_worker(work: Work, arguments: Mapping[str, Any]) -> None:
+    torch.set_num_threads(arguments["threads"])
+    work(arguments, TorchGroup(), ray.train.torch.get_device())
     ray.train.report({"done": True})
 
 
 def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> None:
-    torch.set_num_threads(arguments["threads"])
     space, task = ray.get(arguments["space"]), ray.get(arguments["task"])
     config, seed, architecture = arguments["config"], arguments["seed"], arguments["architecture"]
     teachers = [teacher.load() for teacher in arguments["teachers"]]

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +28,21 @@ class Intervals(Protocol):
     def checkpoint_every_seconds(self) -> float: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How long a training is.
+
+    Attributes:
+        steps: In all.
+        steps_per_epoch: Of one pass over the examples.
+        batch_size: Examples of a step, over all ranks.
+    """
+
+    steps: int
+    steps_per_epoch: int
+    batch_size: int
+
+
 class MetricsLog:
     """Averages losses over an interval and writes them down.
 
@@ -35,20 +51,11 @@ class MetricsLog:
     was `note`d since the one before.
     """
 
-    def __init__(
-        self,
-        folder: Path | None,
-        config: Intervals,
-        steps: int,
-        steps_per_epoch: int,
-        batch_size: int,
-    ) -> None:
+    def __init__(self, folder: Path | None, config: Intervals, length: Length) -> None:
         """With `folder` None nothing is written."""
         self._file = None if folder is None else folder / "metrics.jsonl"
         self._config = config
-        self._steps = steps
-        self._steps_per_epoch = steps_per_epoch
-        self._batch_size = batch_size
+        self._length = length
         self._seconds_before = 0.0
         self._start = self._last_line = self._last_checkpoint = time.monotonic()
         self._losses: defaultdict[str, list[float]] = defaultdict(list)
@@ -103,14 +110,14 @@ class MetricsLog:
         now = time.monotonic()
         line = {
             "step": done,
-            "steps": self._steps,
-            "epoch": round(done / self._steps_per_epoch, 4),
-            "images": done * self._batch_size,
+            "steps": self._length.steps,
+            "epoch": round(done / self._length.steps_per_epoch, 4),
+            "images": done * self._length.batch_size,
             "learning_rate": learning_rate,
             "loss": {name: sum(values) / len(values) for name, values in self._losses.items()},
             "restarts": restarts,
             "images_per_second": self._interval_steps
-            * self._batch_size
+            * self._length.batch_size
             / max(now - self._last_line, 1e-9),
             "seconds": self._seconds_before + now - self._start,
             **self._notes,

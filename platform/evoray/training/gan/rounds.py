@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from evoray.training.gan.config import StageConfig
 from evoray.training.gan.images import RealImages
+from evoray.training.metrics_log import Length
 from searchspaces.base import Architecture
 
 
@@ -35,12 +36,14 @@ class Calendar:
         steps: Of one round.
         per_epoch: Steps of one pass over the images.
         rounds: How many there are.
+        batch_size: Real images of a step.
     """
 
     warmup: int
     steps: int
     per_epoch: int
     rounds: int
+    batch_size: int
 
     @staticmethod
     def of(config: StageConfig, images: RealImages) -> Calendar:
@@ -51,6 +54,7 @@ class Calendar:
             max(1, round(config.epochs * per_epoch)),
             per_epoch,
             config.rounds,
+            config.gan.discriminator_batch * config.gan.critic_steps,
         )
 
     def start(self, number: int) -> int:
@@ -63,6 +67,11 @@ class Calendar:
     @property
     def total(self) -> int:
         return self.start(self.rounds)
+
+    @property
+    def length(self) -> Length:
+        """Of the whole stage."""
+        return Length(steps=self.total, steps_per_epoch=self.per_epoch, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)

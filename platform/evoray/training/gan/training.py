@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from evoray.seeds import generator_for
 from evoray.training import checkpoints
 from evoray.training.gan.collapse import CollapseWatch
+from evoray.training.gan.config import GanConfig
 from evoray.training.gan.images import RealImages
 from evoray.training.gan.pairings import Losses, Pair, drawn, latents
 from evoray.training.gan.rounds import Calendar, Round, RoundPart
 from evoray.training.gan.stage import FinalStage, Stage
-from evoray.training.metrics_log import MetricsLog
 from evoray.training.process_group import Group, SingleProcess
+from evoray.training.resumable_loop import ResumableLoop, StepReport
 from evoray.variation import sample_valid
 from searchspaces.base import Architecture, architectures
 
@@ -31,11 +32,7 @@ _WATCHED = 16  # images that are looked at for a collapse
 
 
 class StageTraining:
-    """One stage in this process.
-
-    Attributes:
-        step: The next one.
-    """
+    """One stage in this process, the `Learner` of its players."""
 
     def __init__(
         self,
@@ -49,19 +46,22 @@ class StageTraining:
         """`rounds` are those up to now, from the first; `folder` holds checkpoints and
         metrics.jsonl, and is seen by all ranks.
         """
-        self._stage, self._rounds, self._folder = stage, list(rounds), folder
+        self._stage, self._rounds = stage, list(rounds)
         self._group, self._device = group or SingleProcess(), device or torch.device("cpu")
         self._config, self._gan = stage.config, stage.config.gan
         self._reals = RealImages(stage.source, self._gan.discriminator_batch, seed=stage.seed)
         self._calendar = Calendar.of(self._config, self._reals)
         self._game = stage.game(self._device, self._group)
         self._watch = CollapseWatch(self._reals.first(64))
-        batch = self._gan.discriminator_batch * self._gan.critic_steps
-        own = folder if self._group.rank == 0 else None
-        self._metrics_log = MetricsLog(
-            own, self._config, self._calendar.total, self._calendar.per_epoch, batch
+        self._loop = ResumableLoop(
+            self,
+            self._calendar.length,
+            self._config,
+            seed=stage.seed,
+            folder=folder,
+            group=self._group,
+            device=self._device,
         )
-        self.step = 0
 
     def run(self) -> None:
         """To the end of the last of the rounds, from the newest checkpoint; a finished training
@@ -70,17 +70,7 @@ class StageTraining:
         Raises:
             ValueError: The checkpoint belongs to another training.
         """
-        self._resume()
-        self._metrics_log.resume(self.step)
-        end = self._calendar.start(len(self._rounds))
-        while self.step < end:
-            losses = self._train(self.step)
-            self.step += 1
-            last = self.step == end
-            known = [(name, value) for name, value in vars(losses).items() if math.isfinite(value)]
-            self._metrics_log.add(self.step - 1, known, self._gan.generator_rate, 0, flush=last)
-            if last or self._metrics_log.is_checkpoint_due():
-                self._save()
+        self._loop.run(until=self._calendar.start(len(self._rounds)))
 
     def run_share(self, share: RoundPart, until: int) -> dict[str, Any]:
         """This share of the steps up to `until`, from the newest checkpoint and without writing
@@ -89,23 +79,59 @@ class StageTraining:
         Returns:
             weights and optimizer: Tensors by name, as in a checkpoint; losses; collapses.
         """
-        self._resume()
+        self._loop.load_newest()
         found: list[Losses] = []
-        while self.step < until:
-            member, _ = self._member(self.step)
+        for step in range(self._loop.next_step, until):
+            member, _ = self._member(step)
             if member % share.of == share.index:
-                found.append(self._train(self.step))
-            elif self._is_first(self.step):
-                self._begin(self.step)
-            self.step += 1
+                found.append(self._play(step))
+            elif self._is_first(step):
+                self._begin(step)
         return {
-            "weights": self._weights(),
-            "optimizer": self._optimizer(),
+            "weights": self.weights(),
+            "optimizer": self.optimizer(),
             "losses": found,
             "collapses": self._watch.records(),
         }
 
-    def _train(self, step: int) -> Losses:
+    def train(self, step: int, restarts: int) -> StepReport:
+        """The losses that are finite; a step with another one has changed nothing, is written down
+        as a collapse, and the training goes on.
+        """
+        return report(self._play(step), self._gan)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every player's, by the player's name and the tensor's."""
+        players = self._game.players.items()
+        return {
+            f"{name}.{key}": tensor
+            for name, player in players
+            for key, tensor in player.network.state_dict().items()
+        }
+
+    def optimizer(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for name, player in self._game.players.items():
+            names = {
+                id(parameter): f"{name}.{key}"
+                for key, parameter in player.network.named_parameters()
+            }
+            found |= checkpoints.optimizer_tensors(player.optimizer, names)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        return {"collapses": self._watch.records()}
+
+    def load(self, checkpoint: checkpoints.Checkpoint) -> None:
+        weights, moments = checkpoint.weights(), checkpoint.optimizer()
+        for name, player in self._game.players.items():
+            player.network.load_state_dict(part_of(weights, name))
+            checkpoints.restore_optimizer(
+                player.optimizer, part_of(moments, name), dict(player.network.named_parameters())
+            )
+        self._watch.restore(checkpoint.state["collapses"])
+
+    def _play(self, step: int) -> Losses:
         if self._is_first(step):
             self._begin(step)
         member, architecture = self._member(step)
@@ -145,63 +171,10 @@ class StageTraining:
         member = drawn(len(members), self._stage.seed, step)
         return member, members[member]
 
-    def _resume(self) -> None:
-        found = checkpoints.latest_to_go_on(self._folder) if self._group.rank == 0 else None
-        step = torch.tensor([float(found.state["step"] if found else 0)], device=self._device)
-        self._group.add_up(step)
-        self.step = int(step.item())
-        if self.step:
-            self._load(checkpoints.Checkpoint.at(self._folder, self.step))
 
-    def _load(self, checkpoint: checkpoints.Checkpoint) -> None:
-        for name, mine in (("seed", self._stage.seed), ("steps", self._calendar.total)):
-            if checkpoint.state[name] != mine:
-                raise ValueError(
-                    f"checkpoint {checkpoint.folder} is of another training ({name} "
-                    f"{checkpoint.state[name]}, not {mine}): use a new folder"
-                )
-        weights, moments = checkpoint.weights(), checkpoint.optimizer()
-        for name, player in self._game.players.items():
-            player.network.load_state_dict(part_of(weights, name))
-            checkpoints.restore_optimizer(
-                player.optimizer, part_of(moments, name), dict(player.network.named_parameters())
-            )
-        self._watch.restore(checkpoint.state["collapses"])
-
-    def _weights(self) -> dict[str, Tensor]:
-        players = self._game.players.items()
-        return {
-            f"{name}.{key}": tensor
-            for name, player in players
-            for key, tensor in player.network.state_dict().items()
-        }
-
-    def _optimizer(self) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        for name, player in self._game.players.items():
-            names = {
-                id(parameter): f"{name}.{key}"
-                for key, parameter in player.network.named_parameters()
-            }
-            found |= checkpoints.optimizer_tensors(player.optimizer, names)
-        return found
-
-    def _save(self) -> None:
-        if self._group.rank == 0:
-            save(
-                self._folder,
-                self._stage,
-                self._calendar,
-                self.step,
-                self._weights(),
-                self._optimizer(),
-                self._watch.records(),
-            )
-
-
-def train_rounds(stage: Stage, rounds: Sequence[Round], folder: str, use_gpu: bool) -> None:
-    """A whole training in this process, on one thread."""
-    StageTraining(stage, rounds, folder=Path(folder), device=_device(use_gpu)).run()
+def train_rounds(stage: Stage, rounds: Sequence[Round], folder: Path) -> None:
+    """A whole training in this process, on the CPU and one thread."""
+    StageTraining(stage, rounds, folder=folder, device=_device(use_gpu=False)).run()
 
 
 def train_round_part(
@@ -244,18 +217,10 @@ def train_from_scratch(stage: FinalStage, device: torch.device | None = None) ->
     return game.best
 
 
-def save(
-    folder: Path,
-    stage: Stage,
-    calendar: Calendar,
-    step: int,
-    weights: dict[str, Tensor],
-    optimizer: dict[str, Tensor],
-    collapses: list[dict[str, Any]],
-) -> None:
-    """Writes a stage's checkpoint."""
-    state = {"step": step, "steps": calendar.total, "seed": stage.seed, "collapses": collapses}
-    checkpoints.save(folder, weights, optimizer, state, keep=stage.config.keep_checkpoints)
+def report(losses: Losses, config: GanConfig) -> StepReport:
+    """One step's losses, those that are finite, as metrics.jsonl shows them."""
+    known = [(name, value) for name, value in vars(losses).items() if math.isfinite(value)]
+    return StepReport(known, config.generator_rate)
 
 
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
