@@ -21,7 +21,7 @@ from evoray.training.gan.images import signed
 from evoray.training.gan.losses import discriminator_loss, generator_loss
 from evoray.training.gan.pairings import ManyToOne, OneToOne, Pair, drawn, latents
 from evoray.training.gan.step import Player, discriminator_step, generator_step
-from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.averaging import moving_average
 from searchspaces.base import Architecture, architectures
 from searchspaces.eagan import build
 
@@ -218,16 +218,16 @@ def test_the_generator_given_to_stage_two_stays_as_it_is() -> None:
 
 def test_an_average_moves_by_its_share_and_takes_buffers_as_they_are() -> None:
     network = nn.BatchNorm2d(2)
-    average = AverageWeights(network, 0.999)
+    average = moving_average(network, 0.999)
     with torch.no_grad():
         network.weight.fill_(3.0)
         assert network.running_mean is not None
         network.running_mean.fill_(7.0)
-    average.update(network)
-    assert torch.allclose(average.network.weight, torch.full((2,), 0.999 * 1.0 + 0.001 * 3.0))  # type: ignore[arg-type]
-    assert torch.equal(average.network.running_mean, network.running_mean)  # type: ignore[arg-type]
+    average.update_parameters(network)
+    assert torch.allclose(average.module.weight, torch.full((2,), 0.999 * 1.0 + 0.001 * 3.0))  # type: ignore[arg-type]
+    assert torch.equal(average.module.running_mean, network.running_mean)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="below 1, got 1"):
-        AverageWeights(network, 1.0)
+        moving_average(network, 1.0)
 
 
 def test_a_collapse_is_noticed_and_written_down() -> None:

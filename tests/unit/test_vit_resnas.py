@@ -22,7 +22,7 @@ from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import train_supernet
 from evoray.training.process_group import SingleProcess
-from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.averaging import moving_average
 from evoray.training.recipe.channel_sorting import sort_channels
 from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.step import ForwardPass, Stepper
@@ -340,7 +340,7 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     x, y = torch.randn(16, 1, 32, 32), torch.arange(16) % 10
     config = TrainConfig(optimizer="adamw", learning_rate=1e-3, clip_norm=0.0)
     steppers = [Stepper(s, config, SingleProcess(), torch.device("cpu")) for s in supernets]
-    averages = [AverageWeights(s, decay) for s in supernets]
+    averages = [moving_average(s, decay) for s in supernets]
     task = tasks.of(Digits(image_size=32), config)
     moment = Moment(seed=0, step=0, steps=2, steps_per_epoch=2, batch_size=16)
 
@@ -349,14 +349,14 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
             one = ForwardPass("largest", partial(supernet, architecture=largest(space)))
             stepper.gradients([one], task, ImageBatch(x, y), moment)
             stepper.step(1e-3)
-            average.update(supernet)
+            average.update_parameters(supernet)
 
     def outputs(networks: Sequence[nn.Module]) -> list[torch.Tensor]:
         with torch.no_grad():
             return [network(x, largest(space)) for network in networks]
 
     step()
-    sort_channels(supernets[1], steppers[1].optimizer, averages[1].network)
+    sort_channels(supernets[1], steppers[1].optimizer, averages[1].module)
     step()
     # The order of the units is the order of sums: where a gradient is rounding alone, AdamW's step
     # has its sign, so that two equal
@@ -370,7 +370,7 @@ def test_rewiring_sorts_units_and_changes_neither_what_is_computed_nor_what_is_l
     ]
     assert moved
     assert all(".blocks." in name for name in moved)
-    for plain, rewired in (outputs(supernets), outputs([a.network for a in averages])):
+    for plain, rewired in (outputs(supernets), outputs([a.module for a in averages])):
         assert (plain - rewired).abs().max() < 1e-4
     sort_channels(supernets[1], steppers[1].optimizer)
     for order, _ in supernets[1].unit_orders():

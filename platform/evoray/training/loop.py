@@ -22,7 +22,7 @@ from evoray.training.config import TrainConfig
 from evoray.training.gradient_conflict import step_conflict
 from evoray.training.metrics_log import Length
 from evoray.training.process_group import Group, SingleProcess
-from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.averaging import moving_average
 from evoray.training.recipe.channel_sorting import sort_channels
 from evoray.training.recipe.schedules import learning_rate_at
 from evoray.training.resumable_loop import ResumableLoop, StepReport
@@ -211,7 +211,7 @@ class Training:
         self._stepper = Stepper(module, config, group, device)
         self._examples = task.open(module, [teacher.to(device) for teacher in teachers])
         self._average = (
-            AverageWeights(module, config.average_decay) if config.average_decay else None
+            moving_average(module, config.average_decay) if config.average_decay else None
         )
         self._initial = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         self._loop = ResumableLoop(
@@ -222,7 +222,7 @@ class Training:
         """Trains to the end; the module then has the weights that a checkpoint holds."""
         self._loop.run()
         if self._average is not None:
-            self._module.load_state_dict(self._average.network.state_dict())
+            self._module.load_state_dict(self._average.module.state_dict())
 
     def train(self, step: int, restarts: int) -> StepReport | None:
         """The losses of each pass by name; None, and no weight changed, where a loss or the
@@ -239,7 +239,7 @@ class Training:
             sort_channels(
                 self._module,
                 self._stepper.optimizer,
-                None if self._average is None else self._average.network,
+                None if self._average is None else self._average.module,
             )
         if isinstance(self._sampler, samplers.Scores):
             self._sampler.refresh(
@@ -251,7 +251,7 @@ class Training:
         if not (losses.are_finite and self._stepper.step(learning_rate)):
             return None
         if self._average is not None:
-            self._average.update(self._module)
+            self._average.update_parameters(self._module)
         if self._sampler is not None:
             known = [
                 (one.architecture, loss)
@@ -266,7 +266,7 @@ class Training:
     def begin(self) -> None:
         self._module.load_state_dict(self._initial)
         if self._average is not None:
-            self._average.network.load_state_dict(self._initial)
+            self._average.module.load_state_dict(self._initial)
         self._stepper.optimizer.state.clear()
         if self._sampler is not None:
             self._sampler.restore(self._sampler_state)
@@ -280,7 +280,7 @@ class Training:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The averages where there are such, as others read them."""
-        kept = self._module if self._average is None else self._average.network
+        kept = self._module if self._average is None else self._average.module
         return kept.state_dict()
 
     def optimizer(self) -> dict[str, torch.Tensor]:
@@ -301,7 +301,7 @@ class Training:
     def load(self, checkpoint: checkpoints.Checkpoint) -> None:
         weights, tensors = checkpoint.weights(), checkpoint.optimizer()
         if self._average is not None:
-            self._average.network.load_state_dict(weights)
+            self._average.module.load_state_dict(weights)
             weights = {name: tensors.pop(f"{name}/{_TRAINED}") for name in weights}
         self._module.load_state_dict(weights)
         checkpoints.restore_optimizer(

@@ -20,7 +20,7 @@ from evoray.seeds import generator_for, seed_for
 from evoray.training.gan.config import GanConfig
 from evoray.training.gan.step import Path, Player, discriminator_step, generator_step
 from evoray.training.process_group import Group, SingleProcess
-from evoray.training.recipe.averaging import AverageWeights
+from evoray.training.recipe.averaging import moving_average
 from searchspaces.base import Architecture
 
 
@@ -268,18 +268,18 @@ class Pair(_Game):
         }
         self.generator, self.discriminator = generator, discriminator
         self.average = (
-            AverageWeights(generator, config.average_decay) if config.average_decay else None
+            moving_average(generator, config.average_decay) if config.average_decay else None
         )
         if self.average is not None:
             self.players = {
                 **self.players,
-                "average": Player(self.average.network, config.generator_rate, config),
+                "average": Player(self.average.module, config.generator_rate, config),
             }
 
     @property
     def best(self) -> nn.Module:
         """With what images are made: the averaged generator where there is one."""
-        return self.generator if self.average is None else self.average.network
+        return self.generator if self.average is None else self.average.module
 
     def train(self, step: int, reals: Iterable[Tensor]) -> Losses:
         """`critic_steps` discriminator steps, one for each batch of real images, then one of the
@@ -292,5 +292,5 @@ class Pair(_Game):
             (self.players["discriminator"], self.discriminator),
         )
         if self.average is not None:
-            self.average.update(self.generator)
+            self.average.update_parameters(self.generator)
         return losses

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-
-import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
-class AverageWeights:
-    """After each step, average = decay x average + (1 - decay) x weights; buffers are the trained
-    network's own.
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """The averaged copy, in eval mode, under `.module`.
 
-    Attributes:
-        network: The averaged copy, in eval mode.
+    `update_parameters(network)` after each step: average = decay x average + (1 - decay) x weights;
+    buffers are the trained network's own.
     """
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(
-                f"the decay of averaged weights must be at least 0 and below 1, got {decay}"
-            )
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self._decay = decay
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Takes the weights after one step."""
-        for mean, new in zip(self.network.parameters(), network.parameters(), strict=True):
-            mean.lerp_(new, 1.0 - self._decay)
-        for kept, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
-            kept.copy_(buffer)
+    if not 0 <= decay < 1:
+        raise ValueError(
+            f"the decay of averaged weights must be at least 0 and below 1, got {decay}"
+        )
+    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(network, multi_avg_fn=mean)
+    # torch begins with the weights after the first step; ours is an average from the initial ones
+    average.n_averaged.fill_(1)
+    average.eval().requires_grad_(False)
+    return average

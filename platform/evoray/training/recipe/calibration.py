@@ -57,6 +57,9 @@ class Calibration:
 def recalibrate(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """The statistics of all batch norms become the plain average over these inputs; the network is
     left in eval mode.
+
+    torch.optim.swa_utils.update_bn would put all of the network into training mode: dropout would
+    act, and the vectors of spectral normalisation would move with every pass.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
