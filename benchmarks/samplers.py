@@ -37,7 +37,7 @@ from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
 from evoray.training.recipe.calibration import Calibration
-from jobs.pipelines.supernet.build import fitted
+from jobs.pipelines.spaces import fitted
 from objectives.accuracy import Accuracy
 from objectives.base import Candidate
 from searchspaces.base import Architecture, architectures, largest, smallest

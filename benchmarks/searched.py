@@ -36,7 +36,7 @@ from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network, train_supernet
 from evoray.training.recipe.calibration import Calibration
 from jobs.pipelines.retraining import alone
-from jobs.pipelines.supernet.build import fitted
+from jobs.pipelines.spaces import fitted
 from objectives.accuracy import Accuracy
 from objectives.base import BuiltCandidate, Candidate
 from objectives.latency_table import PredictedLatency

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from objectives.base import Candidate, Goal, LabelledSource, Recalibration
+from objectives.base import Candidate, Goal, LabelledSource, Needs, Recalibration
 from objectives.parts.labelled import LabelledImages
 
 
@@ -41,6 +41,12 @@ class Accuracy(LabelledImages):
         return 100.0 * correct / total
 
 
-def build(source: LabelledSource, recalibrate: Recalibration | None = None) -> Accuracy:
-    """Accuracy on the validation split of `source`."""
-    return Accuracy(source, recalibrate)
+def build(
+    source: LabelledSource,
+    recalibrate: Recalibration | None = None,
+    split: str = "val",
+    limit: int | None = None,
+    needs: Needs | None = None,
+) -> Accuracy:
+    """Accuracy on `split` of `source`, of at most `limit` of its images."""
+    return Accuracy(source, recalibrate, split=split, limit=limit, needs=needs)

@@ -4,7 +4,7 @@ first.
 
 from __future__ import annotations
 
-from objectives.base import Candidate, Goal, LabelledSource, Recalibration
+from objectives.base import Candidate, Goal, LabelledSource, Needs, Recalibration
 from objectives.parts.labelled import LabelledImages
 
 
@@ -54,7 +54,11 @@ class IntersectionOverUnion(LabelledImages):
 
 
 def build(
-    source: LabelledSource, recalibrate: Recalibration | None = None
+    source: LabelledSource,
+    recalibrate: Recalibration | None = None,
+    split: str = "val",
+    limit: int | None = None,
+    needs: Needs | None = None,
 ) -> IntersectionOverUnion:
-    """Intersection over union on the validation split of `source`."""
-    return IntersectionOverUnion(source, recalibrate)
+    """Intersection over union on `split` of `source`, of at most `limit` of its images."""
+    return IntersectionOverUnion(source, recalibrate, split=split, limit=limit, needs=needs)

@@ -23,7 +23,7 @@ from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet
 from jobs.pipelines.datasets import load_source
 from jobs.pipelines.options import DataOptions
-from jobs.pipelines.supernet.build import fitted
+from jobs.pipelines.spaces import fitted
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
 from jobs.terminal.parsing import parse

@@ -60,11 +60,13 @@ def main(arguments: Sequence[str]) -> None:
         connected(address, console),
         console.status(f"training {key} alone"),
     ):
-        accuracies, files = retrain(work, options)
-    shown = ", ".join(f"{value:.2f} % on {split}" for split, value in accuracies.items())
-    inherited = work.values.get("accuracy")
-    compared = f"; {inherited:.2f} % with the supernet's weights" if inherited is not None else ""
-    console.print(f"{key} alone: {shown}{compared}")
+        values, files = retrain(work, options)
+    measured = work.validation("val")
+    shown = ", ".join(f"{value:.2f} {measured.unit} on {split}" for split, value in values.items())
+    inherited = work.values.get(measured.name)
+    if inherited is not None:
+        shown += f"; {inherited:.2f} {measured.unit} with the supernet's weights"
+    console.print(f"{key} alone: {shown}")
     for file in files:
         console.print(str(file))
 

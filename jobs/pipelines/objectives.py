@@ -1,4 +1,6 @@
-"""The problem of a job: its system's objectives, and those that the command line names."""
+"""Objectives by name: the problem of a job, with those that the command line names, and what the
+networks of a task are validated by.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,16 @@ import objectives
 from evoray.distributed.cluster.shipping import check_ships
 from evoray.problem.contracts import check_objective
 from evoray.problem.problem import Problem, parse_constraint
-from objectives.base import CostModel, Measurable, values_of
+from evoray.training.tasks.base import Task
+from objectives.base import (
+    CostModel,
+    DataSource,
+    Measurable,
+    Needs,
+    Objective,
+    Recalibration,
+    values_of,
+)
 from searchspaces.base import SearchSpace
 
 
@@ -51,6 +62,38 @@ def problem_of(
         ),
         tuple(parse_constraint(text) for text in constraints),
     )
+
+
+def validation_of(
+    task: Task,
+    source: DataSource,
+    recalibrate: Recalibration | None,
+    *,
+    split: str = "val",
+    limit: int | None = None,
+    needs: Needs | None = None,
+) -> Objective:
+    """The objective by which a task's networks are measured.
+
+    Args:
+        task: Which names it.
+        source: The data.
+        recalibrate: Recomputes a network's batch-norm statistics; None leaves them.
+        split: Of the data.
+        limit: Examples at most; None for all.
+        needs: Of a worker.
+
+    Raises:
+        ValueError: There is no such objective.
+    """
+    offered = {
+        "source": source,
+        "recalibrate": recalibrate,
+        "split": split,
+        "limit": limit,
+        "needs": needs,
+    }
+    return cast(Objective, objectives.build(task.validated_by, offered))
 
 
 def _names(one: Measurable | CostModel) -> list[str]:

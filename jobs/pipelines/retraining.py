@@ -22,15 +22,16 @@ from evoray.records.run_folder import RunFolder, write_json
 from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.export import export
-from evoray.training import checkpoints, tasks
+from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.teachers import Teacher
+from evoray.training.tasks.base import Task
 from jobs.pipelines.clusters import has_gpu
 from jobs.pipelines.evaluations import picked
+from jobs.pipelines.objectives import validation_of
 from jobs.pipelines.options import CodeOptions
-from objectives.accuracy import Accuracy
-from objectives.base import BuiltCandidate, LabelledSource
+from objectives.base import BuiltCandidate, LabelledSource, Objective
 from searchspaces.base import Architecture, SearchSpace
 from searchspaces.elastic.positions import fitted_weights
 
@@ -43,6 +44,9 @@ class SingleSetup(Protocol):
 
     @property
     def source(self) -> LabelledSource: ...
+
+    @property
+    def task(self) -> Task: ...
 
     @property
     def calibration(self) -> Calibration: ...
@@ -99,6 +103,7 @@ class Retraining:
         architecture: The network.
         space: At the resolution of the training.
         source: The data, too.
+        task: What is learned of it.
         calibration: Of batch norms, for the supernet's weights.
         teachers: Networks from outside.
         initial: What it starts from; None for fresh weights.
@@ -109,11 +114,16 @@ class Retraining:
     architecture: Architecture
     space: SearchSpace
     source: LabelledSource
+    task: Task
     calibration: Calibration
     teachers: tuple[Teacher, ...]
     initial: dict[str, Tensor] | None
     values: dict[str, Any]  # JSON
     output: Path
+
+    def validation(self, split: str) -> Objective:
+        """The objective by which the network is measured on a split."""
+        return validation_of(self.task, self.source, self.calibration, split=split)
 
 
 def alone(recipe: TrainConfig) -> TrainConfig:
@@ -145,11 +155,11 @@ def prepare(
     values = folder.job()["values"]
     row = picked(folder, pick or "knee")
     setup = single.build(options.train, options.trust_code, None)
-    space, source = setup.space, setup.source
+    space, trained_on = setup.space, setup
     architecture = picking.network(space, row)
     started = _started(folder, space, row, options.weights)
     if options.image_size:
-        source = single.build(options.train, options.trust_code, options.image_size).source
+        trained_on = single.build(options.train, options.trust_code, options.image_size)
         space = _resized(space, options.image_size)
     initial = None if started is None else fitted_weights(started, _network(space, architecture))
     place = output or folder.inside(
@@ -159,7 +169,8 @@ def prepare(
     return Retraining(
         architecture,
         space,
-        source,
+        trained_on.source,
+        trained_on.task,
         setup.calibration,
         setup.teachers,
         initial,
@@ -169,8 +180,8 @@ def prepare(
 
 
 def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float], list[Path]]:
-    """Trains, on the cluster that is connected, and exports; accuracies in percent by split, and
-    the files.
+    """Trains, on the cluster that is connected, and exports; what the network was validated by, by
+    split, and the files.
 
     Raises:
         RuntimeError: The training failed again and again.
@@ -179,7 +190,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     begin(work, options)
     train_on_ray(
         space,
-        tasks.of(work.source, options.train),
+        work.task,
         options.train,
         seed=options.seed,
         folder=work.output / "training",
@@ -192,7 +203,7 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     weights, _ = checkpoints.load_weights(work.output / "training")
     network = _network(space, architecture)
     network.load_state_dict(fitted_weights(weights, network))
-    accuracies = {split: _accuracy(work, network, split) for split in ("val", "test")}
+    accuracies = {split: _validated(work, network, split) for split in ("val", "test")}
     about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
     shape = work.source.image_shape
     return accuracies, export(
@@ -272,7 +283,7 @@ def begin(work: Retraining, options: RetrainOptions) -> None:
     )
 
 
-def _accuracy(work: Retraining, network: nn.Module, split: str) -> float:
-    objective = Accuracy(work.source, work.calibration, split=split)
+def _validated(work: Retraining, network: nn.Module, split: str) -> float:
+    objective = work.validation(split)
     objective.open(torch.device("cpu"))
     return objective.measure(BuiltCandidate(work.space, work.architecture, network))

@@ -24,13 +24,13 @@ from jobs.pipelines.cosearch.from_scratch import TrainedFromScratch
 from jobs.pipelines.cosearch.methods import METHODS
 from jobs.pipelines.cosearch.study import Study
 from jobs.pipelines.datasets import load_source
+from jobs.pipelines.objectives import validation_of
+from jobs.pipelines.spaces import fitted
 from jobs.pipelines.teachers import teachers_of
 from objectives import asic
-from objectives.accuracy import Accuracy
 from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, Specs
 from objectives.base import LabelledSource, Needs, Objective
-from objectives.iou import IntersectionOverUnion
 from objectives.tasks import TaskObjective, WeightedMean
 from searchspaces.base import SearchSpace, nearest
 from searchspaces.parts.product import Product, builds
@@ -191,10 +191,7 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
                 f"{kinds[not hasattr(part, 'out_channels')]}, and data source "
                 f"{options.data.name!r} is for {kinds[not segments]}: choose other data"
             )
-        outputs = {"out_channels" if segments else "num_classes": source.num_classes}
-        space = dataclasses.replace(
-            part, in_channels=source.image_shape[0], image_size=source.image_shape[1], **outputs
-        )
+        space = fitted(dataclasses.replace(part, image_size=source.image_shape[1]), source)
         samplers.load(
             options.train.sampler, space, seed=config.seed, num_random=options.train.num_random
         )
@@ -213,10 +210,13 @@ def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> 
             crop_padding=options.train.crop_padding,
             mirror=options.train.mirror,
         )
-        kind = {"iou": IntersectionOverUnion, "accuracy": Accuracy}[learned.validated_by]
         teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
-        objective: Any = kind(
-            source, calibration, limit=options.validation_limit, needs=Needs(cpus=1.0, gpus=gpus)
+        objective = validation_of(
+            learned,
+            source,
+            calibration,
+            limit=options.validation_limit,
+            needs=Needs(cpus=1.0, gpus=gpus),
         )
         if config.accuracy == "scratch":
             objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)

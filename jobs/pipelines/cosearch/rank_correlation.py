@@ -4,8 +4,6 @@ network trained alone.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import torch
@@ -20,6 +18,7 @@ from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.results import digest_of, weights_of
 from jobs.pipelines.cosearch.study import ACCURACY
 from jobs.pipelines.evaluations import evaluated
+from jobs.pipelines.objectives import validation_of
 from objectives.tasks import WeightedMean
 from searchspaces.base import architectures
 
@@ -63,17 +62,16 @@ def _measure(
     own = space.architectures(design)
     found: dict[str, Probe] = {}
     for task in setup.tasks:
-        objective: Any = task.objective  # Any: the class behind it is called
+        learned = tasks.of(task.source, task.options.train)
+        limit, needs = task.options.validation_limit, task.objective.needs
         found[task.label] = probe(
             task.space,
             own[task.label],
-            tasks.of(task.source, task.options.train),
+            learned,
             task.options.train,
             weights[task.supernet],
-            objective,
-            type(objective)(
-                task.source, None, limit=task.options.validation_limit, needs=objective.needs
-            ),
+            task.objective,
+            validation_of(learned, task.source, None, limit=limit, needs=needs),
             seed=config.seed,
             device="cuda" if gpus else "cpu",
             teachers=task.teachers,

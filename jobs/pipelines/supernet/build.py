@@ -4,9 +4,8 @@ only; every mistake shows here.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -17,15 +16,17 @@ from evoray.problem.feasible import check_feasible
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem
 from evoray.searchers.parts.warm_start import read_prior
-from evoray.training import samplers
+from evoray.training import samplers, tasks
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.mixing import patch_grid
 from evoray.training.recipe.teachers import Teacher
+from evoray.training.tasks.base import Task
 from jobs.pipelines.datasets import load_source
-from jobs.pipelines.objectives import problem_of
+from jobs.pipelines.objectives import problem_of, validation_of
+from jobs.pipelines.spaces import fitted
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.teachers import teachers_of
-from objectives import accuracy, complexity, latency, latency_table
+from objectives import complexity, latency, latency_table
 from objectives.base import LabelledSource, Needs
 from searchspaces.base import SearchSpace
 
@@ -37,6 +38,7 @@ class SearchSetup:
     Attributes:
         space: With the data's classes and channels, and the fixed genes.
         source: The data.
+        task: What is learned of it.
         problem: Objectives, costs, constraints.
         calibration: Recomputes a subnet's batch-norm statistics.
         teachers: Networks from outside.
@@ -44,6 +46,7 @@ class SearchSetup:
 
     space: SearchSpace
     source: LabelledSource
+    task: Task
     problem: Problem
     calibration: Calibration
     teachers: tuple[Teacher, ...] = ()
@@ -74,7 +77,8 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
         crop_padding=config.train.crop_padding,
         mirror=config.train.mirror,
     )
-    problem = _problem(config, space, source, calibration, gpus)
+    task = tasks.of(source, config.train)
+    problem = _problem(config, space, source, task, calibration, gpus)
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     if config.train.mixing == "tokens":
         with torch.device("meta"):
@@ -86,20 +90,21 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
         )
     read_prior(problem, config.search.warm_start)
     check_feasible(problem, config.seed)
-    return SearchSetup(space, source, problem, calibration, teachers)
+    return SearchSetup(space, source, task, problem, calibration, teachers)
 
 
 def _problem(
     config: SupernetSearch,
     space: SearchSpace,
     source: LabelledSource,
+    task: Task,
     calibration: Calibration,
     gpus: float,
 ) -> Problem:
     options = config.measure
     needs = Needs(cpus=1.0, gpus=gpus)
     measured: tuple[Any, ...] = (  # Any: attributes of a class are no properties to mypy
-        accuracy.Accuracy(source, calibration, limit=options.validation_limit, needs=needs),
+        validation_of(task, source, calibration, limit=options.validation_limit, needs=needs),
         latency.Latency(
             source.image_shape, batch_size=options.latency_batch, threads=options.latency_threads
         ),
@@ -124,32 +129,4 @@ def _problem(
         others=options.objectives,
         constraints=config.search.constraints,
         offered=offered,
-    )
-
-
-def fitted(space: SearchSpace, source: LabelledSource) -> SearchSpace:
-    """The space for this many classes and channels.
-
-    Raises:
-        ValueError: It is not for image classification.
-    """
-    fields: set[str] = (
-        {f.name for f in dataclasses.fields(cast(Any, space))}
-        if dataclasses.is_dataclass(space)
-        else set()
-    )  # Any: a dataclass
-    wanted = (source.num_classes, source.image_shape[0])
-    if (getattr(space, "num_classes", None), getattr(space, "in_channels", None)) == wanted:
-        return space
-    if not {"num_classes", "in_channels"} <= fields:
-        raise ValueError(
-            f"space {space.name!r} is not for image classification of {source.name!r}: it must be "
-            "a dataclass with the fields num_classes "
-            f"and in_channels, which are set to what the data has, {wanted[0]} and {wanted[1]}"
-        )
-    return cast(
-        SearchSpace,
-        dataclasses.replace(
-            cast(Any, space), num_classes=source.num_classes, in_channels=source.image_shape[0]
-        ),
     )

@@ -26,7 +26,7 @@ from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.results.rank_correlation import Probing
 from evoray.searchers.parts.warm_start import warm_started
-from evoray.training import checkpoints, tasks
+from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from jobs.pipelines import base
 from jobs.pipelines.base import Pipeline
@@ -61,7 +61,7 @@ class SupernetPipeline(Pipeline[SupernetSearch, SearchSetup]):
         train_supernet(
             run,
             setup.space,
-            tasks.of(setup.source, run.config.train),
+            setup.task,
             run.config.train,
             teachers=setup.teachers,
             place=run.folder.supernet,
@@ -117,7 +117,7 @@ def supernet_weights(folder: RunFolder) -> tuple[Weights, str]:
 def _search(run: Run) -> None:
     folder, problem, options = run.folder, run.setup.problem, run.config.cluster
     arrays, digest = supernet_weights(folder)
-    pool = pool_of(options, workers_of={"accuracy": options.accuracy_workers})
+    pool = pool_of(options, workers_of={problem.measured[0].name: options.accuracy_workers})
     evaluator = RayEvaluator(
         problem, arrays, weights_digest=digest, options=pool, keep_files=folder.keep_files
     )

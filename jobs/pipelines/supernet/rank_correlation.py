@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from evoray.evaluation.worker import Weights
 from evoray.records.run_folder import RunFolder
 from evoray.results.rank_correlation import Probe, Probing, choose_probes, probe
-from evoray.training import tasks
 from jobs.pipelines.evaluations import evaluated
+from jobs.pipelines.objectives import validation_of
 from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
-from objectives.accuracy import Accuracy
 from searchspaces.base import architectures
 
 
 def accuracy_probing(
     folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int
 ) -> Probing:
-    """Of `probes` networks, spread over the inherited accuracy.
+    """Of `probes` networks, spread over what they were validated by with inherited weights.
 
     Raises:
         ValueError: The run has no evaluations, or not so many.
     """
     table = evaluated(folder, digest)
     setup = build_setup(config)  # here, for its parts may be in the user's folder
-    arguments = [(config, setup, choices) for choices in choose_probes(table, probes)]
-    return Probing(folder, "accuracy", "%", _measure, weights, arguments)
+    name = setup.problem.measured[0].name
+    chosen = choose_probes(table, probes, name)
+    arguments = [(config, setup, choices) for choices in chosen]
+    return Probing(folder, name, setup.problem.unit(name), _measure, weights, arguments)
 
 
 def _measure(
@@ -40,17 +39,17 @@ def _measure(
     gpus: float,
 ) -> Probe:
     torch.set_num_threads(1)
-    source: Any = setup.source
+    task, source = setup.task, setup.source
     architecture = architectures(setup.space, np.array([choices], dtype=np.int16))[0]
     limit = config.measure.validation_limit
     return probe(
         setup.space,
         architecture,
-        tasks.of(source, config.train),
+        task,
         config.train,
         weights,
-        Accuracy(source, setup.calibration, limit=limit),
-        Accuracy(source, None, limit=limit),
+        validation_of(task, source, setup.calibration, limit=limit),
+        validation_of(task, source, None, limit=limit),
         seed=config.seed,
         device="cuda" if gpus else "cpu",
         teachers=setup.teachers,
