@@ -194,7 +194,9 @@ def test_calls_in_flight_are_few_and_batches_grow_when_measuring_is_quick(local_
             ended = 0
             while ended < count:
                 assert len(pool.refs) <= 2 * 2, "more calls than two an actor"
-                batches.update({ref: len(call.attempts) for ref, call in pool._calls.items()})
+                batches.update(
+                    {ref: len(call.attempts) for ref, call in pool._actors.calls.items()}
+                )
                 ended += len(evaluator.collect(1.0))
         assert max(batches.values()) in largest, batches
 

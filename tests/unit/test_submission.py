@@ -100,7 +100,8 @@ def test_a_plain_install_sends_our_packages_and_nothing_beside_them(tmp_path: Pa
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     source = tmp_path / "source"  # a build writes beside what it builds
     source.mkdir()
-    for name in ("platform", "jobs", "objectives", "searchspaces", "pyproject.toml", "README.md"):
+    packages = ("platform", "jobs", "objectives", "searchspaces", "benchmarks")
+    for name in (*packages, "pyproject.toml", "README.md"):
         subprocess.run(["cp", "-r", ROOT / name, source / name], check=True)
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True

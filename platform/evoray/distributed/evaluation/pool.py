@@ -1,28 +1,27 @@
-"""A pool of bench actors for one objective: batches, time-outs, replacement of lost actors,
-stealing, release when idle.
+"""A pool of actors for one objective: batches, time-outs, replacement of lost actors, stealing,
+release when idle.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 
+from evoray.distributed.evaluation.actors import Actors, Call, Ref, Worker
 from evoray.evaluation.evaluator import Attempt
 from evoray.evaluation.worker import PackedReadings, Reading, unpacked
 from objectives.base import Needs
 from searchspaces.base import Architecture
 
-_log = logging.getLogger(__name__)
 # an actor may wait this long for its resources, imports and data before it is started anew
 _OPENING_SECONDS = 600.0
 _OPENING_ATTEMPTS = 3
@@ -37,7 +36,6 @@ _EXHAUSTED = re.compile(
 _REASON_LENGTH = 400  # of a record's error
 _STEAL_SECONDS = 0.5  # a call that has waited behind another for so long is given to an idle actor
 
-Ref = Any  # Ray's handles are untyped
 Measured = tuple[Attempt, Reading, str]  # candidate, its measurement, who measured it
 
 
@@ -78,31 +76,6 @@ class PoolOptions:
             )
 
 
-@dataclass(eq=False)
-class _Worker:
-    """An actor and its calls in flight, the running one first."""
-
-    actor: Ref
-    calls: deque[Ref] = field(default_factory=deque)
-    name: str = ""
-    idle_since: float = math.inf
-
-    @property
-    def is_open(self) -> bool:
-        return bool(self.name)
-
-
-@dataclass(eq=False)
-class _Call:
-    """Candidates on their way; none while the actor opens, or when they were taken back. The
-    deadline is set when the call becomes its actor's first."""
-
-    worker: _Worker
-    attempts: list[Attempt]
-    deadline: float = math.inf
-    first_since: float = math.inf
-
-
 class Pool:
     """The actors of one objective.
 
@@ -128,21 +101,19 @@ class Pool:
         self._num_values = num_values
         self._num_workers = num_workers
         self._needs = needs
-        self._start_actor = start
         self._options = options
         self._subject_of = subject_of
         self._queue: deque[Attempt] = deque()
         self._suspects: deque[Attempt] = deque()
-        self._workers: list[_Worker] = []
-        self._calls: dict[Ref, _Call] = {}
         self._seconds_each = math.nan  # moving average
         self._failed_openings = 0
-        self._start_missing(num_workers)
+        self._actors = Actors(name, start, self._allowed_seconds)
+        self._actors.start_missing(num_workers)
 
     @property
     def refs(self) -> list[Ref]:
         """What is in flight."""
-        return list(self._calls)
+        return list(self._actors.calls)
 
     def renew(
         self,
@@ -151,16 +122,9 @@ class Pool:
         weights: Ref,
         subject_of: Callable[[Architecture], str] | None = None,
     ) -> None:
-        """Actors go on with other weights, those that are started from now on begin with them;
-        nothing may be waiting.
-
-        An actor takes its calls in order, so whatever it is sent after this it measures on the new
-        weights. One that cannot take them has died, or fails what comes next, and is replaced like
-        any other.
-        """
-        self._start_actor, self._subject_of = start, subject_of
-        for worker in self._workers:
-            worker.actor.renew.remote(space, weights)
+        """Goes on with other weights on the same actors; nothing may be waiting."""
+        self._subject_of = subject_of
+        self._actors.renew(start, space, weights)
 
     def push(self, attempts: Sequence[Attempt]) -> None:
         """Queues candidates, those that look alike beside each other."""
@@ -181,13 +145,16 @@ class Pool:
         """
         now = time.monotonic()
         if self._queue or self._suspects:
-            self._start_missing(
-                min(self._num_workers, len(self._queue) + len(self._suspects) + len(self._calls))
+            self._actors.start_missing(
+                min(
+                    self._num_workers,
+                    len(self._queue) + len(self._suspects) + len(self._actors.calls),
+                )
             )
             self._send(now)
         else:
             self._steal(now)
-            self._release(now)
+            self._actors.release(now - self._options.idle_seconds)
 
     def take(self, ref: Ref) -> Iterator[Measured]:
         """The measurements that a finished call brought.
@@ -195,18 +162,18 @@ class Pool:
         Raises:
             RuntimeError: No actor of the pool can be opened.
         """
-        call = self._calls.get(ref)
+        call = self._actors.calls.get(ref)
         if call is None:
             return
         try:
             result = ray.get(ref)
         except TaskCancelledError:
-            self._forget(ref, call)
+            self._actors.forget(ref, call)
             self._requeue([call])
         except (
             RayTaskError
         ) as error:  # the call itself failed, such as a result that cannot be sent; the actor lives
-            self._forget(ref, call)
+            self._actors.forget(ref, call)
             yield from self._blame(call, _reason(error), 0.0)
         # died, killed for the node's memory, lost with its node, cannot be placed anywhere
         except RayError as error:
@@ -215,7 +182,7 @@ class Pool:
                 call.worker, f"its worker died: {_reason(error)}", 0.0, with_node=with_node
             )
         else:
-            self._forget(ref, call)
+            self._actors.forget(ref, call)
             if not call.worker.is_open:
                 call.worker.name, self._failed_openings = result, 0
             elif call.attempts:
@@ -228,7 +195,7 @@ class Pool:
         A call that has ended is never late, however long the driver was busy with other things.
         """
         now = time.monotonic()
-        for ref, call in [(r, c) for r, c in self._calls.items() if c.deadline < now]:
+        for ref, call in self._actors.late(now).items():
             if ray.wait([ref], timeout=0)[0]:
                 yield from self.take(ref)
             elif call.worker.is_open:
@@ -242,48 +209,25 @@ class Pool:
                 yield from self._lost(call.worker, why, 0.0)
 
     def close(self) -> None:
-        for worker in self._workers:
-            ray.kill(worker.actor)
-        self._workers, self._calls = [], {}
+        self._actors.close()
 
-    def _start_missing(self, wanted: int) -> None:
-        while len(self._workers) < wanted:
-            worker = _Worker(self._start_actor())
-            self._workers.append(worker)
-            self._add(_Call(worker, []), worker.actor.ready.remote())
-
-    def _add(self, call: _Call, ref: Ref) -> None:
-        self._calls[ref] = call
-        call.worker.calls.append(ref)
-        call.worker.idle_since = math.inf
-        if len(call.worker.calls) == 1:
-            self._begin(call)
-
-    def _begin(self, call: _Call) -> None:
-        """The call is its actor's first now."""
-        call.first_since = time.monotonic()
+    def _allowed_seconds(self, call: Call) -> float:
+        """How long a call may run: each of its candidates as long as is usual, one of them as long
+        as is allowed.
+        """
+        if not call.worker.is_open:
+            return _OPENING_SECONDS
         limit = self._options.timeout_seconds
         usual = limit if math.isnan(self._seconds_each) else min(limit, 10.0 * self._seconds_each)
-        allowed = limit + max(0, len(call.attempts) - 1) * usual
-        call.deadline = call.first_since + (allowed if call.worker.is_open else _OPENING_SECONDS)
-
-    def _forget(self, ref: Ref, call: _Call) -> None:
-        del self._calls[ref]
-        calls = call.worker.calls
-        was_first = calls[0] is ref
-        calls.remove(ref)
-        if calls and was_first:
-            self._begin(self._calls[calls[0]])
-        if not calls:
-            call.worker.idle_since = time.monotonic()
+        return limit + max(0, len(call.attempts) - 1) * usual
 
     def _send(self, now: float) -> None:
         for depth in (0, 1):
-            for worker in self._workers:
+            for worker in self._actors.workers:
                 if worker.is_open and len(worker.calls) == depth:
                     self._send_to(worker, depth)
 
-    def _send_to(self, worker: _Worker, depth: int) -> None:
+    def _send_to(self, worker: Worker, depth: int) -> None:
         # each alone, so that it is clear who is to blame; actors run dry for them, or new ones
         # would put them off
         if self._suspects:
@@ -298,7 +242,7 @@ class Pool:
             rows = np.array([a.architecture.choices for a in batch], dtype="<i2").tobytes()
             whole = all(a.share == 1.0 for a in batch)
             shares = () if whole else (np.array([a.share for a in batch]).tobytes(),)
-            self._add(_Call(worker, batch), worker.actor.measure_rows.remote(rows, *shares))
+            self._actors.add(Call(worker, batch), worker.actor.measure_rows.remote(rows, *shares))
 
     def _next(self, queue: deque[Attempt], count: int) -> list[Attempt]:
         batch: list[Attempt] = []
@@ -325,7 +269,7 @@ class Pool:
             return self._options.batch_size
         if math.isnan(self._seconds_each):
             return 1
-        fair = math.ceil(len(self._queue) / (2 * len(self._workers)))
+        fair = math.ceil(len(self._queue) / (2 * len(self._actors.workers)))
         return max(
             1, min(int(_BATCH_SECONDS / max(self._seconds_each, 1e-9)), fair, _LARGEST_BATCH)
         )
@@ -336,11 +280,11 @@ class Pool:
         Ray confirms a cancellation only when the actor comes to it, so that is not waited for.
         Should the call have begun in this very moment, what it brings is dropped.
         """
-        idle = sum(not w.calls and w.is_open for w in self._workers)
-        for worker in self._workers:
+        idle = sum(not w.calls and w.is_open for w in self._actors.workers)
+        for worker in self._actors.workers:
             if not idle or len(worker.calls) < 2:
                 continue
-            first, second = (self._calls[ref] for ref in list(worker.calls)[:2])
+            first, second = (self._actors.calls[ref] for ref in list(worker.calls)[:2])
             if now - first.first_since > _STEAL_SECONDS and second.attempts:
                 ray.cancel(worker.calls[1])
                 self._queue.extend(second.attempts)
@@ -348,12 +292,7 @@ class Pool:
                 idle -= 1
         self._send(now)
 
-    def _release(self, now: float) -> None:
-        for worker in [w for w in self._workers if now - w.idle_since > self._options.idle_seconds]:
-            ray.kill(worker.actor)
-            self._workers.remove(worker)
-
-    def _measured(self, call: _Call, result: PackedReadings) -> Iterator[Measured]:
+    def _measured(self, call: Call, result: PackedReadings) -> Iterator[Measured]:
         found = unpacked(result, self._num_values)
         mean = sum(reading.seconds for reading in found) / len(found)
         self._seconds_each = (
@@ -362,15 +301,15 @@ class Pool:
         for attempt, reading in zip(call.attempts, found, strict=True):
             yield attempt, reading, call.worker.name
         exhausted = next((r.error for r in found if _EXHAUSTED.search(r.error)), "")
-        if exhausted and call.worker in self._workers:
+        if exhausted and call.worker in self._actors.workers:
             self._requeue(
-                self._replace(
+                self._actors.replace(
                     call.worker,
                     f"its memory is exhausted, perhaps by what it measured before: {exhausted}",
                 )
             )
 
-    def _blame(self, call: _Call, reason: str, seconds: float) -> Iterator[Measured]:
+    def _blame(self, call: Call, reason: str, seconds: float) -> Iterator[Measured]:
         """A single candidate is to blame; of several it is not known which, so each is tried
         alone.
         """
@@ -380,16 +319,16 @@ class Pool:
             self._suspects.extend(call.attempts)
 
     def _lost(
-        self, worker: _Worker, reason: str, seconds: float, *, with_node: bool = False
+        self, worker: Worker, reason: str, seconds: float, *, with_node: bool = False
     ) -> Iterator[Measured]:
         """The actor is gone, or has to go. Its first call is to blame, unless the whole node went,
         or the way to it.
         """
-        calls = self._replace(worker, reason)
+        calls = self._actors.replace(worker, reason)
         if not worker.is_open:
             self._failed_openings += not with_node
             if self._failed_openings >= _OPENING_ATTEMPTS and not any(
-                w.is_open for w in self._workers
+                w.is_open for w in self._actors.workers
             ):
                 raise RuntimeError(
                     f"objective {self.name!r} cannot be opened on a worker ({_OPENING_ATTEMPTS} "
@@ -406,17 +345,7 @@ class Pool:
             self._requeue(calls[1:])
             yield from self._blame(first, reason, seconds)
 
-    def _replace(self, worker: _Worker, reason: str) -> list[_Call]:
-        """Ends an actor, if it still lives; returns the calls that it leaves. `dispatch` starts as
-        many as are needed, one starts now.
-        """
-        _log.warning("a worker of objective %s is replaced: %s", self.name, reason)
-        ray.kill(worker.actor)
-        self._workers.remove(worker)
-        self._start_missing(1)
-        return [self._calls.pop(ref) for ref in worker.calls]
-
-    def _requeue(self, calls: Sequence[_Call]) -> None:
+    def _requeue(self, calls: Sequence[Call]) -> None:
         for call in reversed(calls):
             self._queue.extendleft(reversed(call.attempts))
 
