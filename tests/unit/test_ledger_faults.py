@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyarrow import fs
 
 from evoray.files import storage as storage_module
 from evoray.files.storage import ArrowStorage, LocalStorage, open_storage
@@ -226,6 +227,26 @@ def test_a_lease_whose_owner_died_is_taken_over_and_the_dead_one_cannot_write_an
         give_up()
         ledger.append([record(1)])
     assert keys_in(location) == expected(2)
+
+
+def test_a_lease_is_created_in_one_step_where_fsspec_has_one_and_numbers_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "_BEAT_SECONDS", 0.05)
+    elsewhere = ArrowStorage("there", fs.LocalFileSystem(), str(tmp_path))
+    in_memory = open_storage(f"memory://{uuid.uuid4().hex}/run")
+    assert isinstance(in_memory, ArrowStorage)
+    assert in_memory.creates_exclusively
+    assert not elsewhere.creates_exclusively
+    for storage in (in_memory, elsewhere):
+        for number in (1, 2):
+            give_up = storage.lock()
+            assert storage.names(".lease") == [f".lease-{number:08d}"]
+            with pytest.raises(RuntimeError, match="another process is writing"):
+                storage.lock()
+            give_up()
+    with pytest.raises(FileExistsError):
+        in_memory.create(".lease-00000002", pa.py_buffer(b""))
 
 
 def test_of_two_that_begin_at_once_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,7 +272,7 @@ def test_objectives_are_given_what_they_ask_for_by_name(folder: Path) -> None:
 
 
 OBJECTIVE = """
-from objectives.base import Goal, Needs
+from objectives.base import Goal, Needs, Value
 
 
 class Zeros:
@@ -293,6 +293,21 @@ class Depth:
 
     def measure(self, candidate):
         return float(len(list(candidate.subnet.modules())))
+
+
+class Several:
+    name, needs = "sizes", Needs(cpus=1)
+    yields = (Value("modules", "", Goal.MINIMIZE), Value("tensors", "", Goal.MINIMIZE))
+
+    def open(self, device):
+        pass
+
+    def measure(self, candidate):
+        return {"modules": 1.0, "tensors": 2.0}
+
+
+class TakenValue(Several):
+    yields = (Value("latency", "", Goal.MINIMIZE),)
 
 
 class Taken(Zeros):
@@ -343,6 +358,18 @@ def test_a_job_takes_objectives_by_name_and_by_import_path(
         ]
         == "depth"
     )
+
+
+def test_values_of_one_measurement_are_targets_together_or_one_by_one(folder: Path) -> None:
+    (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    together = build_setup(quickstart(("accuracy", "mine:Several"))).problem
+    assert together.targets == ("accuracy", "modules", "tensors")
+    assert together.measurements == ("accuracy", "latency", "sizes")
+    alone = build_setup(quickstart(("accuracy", "tensors"), more=("mine:Several",))).problem
+    assert alone.targets == ("accuracy", "tensors")
+    assert alone.measured_names == ("accuracy", "latency", "modules", "tensors")
+    with pytest.raises(ValueError, match="is called 'latency', as another one of this search"):
+        build_setup(quickstart(("accuracy", "mine:TakenValue")))
 
 
 @pytest.mark.parametrize(
