@@ -17,7 +17,7 @@ from plotly.io import write_html
 from rich.table import Table
 
 import searchspaces
-from evoray.report.figures import conflict_figure
+from evoray.report.training_figures import conflict_figure
 from evoray.training import samplers, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import total_steps, train_supernet

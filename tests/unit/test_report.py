@@ -27,6 +27,7 @@ from evoray.report.reading import (
     reference_of,
 )
 from evoray.report.sections import Drawing, Section, SystemReport
+from evoray.report.training_figures import conflict_figure
 from jobs.commands.report import main as report_command
 from tests.runs import hostile, make_run
 
@@ -197,7 +198,7 @@ def test_a_system_brings_sections_of_its_own_and_the_others_go_on_as_before(
     folder: RunFolder, tmp_path: Path
 ) -> None:
     def own(place: RunFolder, run: RunView) -> Iterator[Section]:
-        figure = figures.conflict_figure({"": [{"epoch": 1.0, "conflict": {"within": 0.5}}]})
+        figure = conflict_figure({"": [{"epoch": 1.0, "conflict": {"within": 0.5}}]})
         yield Section("Texts found", [Drawing(figure, 99), SECTIONS.note(f"<b>{place.path.name}")])
 
     second = make_run(tmp_path / "second", seed=2)

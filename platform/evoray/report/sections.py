@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from evoray.records.records import Status
 from evoray.records.run_folder import RunFolder
-from evoray.report import figures
+from evoray.report import figures, training_figures
 from evoray.report.genealogy import genealogy_figure
 from evoray.report.markup import SECTIONS
 from evoray.report.pictures import read_pictures
@@ -111,16 +111,16 @@ def _genealogy(folder: RunFolder, run: RunView) -> Iterator[Section]:
 
 
 def _training(folder: RunFolder, run: RunView) -> Iterator[Section]:
-    training = figures.training_figure(run)
+    training = training_figures.training_figure(run)
     if training is not None:
         yield Section("Training", [Drawing(training)])
-    conflict = figures.conflict_figure({"": run.metrics})
+    conflict = training_figures.conflict_figure({"": run.metrics})
     if conflict is not None:
         yield Section("Gradient conflict", [Drawing(conflict), SECTIONS.conflict_note()])
 
 
 def _trust(folder: RunFolder, run: RunView) -> Iterator[Section]:
-    trust = figures.trust_figure(run)
+    trust = training_figures.trust_figure(run)
     if trust is not None:
         yield Section("Trust in the supernet", [Drawing(trust), _trust_note(run)])
 
@@ -130,7 +130,7 @@ def _candidates(folder: RunFolder, run: RunView) -> Iterator[Section]:
 
 
 def _time(folder: RunFolder, run: RunView) -> Iterator[Section]:
-    spent = figures.time_figure(run)
+    spent = training_figures.time_figure(run)
     if spent is not None:
         yield Section("Time", [Drawing(spent)])
 
