@@ -13,7 +13,7 @@ from torch import nn
 
 from evoray.training.config import TrainConfig
 from evoray.training.process_group import Group
-from evoray.training.samplers import SubnetSampler
+from evoray.training.samplers import SaysWhoLearns, SaysWhoShares, SubnetSampler
 from evoray.training.step import ForwardPass
 from evoray.training.tasks.base import Batch, Forward, Outputs, Task
 from searchspaces.base import Architecture
@@ -48,11 +48,12 @@ def supernet_forward_passes(
     task has such.
     """
     drawn = sampler.sample(step)
-    if getattr(sampler, "together", False):
+    if isinstance(sampler, SaysWhoShares) and sampler.together:
         rates = {"dropout": config.dropout, "drop_connect": config.drop_connect}
         return [ForwardPass("together", partial(forward_together, supernet, forward, drawn, rates))]
     teaching = config.distillation and drawn[0].key == largest.key
-    last = len(drawn) - 1 if config.distillation and getattr(sampler, "last_learns", False) else 0
+    taught = isinstance(sampler, SaysWhoLearns) and sampler.last_learns
+    last = len(drawn) - 1 if config.distillation and taught else 0
     forward_passes = []
     for index, architecture in enumerate(drawn):
         is_largest = architecture.key == largest.key

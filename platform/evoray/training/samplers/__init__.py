@@ -68,6 +68,26 @@ class Scores(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysWhoLearns(Protocol):
+    """A sampler of steps with a teacher of their own."""
+
+    @property
+    def last_learns(self) -> bool:
+        """Tells the loop that all subnets of a step teach the last."""
+        ...
+
+
+@runtime_checkable
+class SaysWhoShares(Protocol):
+    """A sampler whose subnets may divide the images of a batch."""
+
+    @property
+    def together(self) -> bool:
+        """Tells the loop that the subnets of a step go in one forward and backward."""
+        ...
+
+
 def names() -> list[str]:
     """The samplers that exist, sorted."""
     return REGISTRY.names()

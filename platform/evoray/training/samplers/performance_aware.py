@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evoray.seeds import generator_for
-from evoray.training.samplers import Explorer, Horizon
+from evoray.training.samplers import Explorer, Horizon, SaysWhoLearns
 from evoray.training.samplers.complexity_aware import ComplexityAware
 from searchspaces.base import Architecture, Choices, SearchSpace, architectures, smallest
 
@@ -65,7 +65,7 @@ class PerformanceAware:
         if min(capacities) < 1:
             raise ValueError(f"banks need room for at least one subnet, got {capacities}")
         self._inner = inner
-        self.last_learns = bool(getattr(inner, "last_learns", False))
+        self.last_learns = isinstance(inner, SaysWhoLearns) and inner.last_learns
         self._space = space
         self._seed = seed
         self._horizon = horizon
