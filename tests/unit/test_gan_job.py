@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from evoray.records.ledger import FolderLedger
+from evoray.records.records import Record
 from evoray.records.rounds import round_ledger
 from evoray.records.run_folder import RunFolder, write_json
+from evoray.records.table import schema
 from evoray.report.page import write_report
 from evoray.report.pictures import picture_place, write_list
 from evoray.training.gan.images import RealImages, image_splits
@@ -27,6 +30,8 @@ from jobs.pipelines.gan.pipeline import PIPELINE
 from jobs.pipelines.gan.report import REPORT
 from jobs.pipelines.gan.results import full_name
 from jobs.pipelines.gan.run_files import write_collapses
+from jobs.pipelines.gan.stages import Setting, is_measured
+from searchspaces.base import architectures
 from searchspaces.eagan import build
 from tests.runs import make_run
 
@@ -253,6 +258,44 @@ def test_a_walk_starts_and_ends_at_its_vectors_and_stays_on_the_sphere() -> None
     # A processor's sums decide whether two equal vectors have a cosine of 1 or of a little less,
     # and so which formula is used.
     torch.testing.assert_close(pictures.spherical(start, start, 0.3), start, rtol=1e-5, atol=1e-6)
+
+
+def test_a_round_that_an_earlier_version_measured_by_two_objectives_is_measured(
+    tmp_path: Path,
+) -> None:
+    class Extractor:
+        label, digest, num_features, num_classes = "digits-cnn", "none", 8, 10
+
+        def open(self, device: torch.device) -> None:
+            raise AssertionError("nothing is measured again")
+
+        extract = open
+
+    config = eagan.PRESETS["digits"]()
+    setup = build_setup(config)
+    setting = Setting(config, setup, cast(Any, Extractor()), tmp_path, None)
+    space: Any = setup.generators
+    problem, folder = setting.problem(space), RunFolder(tmp_path / "generators")
+    values = ("is@digits-cnn", "fid@digits-cnn", "params", "macs")
+    assert problem.value_names == values
+    before = schema(values, values[:2])
+    rows = architectures(space, space.sample(3, np.random.default_rng(0)))
+    records = [
+        Record(
+            key=row.key,
+            choices=row.choices,
+            values=dict.fromkeys(values, 2.0),
+            seconds=dict.fromkeys(values[:2], 1.0),
+        )
+        for row in rows
+    ]
+    with FolderLedger(round_ledger(folder, 0), before) as ledger:
+        ledger.append(records[:2])
+    assert is_measured(folder, 0, 2, problem)
+    assert not is_measured(folder, 0, 3, problem)
+    with FolderLedger(round_ledger(folder, 0), problem.columns()) as ledger:
+        ledger.append([dataclasses.replace(records[2], seconds={"scores@digits-cnn": 1.0})])
+    assert is_measured(folder, 0, 3, problem)
 
 
 def test_scores_may_be_named_without_their_extractor() -> None:
