@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from objectives.base import CostModel, Measurable, Multivalued
+from objectives.base import CostModel, Measurable, Multivalued, is_measured
 from searchspaces.plugins.own import instance, is_own, locate
 from searchspaces.plugins.registry import Registry, built
 
@@ -63,7 +63,7 @@ def own_paths(texts: list[str]) -> list[str]:
 
 
 def _checked(objective: Any, what: str, file: Path) -> Measurable | CostModel:
-    kind = _MEASURED if hasattr(objective, "measure") else _COMPUTED
+    kind = _MEASURED if is_measured(objective) else _COMPUTED
     value = () if isinstance(objective, Multivalued) else ("unit", "goal")
     missing = [member for member in ("name", *value, *kind) if not hasattr(objective, member)]
     if missing:

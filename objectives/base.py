@@ -249,6 +249,30 @@ class Separable(Measurable, Protocol):
         ...
 
 
+@runtime_checkable
+class Measures(Protocol):
+    """An objective that is measured, whatever else it may lack; a cost model has no such method."""
+
+    def measure(self, candidate: Candidate) -> Any:
+        """Looks at the candidate once."""
+        ...
+
+
+@runtime_checkable
+class HasTolerance(Protocol):
+    """An objective of which two measurements of one candidate may differ."""
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference, relative to the value."""
+        ...
+
+
+def is_measured(objective: Any) -> bool:  # Any: either kind, or what only claims to be one
+    """True for what workers measure, False for what is computed from genes."""
+    return isinstance(objective, Measures)
+
+
 def values_of(objective: Any) -> tuple[Value, ...]:  # Any: either kind
     """The values that a measured objective yields."""
     if isinstance(objective, Multivalued):

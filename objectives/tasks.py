@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from objectives.base import Candidate, Goal, MeasurementError, Needs, Objective
+from objectives.base import Candidate, Goal, HasTolerance, MeasurementError, Needs, Objective
 from searchspaces.base import Architecture, SearchSpace, nearest
 
 
@@ -48,7 +48,7 @@ class TaskObjective:
         self.name = f"{inner.name}@{label}"
         self.unit = inner.unit
         self.goal = inner.goal
-        self.tolerance: float = getattr(inner, "tolerance", 0.0)
+        self.tolerance = inner.tolerance if isinstance(inner, HasTolerance) else 0.0
 
     @property
     def needs(self) -> Needs:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,7 @@ class Architecture:
 class ComplexityLevels:
     """Windows of one cost, from small to large, in which training samples its subnets.
 
-    A space may offer the levels that its authors used as an attribute `levels`.
+    A space that `HasLevels` offers those of its authors.
 
     Attributes:
         cost: Which of the space's costs.
@@ -146,7 +146,7 @@ class CostTable:
 
 @dataclass(frozen=True, eq=False)
 class CostChain:
-    """How a cost adds up along a network, for a space that offers it as `cost_chain(cost)`: a part
+    """How a cost adds up along a network, for a space that `HasCostChain`: a part
     depends on what all share, on its own link, on that of the part before, and on genes of its own,
     which `repair` leaves alone.
 
@@ -223,6 +223,49 @@ class HasDecodingGenes(Protocol):
     def decoding_genes(self) -> tuple[str, ...]:
         """Their names; not all of the space's genes."""
         ...
+
+
+@runtime_checkable
+class HasLevels(Protocol):
+    """A space that offers the complexity levels which its authors trained with."""
+
+    @property
+    def levels(self) -> ComplexityLevels | None:
+        """The levels; None where they are to be derived from the space's costs."""
+        ...
+
+
+@runtime_checkable
+class HasCostChain(Protocol):
+    """A space whose costs add up along a chain, so that networks of a budget are drawn exactly."""
+
+    def cost_chain(self, cost: str) -> CostChain:
+        """The chain of one of its costs."""
+        ...
+
+
+@runtime_checkable
+class HasPreferenceGenes(Protocol):
+    """A space that says by which genes trained subnets are compared."""
+
+    @property
+    def preference_genes(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Names of its genes of width, and of depth."""
+        ...
+
+
+@runtime_checkable
+class BuildsNetworks(Protocol):
+    """A part of a joint space that builds networks; one that describes hardware does not."""
+
+    def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
+        """As `SearchSpace.build_subnet`."""
+        ...
+
+
+def builds(part: object) -> TypeGuard[SearchSpace]:
+    """True for a part of a joint space that builds networks."""
+    return isinstance(part, BuildsNetworks)
 
 
 def decoding_columns(space: SearchSpace) -> list[int]:

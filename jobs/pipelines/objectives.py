@@ -19,6 +19,7 @@ from objectives.base import (
     Needs,
     Objective,
     Recalibration,
+    is_measured,
     values_of,
 )
 from searchspaces.base import SearchSpace
@@ -55,8 +56,8 @@ def problem_of(
     named = _named(targets, others, offered, builtin)
     return Problem(
         space,
-        (*measured, *(cast(Measurable, one) for one in named.values() if _is_measured(one))),
-        (*costs, *(cast(CostModel, one) for one in named.values() if not _is_measured(one))),
+        (*measured, *(cast(Measurable, one) for one in named.values() if is_measured(one))),
+        (*costs, *(cast(CostModel, one) for one in named.values() if not is_measured(one))),
         tuple(
             name for text in targets for name in (_names(named[text]) if text in named else [text])
         ),
@@ -98,10 +99,6 @@ def validation_of(
 
 def _names(one: Measurable | CostModel) -> list[str]:
     return [value.name for value in values_of(one)]
-
-
-def _is_measured(one: Measurable | CostModel) -> bool:
-    return hasattr(one, "measure")
 
 
 def _named(

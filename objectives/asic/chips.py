@@ -23,7 +23,15 @@ from objectives.asic.mapping import Mapping as LayerMapping
 from objectives.asic.mapping import map_layers
 from objectives.asic.pricing import price
 from objectives.base import Goal
-from searchspaces.base import Architecture, Choices, SearchSpace, architectures, nearest, options_of
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    SearchSpace,
+    architectures,
+    builds,
+    nearest,
+    options_of,
+)
 
 Metric = Literal["latency", "energy", "area"]
 Slots = Sequence[tuple[str, int, float]]  # (template, units, bandwidth) of each sub-accelerator
@@ -164,11 +172,7 @@ class ChipModel:
         says, tasks numbered in order.
         """
         return _beside(
-            [
-                self._layers(part, own)
-                for part, own in self._parts(choices)
-                if hasattr(part, "build_subnet")
-            ]
+            [self._layers(part, own) for part, own in self._parts(choices) if builds(part)]
         )
 
     def chips(self, choices: Choices) -> Mapping[str, NDArray[Any]]:

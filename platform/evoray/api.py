@@ -33,9 +33,9 @@ from evoray.records.ledger import FolderLedger, MemoryLedger
 from evoray.records.run_folder import RunFolder
 from evoray.records.table import to_table
 from evoray.results import picking
-from evoray.searchers.base import Searcher
+from evoray.searchers.base import Searcher, is_asynchronous
 from evoray.searchers.parts.warm_start import warm_started
-from objectives.base import CostModel, Goal, Measurable, values_of
+from objectives.base import CostModel, Goal, Measurable, is_measured, values_of
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -152,8 +152,8 @@ def search(
             f"warm_start must be a list of run folders, got {warm_start!r}: write [...] around a "
             "single one"
         )
-    measured = tuple(cast(Measurable, o) for o in objectives if hasattr(o, "measure"))
-    costs = tuple(o for o in objectives if not hasattr(o, "measure"))
+    measured = tuple(cast(Measurable, o) for o in objectives if is_measured(o))
+    costs = tuple(cast(CostModel, o) for o in objectives if not is_measured(o))
     every = tuple(value.name for o in objectives for value in values_of(o))
     names = every if targets is None else _names(targets, "targets")
     problem = Problem(space, measured, costs, names, tuple(constraints))
@@ -193,9 +193,7 @@ def search(
     described = describe(problem)
     columns = problem.columns()
     steady = (
-        asynchronous
-        if asynchronous is not None
-        else all(getattr(s, "asynchronous", False) for s in shard_searchers)
+        asynchronous if asynchronous is not None else all(map(is_asynchronous, shard_searchers))
     )
     if halving is not None and steady:
         raise ValueError(

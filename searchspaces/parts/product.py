@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeGuard
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from searchspaces.base import (
     HasDecodingGenes,
     SearchSpace,
     architectures,
+    builds,
 )
 
 
@@ -166,11 +167,6 @@ class Product:
             for label, (part, own) in zip(self.labels, parts, strict=True)
             if builds(part)
         }
-
-
-def builds(part: Genes) -> TypeGuard[SearchSpace]:
-    """Whether a part builds networks."""
-    return hasattr(part, "build_subnet")
 
 
 class JointNetwork(nn.Module):

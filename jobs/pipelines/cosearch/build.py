@@ -32,8 +32,8 @@ from objectives.asic.inner import ChipSearch
 from objectives.asic.specs import METRICS, Specs
 from objectives.base import LabelledSource, Needs, Objective
 from objectives.tasks import TaskObjective, WeightedMean
-from searchspaces.base import SearchSpace, nearest
-from searchspaces.parts.product import Product, builds
+from searchspaces.base import SearchSpace, builds, nearest
+from searchspaces.parts.product import Product
 
 # network tuples for which the best chips are looked for, before specs count as out of reach
 _PROBES = 256

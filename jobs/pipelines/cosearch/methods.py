@@ -18,7 +18,7 @@ from evoray.evaluation.shared import SharedEvaluator
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem
 from evoray.records.records import Records
-from evoray.searchers.base import Searcher
+from evoray.searchers.base import Searcher, num_infeasible_of
 from evoray.searchers.parts.inner_search import InnerSearch
 from evoray.seeds import generator_for
 from jobs.pipelines.cosearch.study import ACCURACY, Study
@@ -251,7 +251,7 @@ def _joint(
         violation=float(records.violations[best]),
         num_networks=num_networks,
         num_priced=study.model.num_priced - priced,
-        num_skipped=int(getattr(searcher, "num_infeasible", 0)),
+        num_skipped=num_infeasible_of(searcher),
         seconds=time.perf_counter() - start,
         records=records,
     )

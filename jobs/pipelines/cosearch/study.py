@@ -22,8 +22,8 @@ from objectives import asic
 from objectives.asic.chips import ChipModel
 from objectives.asic.specs import METRICS, Specs
 from objectives.base import CostModel, Objective
-from searchspaces.base import Choices, SearchSpace
-from searchspaces.parts.product import Product, builds
+from searchspaces.base import Choices, SearchSpace, builds
+from searchspaces.parts.product import Product
 
 ACCURACY = "accuracy"  # the name of what a study maximises
 COSTS = tuple(f"asic_{metric}" for metric in METRICS)

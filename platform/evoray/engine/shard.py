@@ -16,7 +16,13 @@ from evoray.pareto import dominance
 from evoray.problem.contracts import check_choices, option_counts
 from evoray.problem.problem import Problem
 from evoray.records.records import Record, Records
-from evoray.searchers.base import Lineage, Searcher, lineage_of, num_duplicates_of
+from evoray.searchers.base import (
+    Lineage,
+    Searcher,
+    lineage_of,
+    num_duplicates_of,
+    num_infeasible_of,
+)
 from evoray.searchers.parts.archive import Archive
 from evoray.seeds import generator_for, seed_for
 from searchspaces.base import Choices, Keys, key_array
@@ -99,7 +105,7 @@ class Shard:
             "sent": self._num_sent,
             "proposed": self._num_proposed,
             "rejected": dict(self._rejected),
-            "infeasible": int(getattr(self._searcher, "num_infeasible", 0)),
+            "infeasible": num_infeasible_of(self._searcher),
             "duplicates": num_duplicates_of(self._searcher),
         }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoray import variation
 from evoray.seeds import generator_for
-from objectives.base import Goal, Value
+from objectives.base import Goal, Value, is_measured
 from searchspaces.base import Gene, HasDecodingGenes, SearchSpace
 
 _SAMPLES = 256  # rows on which `repair` is tried
@@ -61,7 +61,7 @@ def check_objective(objective: Any) -> None:
     Raises:
         ValueError: It fits neither `objectives.base.Objective` nor `objectives.base.CostModel`.
     """
-    kind = "objective" if hasattr(objective, "measure") else "cost model"
+    kind = "objective" if is_measured(objective) else "cost model"
     if kind == "cost model" and not hasattr(objective, "evaluate"):
         raise ValueError(
             f"{_called(objective)} is neither an objective, which has a method measure(candidate), "

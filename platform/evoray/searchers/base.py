@@ -105,6 +105,38 @@ class Renewable(Searcher, TracesCandidates, Protocol):
         ...
 
 
+@runtime_checkable
+class Asynchronous(Protocol):
+    """A searcher that can say whether it wants to be told of each record at once, without
+    generations.
+    """
+
+    @property
+    def asynchronous(self) -> bool:
+        """No barrier is wanted."""
+        ...
+
+
+@runtime_checkable
+class CountsInfeasible(Protocol):
+    """A searcher that gives up rows before it proposes them, and counts them for the report."""
+
+    @property
+    def num_infeasible(self) -> int:
+        """Rows of which nothing met the constraints."""
+        ...
+
+
+def is_asynchronous(searcher: Searcher) -> bool:
+    """No barrier is wanted; a searcher that says nothing wants generations."""
+    return isinstance(searcher, Asynchronous) and bool(searcher.asynchronous)
+
+
+def num_infeasible_of(searcher: Searcher) -> int:
+    """The number of rows it has given up; 0 where it does not count them."""
+    return int(searcher.num_infeasible) if isinstance(searcher, CountsInfeasible) else 0
+
+
 def lineage_of(searcher: Searcher, num: int) -> Lineage:
     """How the `num` candidates of its last `ask` were made; "asked" where it cannot say."""
     if isinstance(searcher, TracesCandidates):

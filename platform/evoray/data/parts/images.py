@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from zipfile import BadZipFile
 
 import numpy as np
@@ -74,6 +74,21 @@ class ImageSource(Protocol):
     def contents(self) -> Contents:
         """Describes the data that is read, whatever the images are scaled to."""
         ...
+
+
+@runtime_checkable
+class HasUnlabelledSplits(Protocol):
+    """A source that has images without labels besides, for what learns without them."""
+
+    @property
+    def unlabelled_splits(self) -> tuple[str, ...]:
+        """Names that `open` takes as well."""
+        ...
+
+
+def unlabelled_splits(source: ImageSource) -> tuple[str, ...]:
+    """The splits whose images have no labels; () for most sources."""
+    return source.unlabelled_splits if isinstance(source, HasUnlabelledSplits) else ()
 
 
 class MemorySplit:
@@ -168,7 +183,7 @@ def opened(
     source: ImageSource, split: str, read: Callable[[Any, str], Arrays]
 ) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
-    check_split(split, getattr(source, "unlabelled_splits", ()))
+    check_split(split, unlabelled_splits(source))
     try:
         pixels, labels = read(source, split)
     except _DAMAGE as error:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evoray.problem.problem import Problem
 from evoray.records.records import Record
-from evoray.searchers.base import Lineage, Searcher, lineage_of
+from evoray.searchers.base import Lineage, Searcher, is_asynchronous, lineage_of
 from evoray.searchers.parts.seen import Seen
 from searchspaces.base import Choices
 
@@ -48,7 +48,7 @@ class InnerSearch:
     @property
     def asynchronous(self) -> bool:
         """As the inner searcher wants it."""
-        return bool(getattr(self._inner, "asynchronous", False))
+        return is_asynchronous(self._inner)
 
     def ask(self, count: int) -> Choices:
         """What no longer fits into `count` of the last row's replacements is dropped."""

@@ -16,7 +16,7 @@ from evoray.records.ledger import read_ledger
 from evoray.records.records import Record, Records, Status
 from evoray.records.run_folder import RunFolder
 from evoray.records.table import from_table
-from evoray.searchers.base import Lineage, Searcher, lineage_of, num_duplicates_of
+from evoray.searchers.base import Lineage, Searcher, is_asynchronous, lineage_of, num_duplicates_of
 from searchspaces.base import Choices, key_array
 
 _log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class WarmStarted:
     @property
     def asynchronous(self) -> bool:
         """As the inner searcher wants it."""
-        return bool(getattr(self._inner, "asynchronous", False))
+        return is_asynchronous(self._inner)
 
     def ask(self, count: int) -> Choices:
         given = self._first[self._num_given : self._num_given + count]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from evoray.data.parts.images import ImageSource
+from evoray.data.parts.images import ImageSource, unlabelled_splits
 from evoray.seeds import seed_for
 
 # b batch, c channels, h height, w width
@@ -26,7 +26,7 @@ def image_splits(source: ImageSource) -> tuple[str, ...]:
     """What a generator learns from: all but the test images, also those without labels where a
     source has them.
     """
-    return "train", "val", *getattr(source, "unlabelled_splits", ())
+    return "train", "val", *unlabelled_splits(source)
 
 
 class RealImages:

@@ -16,7 +16,14 @@ import numpy as np
 from evoray.seeds import generator_for
 from evoray.training.samplers import Explorer, Horizon, SaysWhoLearns
 from evoray.training.samplers.complexity_aware import ComplexityAware
-from searchspaces.base import Architecture, Choices, SearchSpace, architectures, smallest
+from searchspaces.base import (
+    Architecture,
+    Choices,
+    HasPreferenceGenes,
+    SearchSpace,
+    architectures,
+    smallest,
+)
 
 Entry = tuple[tuple[int, ...], float]  # choices and score; the higher, the better
 
@@ -180,12 +187,14 @@ def preference_genes(space: SearchSpace) -> tuple[list[int], list[int]]:
     `preference_genes`, or else all.
     """
     names = [gene.name for gene in space.genes]
-    named: tuple[Sequence[str], Sequence[str]] | None = getattr(space, "preference_genes", None)
-    if named is None:
-        named = (
+    named = (
+        space.preference_genes
+        if isinstance(space, HasPreferenceGenes)
+        else (
             [n for n in names if n.endswith(".width")],
             [n for n in names if n.endswith((".depth", ".exists"))],
         )
+    )
     widths, depths = ([names.index(name) for name in chosen] for chosen in named)
     return widths, depths
 

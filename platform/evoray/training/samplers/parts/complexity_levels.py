@@ -21,6 +21,8 @@ from searchspaces.base import (
     Architecture,
     Choices,
     ComplexityLevels,
+    HasCostChain,
+    HasLevels,
     SearchSpace,
     architectures,
     smallest,
@@ -82,8 +84,8 @@ class ComplexityLevelRow:
 
 def levels_of(space: SearchSpace) -> ComplexityLevels:
     """The levels that the space's authors used, where it offers any, or else derived ones."""
-    offered = getattr(space, "levels", None)
-    return offered if isinstance(offered, ComplexityLevels) else derive_levels(space)
+    offered = space.levels if isinstance(space, HasLevels) else None
+    return derive_levels(space) if offered is None else offered
 
 
 def derive_levels(
@@ -243,17 +245,16 @@ class ComplexityLevelDraws:
 
     def _aimed_at(self, level: int) -> BudgetedDraws | None:
         if level not in self._aimed:
-            chain_of = getattr(self._space, "cost_chain", None)
             start, span = self.levels.starts[level], self.levels.span
             aimed = (
                 BudgetedDraws(
                     self._space,
-                    chain_of(self.levels.cost),
+                    self._space.cost_chain(self.levels.cost),
                     self._floors[level].tolist(),
                     start,
                     span,
                 )
-                if chain_of
+                if isinstance(self._space, HasCostChain)
                 else None
             )
             self._aimed[level] = None if aimed is None or aimed.is_empty else aimed
