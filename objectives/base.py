@@ -35,13 +35,13 @@ class Goal(Enum):
 
     @property
     def sign(self) -> float:
-        """What turns a value into a loss: +1 for MINIMIZE, -1 for MAXIMIZE."""
+        """The factor that turns a value into a loss: +1 for MINIMIZE, -1 for MAXIMIZE."""
         return 1.0 if self is Goal.MINIMIZE else -1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What one worker of an objective takes from its machine.
+    """Resources that one worker of an objective takes from its machine.
 
     Attributes:
         cpus: Cores.
@@ -240,7 +240,7 @@ class Separable(Measurable, Protocol):
         ...
 
     def score(self, predictions: Any, decoding: Mapping[str, Option]) -> Any:
-        """As the objective's `measure`, from predictions, which it leaves as they are, and the
+        """Returns what `measure` returns, from predictions, which it leaves as they are, and the
         options of the decoding genes by name.
 
         Raises:
@@ -287,8 +287,8 @@ class PartlyMeasurable(Protocol):
     """
 
     def measure_part(self, candidate: Candidate, share: float) -> Any:
-        """As the objective's `measure`, on this share (0 to 1) of what it looks at; a larger share
-        contains a smaller one.
+        """Returns what `measure` returns, of this share (0 to 1) of what it looks at; a larger
+        share contains a smaller one.
         """
         ...
 

@@ -53,7 +53,7 @@ def lines(log: Path) -> int:
 
 
 def told(records: Sequence[Record]) -> list[Any]:
-    """What does not depend on how long measuring took."""
+    """All that does not depend on how long measuring took."""
     return [(r.key, dict(r.values), r.status, r.error, list(r.seconds)) for r in records]
 
 

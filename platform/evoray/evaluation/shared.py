@@ -62,7 +62,7 @@ class SharedEvaluator:
         return len(self.subjects(records))
 
     def subjects(self, records: Records) -> set[Subjects]:
-        """What these records' values depend on."""
+        """All that these records' values depend on."""
         return {
             self._subjects(Architecture(self._space.name, record.choices, record.key))
             for record in records

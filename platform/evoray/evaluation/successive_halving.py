@@ -40,7 +40,7 @@ class Halving:
 
     @property
     def shares(self) -> list[float]:
-        """Of the data at each rung, ending with 1."""
+        """Shares of the data at each rung, ending with 1."""
         return [float(self.eta) ** -(self.rungs - 1 - rung) for rung in range(self.rungs)]
 
 

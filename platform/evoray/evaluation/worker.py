@@ -198,7 +198,7 @@ class EvaluationWorker:
 
 
 def unpacked(packed: PackedReadings, num_values: int) -> list[Reading]:
-    """What `measure_rows` found, of an objective with so many values."""
+    """The readings that `measure_rows` packed, of an objective with so many values."""
     rows, errors, files = (packed, {}, {}) if isinstance(packed, bytes) else packed
     numbers = np.frombuffer(rows).reshape(-1, num_values + 1).tolist()
     return [

@@ -30,7 +30,7 @@ class Store(Protocol):
 
     @property
     def creates_exclusively(self) -> bool:
-        """Whether `create` is one step of the store itself."""
+        """True where `create` is one step of the store itself."""
         ...
 
     def names(self, prefix: str) -> list[str]: ...
@@ -86,7 +86,7 @@ class Lease:
         return True
 
     def is_current(self) -> bool:
-        """Whether the newest lease is this one."""
+        """True where the newest lease is this one."""
         if self._newest() != self._name:
             return False
         text = self._read(self._name)

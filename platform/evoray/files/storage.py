@@ -158,7 +158,7 @@ class ArrowStorage:
         )
 
     def write(self, name: str, data: pa.Buffer) -> None:
-        """As `Storage.write`.
+        """Writes as `Storage.write` does.
 
         Raises:
             RuntimeError: This process was the one writer, but seemed dead for so long that another
@@ -194,8 +194,8 @@ class ArrowStorage:
 
     @property
     def creates_exclusively(self) -> bool:
-        """Whether the store itself makes a file only where none is: those that fsspec opens and
-        that are known to. pyarrow's own offer no such write.
+        """True where the store itself makes a file only if none is there: those that fsspec opens
+        and that are known to. pyarrow's own offer no such write.
         """
         return self._exclusive is not None
 

@@ -1,4 +1,4 @@
-"""What a search optimises: the objectives with their goals, and the constraints that bind."""
+"""The problem that a search solves: the objectives with their goals, and the constraints that bind."""
 
 from __future__ import annotations
 
@@ -217,12 +217,12 @@ class Problem:
 
     @property
     def analytic_constraints(self) -> tuple[Constraint, ...]:
-        """Those on costs: settled before dispatch."""
+        """The constraints on costs: settled before dispatch."""
         return tuple(c for c in self.constraints if c.name not in self.measured_names)
 
     @property
     def measured_constraints(self) -> tuple[Constraint, ...]:
-        """Those on measured objectives: settled at selection."""
+        """The constraints on measured values: settled at selection."""
         return tuple(c for c in self.constraints if c.name in self.measured_names)
 
     def goal(self, name: str) -> Goal:

@@ -112,7 +112,7 @@ class Pool:
 
     @property
     def refs(self) -> list[Ref]:
-        """What is in flight."""
+        """The calls in flight."""
         return list(self._actors.calls)
 
     def renew(
@@ -253,7 +253,7 @@ class Pool:
         return batch
 
     def _continues(self, attempt: Attempt) -> bool:
-        """Whether the next candidate in the queue looks like this one."""
+        """True where the next candidate in the queue looks like this one."""
         of = self._subject_of
         return (
             of is not None
@@ -262,7 +262,7 @@ class Pool:
         )
 
     def _batch_size(self) -> int:
-        """What lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so
+        """The number that lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so
         that all actors end together.
         """
         if self._options.batch_size is not None:
