@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from objectives.latency_table.operators import operators_of
 from objectives.latency_table.table import LatencyTable, Smooth, inputs_of
@@ -181,6 +180,8 @@ def _smooth(inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> Smooth
 
 
 def _agreement(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> dict[str, float]:
+    from scipy.stats import kendalltau  # seconds to import, for those who make a table alone
+
     relative = predicted / measured - 1.0
     return {
         "networks": float(len(measured)),

@@ -21,7 +21,8 @@ pytest.importorskip("ray")
 import searchspaces
 from benchmarks.parts.processes import workers
 from evoray import data
-from evoray.distributed.training import fit_on_ray, train_on_ray
+from evoray.distributed.ray_train.worker_group import fit_on_ray
+from evoray.distributed.training import train_on_ray
 from evoray.training import checkpoints, tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network

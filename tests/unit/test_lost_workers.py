@@ -11,7 +11,7 @@ from ray.exceptions import ActorDiedError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
-from evoray.distributed.lost_workers import mistake_in
+from evoray.distributed.ray_train.lost_workers import mistake_in
 
 DEAD = WorkerHealthCheckFailedError("a worker has failed", ActorDiedError())
 CUT = ConnectionError("rank 1 of 2 has lost the others")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -32,3 +33,10 @@ def run_tasks(
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)
         yield ray.get(done[0])
+
+
+def reason(error: BaseException | None) -> str:
+    """The line that says what went wrong, of the many that Ray gives."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line.split(":")[0]]
+    return (telling or lines or [json.dumps(str(error))])[-1]

@@ -10,25 +10,16 @@ killed.
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
-import ray.train
-import ray.train.torch
 import torch
-from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.exceptions import RayError, RayTaskError
 
-from evoray.distributed.lost_workers import mistake_in
-from evoray.distributed.tasks import run_tasks
+from evoray.distributed.tasks import reason, run_tasks
 from evoray.training import checkpoints
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, total_steps, train_network, train_supernet
@@ -130,6 +121,8 @@ def train_until(
         given = {**arguments, "threads": threads_per_worker, "device": device}
         _run_on_one_worker(work, given, takes=alone, max_failures=max_failures)
     else:
+        from evoray.distributed.ray_train.worker_group import fit_on_ray  # seconds of imports
+
         fit_on_ray(
             partial(_train_worker, work),
             arguments,
@@ -160,78 +153,6 @@ def check_connected() -> None:
         )
 
 
-def fit_on_ray(
-    worker: Callable[[Mapping[str, Any]], None],
-    arguments: Mapping[str, Any],  # Any: whatever the worker takes, what is big as a reference
-    *,
-    folder: Path,
-    num_workers: int | tuple[int, int],
-    use_gpu: bool,
-    threads_per_worker: int,
-    max_failures: int,
-) -> None:
-    """Runs `worker({**arguments, "threads": ...})` on every worker of a TorchTrainer, which forms
-    their process group.
-
-    It is run again, up to `max_failures` times, after workers, nodes or their links were lost.
-    Ray's own counter would also repeat what a worker raises by mistake.
-
-    Raises:
-        RuntimeError: It failed more often than that, or by a mistake that the next start would
-            repeat.
-    """
-    folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
-    # Ray's own bookkeeping of this fit, on storage that every node sees; what must outlive it is in
-    # `folder` itself.
-    scratch = folder / ".ray"
-    last: BaseException | None = None
-    try:
-        for _ in range(max_failures + 1):
-            trainer = _Trainer(
-                worker,
-                train_loop_config={**arguments, "threads": threads_per_worker},
-                scaling_config=_scaling(num_workers, threads_per_worker, use_gpu),
-                torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-                run_config=RunConfig(
-                    name=f"fit-{time.time_ns()}",
-                    storage_path=str(scratch),
-                    failure_config=FailureConfig(max_failures=0),
-                ),
-            )
-            try:
-                trainer.fit()
-                return
-            except (ray.train.TrainingFailedError, RayActorError) as error:
-                mistake = mistake_in(error)
-                if mistake is not None:
-                    said = " ".join(str(mistake).split())
-                    raise RuntimeError(
-                        f"training failed: {type(mistake).__name__}: {said}"
-                    ) from error
-                last = error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    raise RuntimeError(
-        f"training failed more than {max_failures} times; the last error: {_reason(last)}"
-    ) from last
-
-
-class _Trainer(TorchTrainer):  # type: ignore[misc]  # Ray has no types
-    """Leaves the program's own handler of SIGINT in place: Ray Train's ends the process without a
-    word, with code 1.
-    """
-
-    def _register_sigint_handler(self, controller: Any) -> None:  # Any: an actor
-        pass
-
-
-def _scaling(num_workers: int | tuple[int, int], threads: int, use_gpu: bool) -> ScalingConfig:
-    resources = {"CPU": threads, "GPU": 1} if use_gpu else {"CPU": threads}
-    return ScalingConfig(num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources)
-
-
 def _run_on_one_worker(
     work: Work, arguments: Mapping[str, Any], *, takes: Needs, max_failures: int
 ) -> None:
@@ -247,10 +168,10 @@ def _run_on_one_worker(
             )
         )
     except RayTaskError as error:
-        raise RuntimeError(f"training failed: {_reason(error)}") from error
+        raise RuntimeError(f"training failed: {reason(error)}") from error
     except RayError as error:
         raise RuntimeError(
-            f"training failed more than {max_failures} times; the last error: {_reason(error)}"
+            f"training failed more than {max_failures} times; the last error: {reason(error)}"
         ) from error
 
 
@@ -260,9 +181,11 @@ def _train_alone(arguments: Mapping[str, Any], work: Work) -> None:
 
 
 def _train_worker(work: Work, arguments: Mapping[str, Any]) -> None:
+    from evoray.distributed.ray_train.worker_group import done, own_device
+
     torch.set_num_threads(arguments["threads"])
-    work(arguments, TorchGroup(), ray.train.torch.get_device())
-    ray.train.report({"done": True})
+    work(arguments, TorchGroup(), own_device())
+    done()
 
 
 def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> None:
@@ -284,10 +207,3 @@ def _train(arguments: Mapping[str, Any], group: Group, device: torch.device) -> 
                 {name: torch.tensor(array) for name, array in ray.get(arguments["initial"]).items()}
             )
         train_network(network, task, config, seed=seed, **where)
-
-
-def _reason(error: BaseException | None) -> str:
-    """The line that says what went wrong, of the many that Ray gives."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line.split(":")[0]]
-    return (telling or lines or [json.dumps(str(error))])[-1]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from scipy.stats import kendalltau, spearmanr
 
 from evoray.evaluation.worker import Weights, supernet_with
 from evoray.records.run_folder import RunFolder
@@ -120,6 +119,8 @@ def summary(
     A correlation that is not defined, because one side has a single value, is 0: nothing was
     ranked.
     """
+    from scipy.stats import kendalltau, spearmanr  # seconds, for the end of `evoray trust` alone
+
     alone = [p.stand_alone for p in probes]
     sides: Mapping[str, list[float]] = {
         "recalibrated": [p.inherited for p in probes],
