@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from evoray import data
 from evoray.data import cifar10
+from evoray.data.parts.contents import of_arrays
 from tests.shared_data import real_data
 
 
@@ -43,6 +45,11 @@ def test_digits_are_split_60_20_20_without_overlap() -> None:
     assert not images[0] & images[1]
     assert not images[0] & images[2]
     assert not images[1] & images[2]
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    arrays = load_digits(return_X_y=True)
+    assert data.load("digits").contents() == of_arrays(arrays)  # types, shapes and bytes
 
 
 def test_digits_are_normalised_and_scaled() -> None:

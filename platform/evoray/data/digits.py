@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
+from numpy.typing import NDArray
 
 from evoray.data.parts.contents import Contents, of_arrays
 from evoray.data.parts.images import Arrays, MemorySplit, opened, resized
@@ -46,7 +47,7 @@ class Digits:
         return opened(self, split, _read)
 
     def contents(self) -> Contents:
-        images, labels = load_digits(return_X_y=True)
+        images, labels = _pixels_and_labels()
         return of_arrays((images, labels))
 
     @property
@@ -54,8 +55,22 @@ class Digits:
         return None
 
 
+def _pixels_and_labels() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(n, 64) grey values from 0 to 16 and (n,) digits, as scikit-learn's `load_digits` has them.
+
+    Its file is read without it: to import scikit-learn, and with it scipy and pandas, takes longer
+    than everything else before the first line of a run.
+    """
+    spec = importlib.util.find_spec("sklearn")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    file = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)
+
+
 def _read(source: Digits, split: str) -> Arrays:
-    images, labels = load_digits(return_X_y=True)
+    images, labels = _pixels_and_labels()
     pixels = np.round(images.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     labels = labels.astype(np.int64)
     rest, test = stratified(labels, _TEST_SHARE, "test")
