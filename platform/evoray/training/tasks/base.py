@@ -105,7 +105,9 @@ class Task(Protocol):
         ...
 
     def losses(self, outputs: Outputs, batch: Batch) -> Mapping[str, torch.Tensor]:
-        """The parts of the loss by name, each a scalar."""
+        """The parts of the loss by name, each a scalar; the same names on every rank, for parts
+        travel in one message.
+        """
         ...
 
     def loss_weights(self, moment: Moment) -> Mapping[str, float]:
