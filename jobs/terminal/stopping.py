@@ -69,6 +69,7 @@ class _Stop:
                 # Said at once: a signal to the whole group ends Ray's processes too, and Ray then ends this one.
                 self.tell()
                 sys.stderr.flush()
+                own_session()  # remembered, for what Ray ends by half cannot be found later
             elif told and time.monotonic() - first > _SAME_SECONDS:
                 return self._end(number)
 
@@ -95,6 +96,7 @@ def stoppable() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
+            own_session().end()  # where it came between two steps of a clean-up
             raise SystemExit(_stop.tell()) from None
 
 

@@ -72,3 +72,46 @@ def test_a_dead_clusters_address_one_that_ends_and_one_that_is_killed_disturb_no
     # Ray's two agents of a node look only once a minute whether it still lives; to wait for them would prove nothing of ours.
     assert eventually(lambda: len([pid for pid in others if lives(pid)]) <= 2)
     assert ray.get(ray.remote(lambda: 1).remote()) == 1
+
+
+# Is sent SIGTERM in the middle of the cluster's end: while it is looked for, while Ray ends it, or where Ray never comes back.
+ENDING = """
+import os, signal, sys, time, ray
+import evoray.distributed.cluster as module
+from evoray.distributed.session import own_session
+from jobs.terminal.stopping import stoppable
+
+def disturbed(work, where):
+    def run(*words, **named):
+        if ending and where == sys.argv[1].removesuffix(" for ever"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            found = work(*words, **named)
+            time.sleep(60.0 if sys.argv[1].endswith("for ever") else 0.1)
+            return found
+        return work(*words, **named)
+    return run
+
+ending = False
+with stoppable(), module.cluster("local", dashboard=False):
+    session = own_session()
+    print("", flush=True)
+    print("", *map(str, session.folders), flush=True)
+    print(*(pid for pid, _ in session.processes), flush=True)
+    module.own_session, ray.shutdown = disturbed(module.own_session, "looked for"), disturbed(ray.shutdown, "shut down")
+    ending = True
+"""
+
+
+@pytest.mark.parametrize("where", ["looked for", "shut down", "shut down for ever"])
+def test_a_signal_while_the_cluster_ends_leaves_nothing_of_it(cluster_environment: str, where: str) -> None:
+    mine = {**os.environ, "RAY_TMPDIR": cluster_environment}
+    program = subprocess.Popen([sys.executable, "-c", ENDING, where], env=mine, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    program.stdout.readline()
+    folders, processes = program.stdout.readline().split(), [int(pid) for pid in program.stdout.readline().split()]
+    errors = program.communicate(timeout=60)[1]
+    assert program.returncode == 143, errors
+    assert errors.count("interrupted") == 1
+    assert len(folders) == 1
+    assert not Path(folders[0]).exists()
+    assert not [pid for pid in processes if lives(pid)]

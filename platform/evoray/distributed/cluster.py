@@ -21,7 +21,7 @@ from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 
 from evoray.distributed.address import joined
-from evoray.distributed.session import own_session
+from evoray.distributed.session import own_session, undisturbed
 from evoray.distributed.shipping import ship_own_modules
 from evoray.distributed.submission import has_token
 
@@ -61,11 +61,12 @@ def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
         failed = True
         raise
     finally:
-        session = own_session()
-        try:
-            ray.shutdown(wait_for_processes=True)
-        finally:
-            session.end(keep_folders=failed)
+        with undisturbed():
+            session = own_session()
+            try:
+                ray.shutdown(wait_for_processes=True)
+            finally:
+                session.end(keep_folders=failed)
 
 
 def check_cluster(address: str) -> None:
@@ -92,10 +93,11 @@ def _start(dashboard: bool) -> str:
                 _node_ip_address="127.0.0.1",
             )
     except BaseException as error:
-        session = own_session()
-        with contextlib.suppress(Exception):  # of a start that is half done Ray knows only half
-            ray.shutdown()
-        session.end(keep_folders=isinstance(error, Exception))
+        with undisturbed():
+            session = own_session()
+            with contextlib.suppress(Exception):  # of a start that is half done Ray knows only half
+                ray.shutdown()
+            session.end(keep_folders=isinstance(error, Exception))
         if not isinstance(error, Exception):
             raise
         logs = "".join(f"; its logs are in {folder}" for folder in session.folders)

@@ -11,11 +11,16 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 _PATIENCE_SECONDS = 2.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Process = tuple[int, str]  # pid and start time: a pid alone may be another's by now
 
@@ -46,10 +51,46 @@ class Session:
             with contextlib.suppress(OSError):
                 if newest.is_symlink() and os.readlink(newest) == str(folder):
                     newest.unlink()
+        _known.clear()  # folders that are kept are kept for good
+
+
+_known: list[Session] = []  # what this process has found of itself; what has lost its parent since cannot be found any more
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets a block that cleans up come to its end: a signal that comes meanwhile is handled after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = {number: signal.signal(number, lambda *signaled: came.append(signaled)) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for came_first, frame in came[:1]:
+            handler = before[signal.Signals(came_first)]
+            if callable(handler):
+                handler(came_first, frame)
+            elif handler is not signal.SIG_IGN:
+                os.kill(os.getpid(), came_first)
 
 
 def own_session() -> Session:
-    """Finds the clusters of this process; to be asked before Ray ends them, for what has lost its parent cannot be found any more."""
+    """Finds the clusters of this process, those too that it has found before: to be asked before Ray ends them."""
+    found = _children()
+    known = [session for session in (*_known, found) if session.folders or session.processes]
+    joined = Session(
+        frozenset(folder for session in known for folder in session.folders if folder.is_dir()),
+        frozenset(process for session in known for process in session.processes),
+    )
+    _known[:] = [joined]
+    return joined
+
+
+def _children() -> Session:
     table = {entry.name: stat for entry in Path("/proc").glob("[0-9]*") if (stat := _stat(entry.name))}
     children: dict[str, list[str]] = {}
     for pid, fields in table.items():
