@@ -96,7 +96,6 @@ def stoppable() -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            own_session().end()  # where it came between two steps of a clean-up
             raise SystemExit(_stop.tell()) from None
 
 
