@@ -111,7 +111,7 @@ class Runs:
         return folder
 
     def log(self, folder: RunFolder) -> Path:
-        """What was measured, a key a line."""
+        """The file of what was measured, a key a line."""
         return self._place / f"{folder.path.name}.log"
 
     def resumed(self, folder: RunFolder) -> Driven:

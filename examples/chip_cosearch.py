@@ -31,7 +31,9 @@ class Size:
 
 
 def main() -> None:
-    """Searches a classifier, a segmenter and their chip within three specs, and prints the front."""
+    """Searches a classifier, a segmenter and their chip within three specs, and prints the
+    front.
+    """
     space: Any = searchspaces.load("nasaic:digits")
     chip = [asic.build(space, metric) for metric in ("latency", "energy", "area")]
     result = evoray.search(

@@ -1,5 +1,5 @@
-"""A folder of pictures of your own as data: classes are its folders. Here it is drawn first, so that
-the program runs anywhere.
+"""A folder of pictures of your own as data: classes are its folders. Here it is drawn first, so
+that the program runs anywhere.
 
 python examples/own_pictures.py
 """

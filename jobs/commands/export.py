@@ -33,8 +33,8 @@ def export(
     """Exports a network with the weights that it has in the supernet; of a co-search the networks
     of all tasks, each with what it runs on.
 
-    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data sets
-    each has its own, such as --first.data.root DIR.
+    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data
+    sets each has its own, such as --first.data.root DIR.
 
     Args:
         run: The run folder.

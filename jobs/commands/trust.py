@@ -41,8 +41,8 @@ def trust(
     """Prints Kendall's tau and Spearman's rho between inherited and stand-alone values; the run's
     report shows them too.
 
-    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data sets
-    each has its own, such as --first.data.root DIR.
+    Where the run's data has moved, --data.root DIR says where it is now; of a job with several data
+    sets each has its own, such as --first.data.root DIR.
 
     Args:
         run: The run folder, searched; of a GAN search its generators are probed, of a co-search the

@@ -26,7 +26,8 @@ _HOMES = {
 
 def __getattr__(
     name: str,
-    # Any: whatever stands behind the name; found on first use, so that `import evoray.records.records`
+    # Any: whatever stands behind the name; found on first use, so that `import
+    # evoray.records.records`
     # is light
 ) -> Any:
     if name not in _HOMES:

@@ -162,7 +162,8 @@ class CellSpace(ABC):
         chosen = self.chosen(architecture)
         with torch.device(
             "meta"
-            # a network that takes its weights from the supernet draws nothing from torch's generator
+            # a network that takes its weights from the supernet draws nothing from torch's
+            # generator
         ):
             subnet = self._network(
                 [{edge: (option,) for edge, option in cell.items()} for cell in chosen], chosen

@@ -1,4 +1,6 @@
-"""Every file of `training/tasks`: batches and losses are functions of the moment, a task travels."""
+"""Every file of `training/tasks`: batches and losses are functions of the moment, a task
+travels.
+"""
 
 from __future__ import annotations
 

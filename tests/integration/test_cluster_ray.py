@@ -49,7 +49,9 @@ def started(folder: Path, address: str = "", **environment: str) -> subprocess.P
 
 
 def said(program: subprocess.Popen[str]) -> tuple[str, str, list[Path], list[int]]:
-    """What it was told, address, session folders and processes."""
+    """Reads what the program prints of itself: what it was told, address, session folders and
+    processes.
+    """
     assert program.stdout is not None
     told, where, pids = (program.stdout.readline().strip() for _ in range(3))
     address, *folders = where.split()

@@ -100,7 +100,7 @@ def stopped_when(
 
 
 def newest_step(folder: RunFolder) -> int:
-    """Of the checkpoints; 0 where there is none."""
+    """The newest checkpoint's step; 0 where there is none."""
     return max(
         (int(place.name.removeprefix("step-")) for place in folder.supernet.glob("step-*")),
         default=0,

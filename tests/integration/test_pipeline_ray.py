@@ -1,5 +1,5 @@
-"""A system of its own, as somebody would add one: one class brings a space, objectives and a section
-of the report, and the job goes through everything that is shared.
+"""A system of its own, as somebody would add one: one class brings a space, objectives and a
+section of the report, and the job goes through everything that is shared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Objectives in two halves: candidates that differ in decoding genes alone cost one forward pass."""
+"""Objectives in two halves: candidates that differ in decoding genes alone cost one forward
+pass.
+"""
 
 from __future__ import annotations
 

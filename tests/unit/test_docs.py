@@ -24,7 +24,9 @@ def name_of(page: Path) -> str:
 
 
 def with_mark(mark: str) -> list[Path]:
-    """Pages whose blocks are run here; the walk-through and CONTRIBUTING have tests of their own."""
+    """Pages whose blocks are run here; the walk-through and CONTRIBUTING have tests of their
+    own.
+    """
     return [
         page
         for page in PAGES

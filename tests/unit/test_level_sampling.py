@@ -201,7 +201,8 @@ def test_published_levels_leave_neighbouring_steps_at_most_320_million_apart() -
     (
         "name",
         "num_floors",
-        # where even the highest band starts below twice the smallest network's cost, there is one floor
+        # where even the highest band starts below twice the smallest network's cost, there is one
+        # floor
     ),
     [
         ("elasticvit:digits", 3),

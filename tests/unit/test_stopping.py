@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from evoray.distributed.cluster import session
+from evoray.distributed.cluster.session import undisturbed
+
 ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = """
@@ -68,3 +71,29 @@ def test_a_second_signal_ends_what_does_not_listen() -> None:
     _, errors = program.communicate(timeout=30)
     assert program.returncode == 143
     assert errors == "evoray: interrupted; `evoray resume '/somewhere/my run'` goes on from here\n"
+
+
+def test_a_signal_in_a_clean_up_is_handled_after_it() -> None:
+    steps: list[str] = []
+    before = signal.signal(signal.SIGTERM, lambda *_: steps.append("handled"))
+    try:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGTERM)
+            steps.append("cleaned up")
+        assert steps == ["cleaned up", "handled"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_logs_that_a_failed_run_keeps_are_not_removed_by_a_later_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "session").mkdir()
+    monkeypatch.setattr(
+        session, "_known", [session.Session(frozenset([tmp_path / "session"]), frozenset())]
+    )
+    found = session.own_session()
+    assert tmp_path / "session" in found.folders
+    found.end(keep_folders=True)
+    assert tmp_path / "session" not in session.own_session().folders
+    assert (tmp_path / "session").is_dir()

@@ -1,10 +1,10 @@
-"""The lease of a folder's one writer, for stores without locks: whoever holds the newest of numbered
-files is the writer, and shows that it lives by changing it.
+"""The lease of a folder's one writer, for stores without locks: whoever holds the newest of
+numbered files is the writer, and shows that it lives by changing it.
 
-A dead writer's lease is not taken away but followed by the next number, so what it still writes when
-it wakes up is older than its successor's. Where a store creates a file only if none is there, two
-that follow the same lease at once cannot both succeed. Elsewhere the one that writes last has it,
-and the other may take itself for the writer until its next sign of life.
+A dead writer's lease is not taken away but followed by the next number, so what it still writes
+when it wakes up is older than its successor's. Where a store creates a file only if none is there,
+two that follow the same lease at once cannot both succeed. Elsewhere the one that writes last has
+it, and the other may take itself for the writer until its next sign of life.
 """
 
 from __future__ import annotations

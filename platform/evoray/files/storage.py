@@ -19,7 +19,8 @@ from evoray.files.atomic import beside, open_to_append, replacing
 from evoray.files.lease import Beating, Lease
 
 _BEAT_SECONDS = 2.0  # between two signs of life of a lease's owner
-# of fsspec: s3fs writes under If-None-Match, gcsfs under ifGenerationMatch=0, adlfs without overwrite
+# of fsspec: s3fs writes under If-None-Match, gcsfs under ifGenerationMatch=0, adlfs without
+# overwrite
 _EXCLUSIVE = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
 
 Location = str | os.PathLike[str]

@@ -1,4 +1,6 @@
-"""The problem that a search solves: the objectives with their goals, and the constraints that bind."""
+"""The problem that a search solves: the objectives with their goals, and the constraints that
+bind.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The files of a search of networks and chip that its report reads, in the run folder: chip.json, the
-design handed over, and comparison/METHOD/ with ledger/ and outcome.json of each method that it is
-compared with.
+"""The files of a search of networks and chip that its report reads, in the run folder: chip.json,
+the design handed over, and comparison/METHOD/ with ledger/ and outcome.json of each method that it
+is compared with.
 """
 
 from __future__ import annotations

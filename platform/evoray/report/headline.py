@@ -1,4 +1,4 @@
-"""What a run has found, in a sentence and a few numbers: the top of the report."""
+"""The top of the report: a run's findings in a sentence and a few numbers."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ def read_pictures(folder: RunFolder) -> list[dict[str, Any]]:  # Any: JSON
 
 
 def _png(folder: RunFolder, name: str) -> bytes | None:
-    """The PNG of that name; None where it is not there, is no PNG, too big, or not in the folder."""
+    """The PNG of that name; None where it is not there, is no PNG, too big, or not in the
+    folder.
+    """
     try:
         handle = os.open(
             picture_place(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -1,4 +1,6 @@
-"""The report's figures of training and measuring: losses, gradients, time, trust in the supernet."""
+"""The report's figures of training and measuring: losses, gradients, time, trust in the
+supernet.
+"""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ class TracesCandidates(Protocol):
 
 @runtime_checkable
 class Renewable(Searcher, TracesCandidates, Protocol):
-    """A searcher whose networks are measured anew in every round, for their weights go on training."""
+    """A searcher whose networks are measured anew in every round, for their weights go on
+    training.
+    """
 
     @property
     def parents(self) -> tuple[Choices, Keys]:

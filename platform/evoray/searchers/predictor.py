@@ -34,7 +34,8 @@ _LEARN_GROWTH = 1.1  # the model's weights are learnt anew when there is this mu
 _SAMPLE_ROUNDS = 50
 _DOUBTFUL = float(
     np.log(0.25)
-    # a network that meets the measured constraints with less than this probability is asked for only in
+    # a network that meets the measured constraints with less than this probability is asked for
+    # only in
     # need
 )
 

@@ -224,7 +224,9 @@ def write_checkpoint(
     options: LoopOptions,
     restarts: int = 0,
 ) -> None:
-    """Writes what `ResumableLoop` goes on from: a learner's tensors and state after `step` steps."""
+    """Writes what `ResumableLoop` goes on from: a learner's tensors and state after `step`
+    steps.
+    """
     whole = {
         "step": step,
         "steps": length.steps,

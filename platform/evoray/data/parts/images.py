@@ -1,5 +1,5 @@
-"""What the sources share: a split of uint8 images in memory, and the base that caches opened splits
-in the process.
+"""Parts that the sources share: a split of uint8 images in memory, and the base that caches opened
+splits in the process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ SPLITS = ("train", "val", "test")
 
 
 class ImageSource(Protocol):
-    """A `LabelledSource` that also says how its images may be augmented and how they are normalised."""
+    """A `LabelledSource` that also says how its images may be augmented and how they are
+    normalised.
+    """
 
     @property
     def name(self) -> str: ...
@@ -48,15 +50,17 @@ class ImageSource(Protocol):
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Of each channel, on a scale of 0 to 1."""
+        """Mean of each channel, on a scale of 0 to 1."""
         ...
 
     @property
-    def std(self) -> tuple[float, ...]: ...
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, on the same scale."""
+        ...
 
     @property
     def mirror(self) -> bool:
-        """Whether a mirrored image is still an example of its class."""
+        """Tells whether a mirrored image is still an example of its class."""
         ...
 
     @property

@@ -92,12 +92,12 @@ def own_session() -> Session:
     """
     found = _children()
     known = [session for session in (*_known, found) if session.folders or session.processes]
-    joined = Session(
+    whole = Session(
         frozenset(folder for session in known for folder in session.folders if folder.is_dir()),
         frozenset(process for session in known for process in session.processes),
     )
-    _known[:] = [joined]
-    return joined
+    _known[:] = [whole]
+    return whole
 
 
 def _children() -> Session:

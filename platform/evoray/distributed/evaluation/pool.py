@@ -262,8 +262,8 @@ class Pool:
         )
 
     def _batch_size(self) -> int:
-        """The number that lasts `_BATCH_SECONDS`, but never more than half of a fair share of the queue, so
-        that all actors end together.
+        """The number that lasts `_BATCH_SECONDS`, but never more than half of a fair share of the
+        queue, so that all actors end together.
         """
         if self._options.batch_size is not None:
             return self._options.batch_size

@@ -111,7 +111,9 @@ class Task(Protocol):
         ...
 
     def loss_weights(self, moment: Moment) -> Mapping[str, float]:
-        """Factors of the parts in this step's sum, the same on every rank; 1 for those not named."""
+        """Factors of the parts in this step's sum, the same on every rank; 1 for those not
+        named.
+        """
         ...
 
     def plain_loss(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
