@@ -1,6 +1,7 @@
 """What EAGAN's search shows on digits; one JSON line.
 
-    evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8] [--piece search:0 --piece ...]
+    evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8]
+                       [--piece search:0 --piece ...]
 
 Pieces, each for a seed: search (the digits preset, smaller), coupled (generator and discriminator
 evolved together with as many generator steps), finals (the found, the coupled and random pairs, all

@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,111 +27,40 @@ from typing import Any
 import pyarrow.parquet as pq
 
 _ROOT = Path(__file__).resolve().parents[1]
-_SUPERNET = (
-    *(
-        "--data.name",
-        "digits",
-        "--data.limit",
-        "128",
-        "--train.epochs",
-        "1",
-        "--train.batch-size",
-        "16",
-    ),
-    *(
-        "--train.log-every-steps",
-        "1",
-        "--search.evaluations",
-        "12",
-        "--search.population",
-        "4",
-        "--search.shards",
-        "2",
-    ),
-    *(
-        "--search.targets",
-        "accuracy",
-        "macs",
-        "--measure.calibration-images",
-        "32",
-        "--measure.validation-limit",
-        "32",
-    ),
-    *("--search.no-baseline", "--cluster.train-workers", "1"),
-)
-_STAGE = (
-    "--{0}.channels",
-    "4",
-    "--{0}.population",
-    "2",
-    "--{0}.train.warmup-epochs",
-    "0.05",
-    "--{0}.train.epochs",
-    "0.1",
-)
+_SUPERNET = """
+    --data.name digits --data.limit 128 --train.epochs 1 --train.batch-size 16
+    --train.log-every-steps 1 --search.evaluations 12 --search.population 4 --search.shards 2
+    --search.targets accuracy macs --measure.calibration-images 32 --measure.validation-limit 32
+    --search.no-baseline --cluster.train-workers 1
+"""
+_STAGE = """
+    --{0}.channels 4 --{0}.population 2 --{0}.train.warmup-epochs 0.05 --{0}.train.epochs 0.1
+"""
+_EAGAN = """
+    --generators.train.rounds 2 --discriminators.train.rounds 1 --cluster.train-workers 1
+    --generators.train.log-every-steps 1 --discriminators.train.log-every-steps 1
+    --final.epochs 0.1 --final.num-images 100 --cluster.score-workers 1 --measure.num-images 100
+    --measure.calibration-images 64 --measure.classifier-epochs 1
+"""
+_NASAIC = """
+    --first.train.epochs 1 --first.data.limit 128 --first.calibration-images 32
+    --second.train.epochs 1 --second.data.limit 64 --second.calibration-images 32
+    --first.train.log-every-steps 1 --second.train.log-every-steps 1 --cluster.train-workers 1
+    --first.validation-limit 64 --second.validation-limit 32 --search.evaluations 8
+    --search.population 4 --search.compare "nas then asic"
+"""
 JOBS = {
-    "quickstart": _SUPERNET,
-    "bignas": (*_SUPERNET, "--space", "bignas:digits"),
-    "elasticvit": (*_SUPERNET, "--space", "elasticvit:digits"),
-    "vit_resnas": (*_SUPERNET, "--space", "vit_resnas:digits"),
-    "eagan": (
-        *(word.format(stage) for stage in ("generators", "discriminators") for word in _STAGE),
-        *(
-            "--generators.train.rounds",
-            "2",
-            "--discriminators.train.rounds",
-            "1",
-            "--cluster.train-workers",
-            "1",
-        ),
-        *("--generators.train.log-every-steps", "1", "--discriminators.train.log-every-steps", "1"),
-        *("--final.epochs", "0.1", "--final.num-images", "100", "--cluster.score-workers", "1"),
-        *(
-            "--measure.num-images",
-            "100",
-            "--measure.calibration-images",
-            "64",
-            "--measure.classifier-epochs",
-            "1",
-        ),
+    "quickstart": shlex.split(_SUPERNET),
+    "bignas": shlex.split(f"{_SUPERNET} --space bignas:digits"),
+    "elasticvit": shlex.split(f"{_SUPERNET} --space elasticvit:digits"),
+    "vit_resnas": shlex.split(f"{_SUPERNET} --space vit_resnas:digits"),
+    "eagan": shlex.split(
+        f"{_STAGE.format('generators')} {_STAGE.format('discriminators')} {_EAGAN}"
     ),
-    "nasaic": (
-        *(
-            "--first.train.epochs",
-            "1",
-            "--first.data.limit",
-            "128",
-            "--first.calibration-images",
-            "32",
-        ),
-        *(
-            "--second.train.epochs",
-            "1",
-            "--second.data.limit",
-            "64",
-            "--second.calibration-images",
-            "32",
-        ),
-        *(
-            "--first.train.log-every-steps",
-            "1",
-            "--second.train.log-every-steps",
-            "1",
-            "--cluster.train-workers",
-            "1",
-        ),
-        *(
-            "--first.validation-limit",
-            "64",
-            "--second.validation-limit",
-            "32",
-            "--search.evaluations",
-            "8",
-        ),
-        *("--search.population", "4", "--search.compare", "nas then asic"),
-    ),
+    "nasaic": shlex.split(_NASAIC),
 }
-_BY_CHANCE = ("worker", "shard", "attempts")  # which worker measured it, and how often it was begun
+# which worker measured it, and how often it was begun
+_BY_CHANCE = {"worker", "shard", "attempts"}
 
 
 def digest(parts: Iterable[object]) -> str:
@@ -142,17 +72,17 @@ def digest(parts: Iterable[object]) -> str:
 
 def rows(files: Iterable[Path]) -> list[dict[str, Any]]:
     found = [row for file in files for row in pq.read_table(file).to_pylist()]
-    return sorted(
-        (
-            {
-                name: value
-                for name, value in row.items()
-                if name not in _BY_CHANCE and not name.endswith("seconds")
-            }
-            for row in found
-        ),
-        key=lambda row: str(row["key"]),
-    )
+    return sorted((certain(row) for row in found), key=lambda row: str(row["key"]))
+
+
+def certain(row: dict[str, Any]) -> dict[str, Any]:
+    """What of a record the seed decides: no time, no place, and no latency that was measured."""
+    chance = {*_BY_CHANCE, "latency"} if "latency_seconds" in row else _BY_CHANCE
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in chance and not name.endswith("seconds")
+    }
 
 
 def lines(file: Path) -> list[tuple[object, ...]]:

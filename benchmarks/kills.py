@@ -1,7 +1,8 @@
 """Small quickstart runs killed with SIGKILL, or stopped, at random moments and resumed: what is
 lost and repeated; one JSON line.
 
-    evoray bench kills [--pieces driver worker shard train_driver train_worker signals] [--tries 5] [--seed 0]
+    evoray bench kills [--pieces driver worker shard train_driver train_worker signals]
+                       [--tries 5] [--seed 0]
 
 The kills of one piece hit one run, at random moments that the seed draws; a killed driver is
 followed by `evoray resume`, and so is the end of each run. All are held against one undisturbed

@@ -1,10 +1,14 @@
 """Networks and chip searched together against one after the other, at equal numbers of network
 tuples; one JSON line.
 
-    evoray bench nasaic [--workloads W1 W2 W3] [--seeds 0 1 2] [--networks 100] [--methods ...] [--chips heterogeneous ...] [--log FILE]
-    evoray bench nasaic --workloads digits --networks 40        # accuracies inherited from supernets that it trains first, in this process
-    evoray bench nasaic --workloads w1-cpu w3-cpu --networks 24 --population 8 [--supernets DIR]     # CIFAR-10 and nuclei, from EVORAY_DATA: short training
-    evoray bench nasaic --workloads w2-cpu --networks 24 --population 8 --photos DIR    # CIFAR-10 and photos at 96 pixels in STL-10's place
+    evoray bench nasaic [--workloads W1 W2 W3] [--seeds 0 1 2] [--networks 100]
+                        [--methods ...] [--chips heterogeneous ...] [--log FILE]
+    # accuracies inherited from supernets that it trains first, in this process
+    evoray bench nasaic --workloads digits --networks 40
+    # CIFAR-10 and nuclei, from EVORAY_DATA: short training
+    evoray bench nasaic --workloads w1-cpu w3-cpu --networks 24 --population 8 [--supernets DIR]
+    # CIFAR-10 and photos at 96 pixels in STL-10's place
+    evoray bench nasaic --workloads w2-cpu --networks 24 --population 8 --photos DIR
 
 W1 to W3 are the cost side alone: chips are priced by the cost model under the paper's specs, and
 accuracy is a stub (0 for a task's smallest network, 100 for its largest, linear in log MACs

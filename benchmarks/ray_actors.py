@@ -3,8 +3,9 @@ Ray's own tools; one JSON line.
 
     evoray bench ray_actors [--evaluations 20000] [--repeats 2] [--sleeping 800]
 
-evoray singly, in batches of 16 and with the automatic batch size, against `ray.util.ActorPool`, bare calls with two in flight, and
-Ray Tune with `reuse_actors` (few trials: it is slow). Goals: 2,000 singly, 30,000 in batches of 16.
+evoray singly, in batches of 16 and with the automatic batch size, against `ray.util.ActorPool`,
+bare calls with two in flight, and Ray Tune with `reuse_actors` (few trials: it is slow).
+Goals: 2,000 singly, 30,000 in batches of 16.
 
 Then the overhead for evaluations that sleep 10 ms, automatic batch size: the share of the
 wall-clock in which an actor does not evaluate, beside ActorPool's. Goal: at most 0.05.

@@ -1,10 +1,12 @@
 """Supernets trained with different subnet samplers at an equal budget: accuracy by size, and
 gradient conflict; one JSON line.
 
-    evoray bench samplers [--space elasticvit:digits] [--samplers uniform:4 sandwich:2 complexity_aware:3 performance_aware:3]
-    evoray bench samplers --space vit_resnas:digits --samplers uniform:1 multi_architecture:8 --epochs 60
-    EVORAY_DATA=FOLDER evoray bench samplers --data cifar10 --images 5000 --mirror --measured-images
-    2000
+    evoray bench samplers [--space elasticvit:digits]
+        [--samplers uniform:4 sandwich:2 complexity_aware:3 performance_aware:3]
+    evoray bench samplers --space vit_resnas:digits --epochs 60
+        --samplers uniform:1 multi_architecture:8
+    EVORAY_DATA=FOLDER evoray bench samplers --data cifar10 --images 5000 --mirror
+        --measured-images 2000
 
 SAMPLER:N draws N random subnets a step. The defaults train four subnets a step each, ElasticViT's
 claim (arXiv:2303.09730); the second line is ViT-ResNAS's (arXiv:2109.00642), where several subnets

@@ -1,7 +1,9 @@
 """BigNAS (Yu et al. 2020, arXiv:2003.11142): the single-stage supernet, searched coarse to fine.
 
-evoray run bignas                                                    # CIFAR-10 at 24-32 px
-evoray run bignas --preset imagenet --data.root DIR --run-dir RUN    # the paper's space and recipe; a cluster with GPUs
+# CIFAR-10 at 24-32 px
+evoray run bignas
+# the paper's space and recipe; a cluster with GPUs
+evoray run bignas --preset imagenet --data.root DIR --run-dir RUN
 python -m jobs.bignas --preset digits
 """
 

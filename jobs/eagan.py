@@ -1,8 +1,10 @@
 """EAGAN (Ying et al. 2022, arXiv:2111.15097): generators searched against one discriminator, then
 discriminators against the best of them.
 
-evoray run eagan                                                       # digits at 16 px; minutes on two cores
-evoray run eagan --preset cifar10 --data.root DIR --inception FILE     # the paper's settings; a GPU
+# digits at 16 px; minutes on two cores
+evoray run eagan
+# the paper's settings; a GPU
+evoray run eagan --preset cifar10 --data.root DIR --inception FILE
 evoray run eagan --preset stl10 --data.root DIR
 python -m jobs.eagan --discriminators.pairing averaged
 """

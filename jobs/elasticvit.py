@@ -1,9 +1,12 @@
 """ElasticViT (Tang et al. 2023, arXiv:2303.09730): conflict-aware supernet training, then one
 search for many budgets.
 
-evoray run elasticvit                                                    # handwritten digits, minutes on a laptop
-evoray run elasticvit --preset cifar10 --data.root FOLDER                # one GPU
-evoray run elasticvit --preset imagenet --data.root DIR --run-dir RUN    # the paper's space; a cluster with GPUs
+# handwritten digits, minutes on a laptop
+evoray run elasticvit
+# one GPU
+evoray run elasticvit --preset cifar10 --data.root FOLDER
+# the paper's space; a cluster with GPUs
+evoray run elasticvit --preset imagenet --data.root DIR --run-dir RUN
 """
 
 from __future__ import annotations

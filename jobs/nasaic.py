@@ -1,8 +1,10 @@
 """NASAIC (Yang et al. 2020, arXiv:2002.04116): the networks of two tasks and the heterogeneous chip
 that runs them, searched together.
 
-evoray run nasaic                                              # digits and their strokes, minutes on a laptop
-evoray run nasaic --preset w1 --first.data.root DIR --second.data.root DIR     # CIFAR-10 and nuclei, the paper's specs
+# digits and their strokes, minutes on a laptop
+evoray run nasaic
+# CIFAR-10 and nuclei, the paper's specs
+evoray run nasaic --preset w1 --first.data.root DIR --second.data.root DIR
 python -m jobs.nasaic --preset w3 --search.compare "nas then asic"
 """
 

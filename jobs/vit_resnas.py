@@ -1,9 +1,12 @@
 """ViT-ResNAS (Liao et al. 2021, arXiv:2109.00642): several sub-networks share each batch, then
 evolution under a budget.
 
-evoray run vit_resnas                                                    # handwritten digits, minutes on a laptop
-evoray run vit_resnas --preset cifar10 --data.root FOLDER                # one GPU
-evoray run vit_resnas --preset imagenet --data.root DIR --run-dir RUN    # the paper's tiny space; a cluster with GPUs
+# handwritten digits, minutes on a laptop
+evoray run vit_resnas
+# one GPU
+evoray run vit_resnas --preset cifar10 --data.root FOLDER
+# the paper's tiny space; a cluster with GPUs
+evoray run vit_resnas --preset imagenet --data.root DIR --run-dir RUN
 """
 
 from __future__ import annotations

@@ -2,10 +2,13 @@
 dataflows, in closed form.
 
     from objectives import asic
-    asic.price(layers, chips).cycles                            # MAESTRO's rule with the constants NASAIC was published with
-    asic.price(layers, chips, constants="physical").energy      # a competent mapper with DRAM, picojoules
+    # MAESTRO's rule with the constants NASAIC was published with
+    asic.price(layers, chips).cycles
+    # a competent mapper with DRAM, picojoules
+    asic.price(layers, chips, constants="physical").energy
 
-    asic.build(space, "latency").evaluate(choices)              # any search space's networks, mapped onto a chip of several dataflows
+    # any search space's networks, mapped onto a chip of several dataflows
+    asic.build(space, "latency").evaluate(choices)
 
 `price` takes row i of both tables, `price_grid` every layer on every chip. Constants stand in
 `constants.toml`.

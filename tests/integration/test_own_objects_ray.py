@@ -44,10 +44,11 @@ if __name__ == "__main__":
     where = dict(cluster="local") if sys.argv[1] == "ray" else {}
     space = Mlp()
     found = evoray.search(
-        space, [FewShot(), Ones(), Cost(space, "macs")], evaluations=24, population=6, num_shards=2, searcher="nsga2",
-        run_dir=sys.argv[2], **where,
+        space, [FewShot(), Ones(), Cost(space, "macs")], evaluations=24, population=6,
+        num_shards=2, searcher="nsga2", run_dir=sys.argv[2], **where,
     )
-    rows = found.records.select(["key", "accuracy", "ones", "macs", "status", "shard", "generation"]).to_pylist()
+    columns = ["key", "accuracy", "ones", "macs", "status", "shard", "generation"]
+    rows = found.records.select(columns).to_pylist()
     for row in sorted(rows, key=lambda row: row["key"]):
         print(row)
     if where:

@@ -96,7 +96,8 @@ def test_ctrl_c_works_while_connecting_to_what_never_answers() -> None:
     program = (
         # a background job inherits that it is ignored
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from evoray.distributed.cluster.connection import cluster; cluster(sys.argv[1]).__enter__()"
+        "from evoray.distributed.cluster.connection import cluster\n"
+        "cluster(sys.argv[1]).__enter__()"
     )
     with socket.create_server(("0.0.0.0", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

@@ -256,7 +256,8 @@ def test_specs_out_of_reach_are_refused_with_the_nearest(study: Any) -> None:
     hard = dataclasses.replace(study, specs=Specs(latency=100.0, energy=1e9))
     with pytest.raises(
         ValueError,
-        match=r"meets the specs latency 100, energy 1e\+09.* nearest specs that one meets are latency [0-9.e+]+",
+        match=r"meets the specs latency 100, energy 1e\+09.* nearest specs that one meets are "
+        r"latency [0-9.e+]+",
     ):
         check_specs(hard, hard.space, 0)
 

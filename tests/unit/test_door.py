@@ -355,7 +355,8 @@ def test_a_space_without_a_method_is_named() -> None:
 
     with pytest.raises(
         ValueError,
-        match=r"Half 'half' is no space: it lacks the method costs\(\) and the method build_supernet\(\)",
+        match=r"Half 'half' is no space: it lacks the method costs\(\) and the method "
+        r"build_supernet\(\)",
     ):
         search(Half())
     with pytest.raises(ValueError, match="the space must be an object, got the class Toy"):

@@ -120,7 +120,7 @@ def test_the_space_holds_the_known_numbers_of_networks() -> None:
     assert f"{ordered:.2e}" == "2.17e+16"
 
 
-def test_the_released_supernet_stores_40_million_parameters_and_ours_only_what_some_subnet_uses() -> (
+def test_the_released_supernet_stores_40_million_parameters_and_ours_what_some_subnet_uses() -> (
     None
 ):
     space = build("final")

@@ -140,6 +140,7 @@ def test_networks_without_patches_are_refused_before_anything_starts() -> None:
     )
     with pytest.raises(
         ValueError,
-        match=r"trains on the patches of the last stage, and \w+ has none; it works with vit_resnas",
+        match=r"trains on the patches of the last stage, and \w+ has none; it works with "
+        r"vit_resnas",
     ):
         build_setup(config)

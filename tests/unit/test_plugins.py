@@ -125,7 +125,8 @@ def test_asking_for_a_bad_file_names_it_with_the_line(
     dropped(registry, folder, monkeypatch, {name: text.replace("build", registry.offers)})
     with pytest.raises(
         ValueError,
-        match=rf"{re.escape(str(folder))}.*{name}\.py.*{words.replace('build', registry.offers)}.*mend",
+        match=rf"{re.escape(str(folder))}.*{name}\.py.*"
+        rf"{words.replace('build', registry.offers)}.*mend",
     ):
         registry.module(name)
     assert name not in registry.names() or name in ("missing", "exits", "raises")

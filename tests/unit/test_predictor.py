@@ -57,9 +57,7 @@ def test_a_hundred_evaluations_find_more_than_nsga2_does(name: str) -> None:
     assert shares["predictor"] > 0.95
 
 
-def test_what_is_computed_needs_no_model_and_what_breaks_an_analytic_constraint_is_never_asked_for() -> (
-    None
-):
+def test_costs_need_no_model_and_what_breaks_an_analytic_constraint_is_never_asked_for() -> None:
     table = TABLES["cell"](3)
     plain = tabular_problem(table, ("top1_error", "macs"), computed=("macs",))
     limit = Constraint("macs", at_most=40.0)

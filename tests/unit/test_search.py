@@ -150,7 +150,8 @@ def test_an_analytic_constraint_that_nothing_meets_is_refused_before_anything_is
 ) -> None:
     with pytest.raises(
         ValueError,
-        match=r"satisfies macs <= 3: samples have macs from 74 to .* the nearest found has macs = 74",
+        match=r"satisfies macs <= 3: samples have macs from 74 to .* the nearest found has "
+        r"macs = 74",
     ):
         evoray.search(
             TableSpace(),

@@ -365,7 +365,8 @@ def test_training_that_always_diverges_stops_and_says_what_to_lower(
     )
     with pytest.raises(
         RuntimeError,
-        match=r"diverged: the loss or its gradient was not finite at step 1.* lower train.learning-rate",
+        match=r"diverged: the loss or its gradient was not finite at step 1.* lower "
+        r"train.learning-rate",
     ):
         supernet_after(tmp_path)
     assert not list(tmp_path.glob("step-*"))

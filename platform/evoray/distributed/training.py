@@ -149,7 +149,8 @@ def check_connected() -> None:
     """Raises RuntimeError where Ray is not initialised."""
     if not ray.is_initialized():
         raise RuntimeError(
-            "Ray is not initialised: enter `evoray.distributed.cluster.connection.cluster()` before training"
+            "Ray is not initialised: enter `evoray.distributed.cluster.connection.cluster()` "
+            "before training"
         )
 
 

@@ -149,11 +149,8 @@ class Bookkeeping:
         ]
         if missing and len(records):
             errors = sorted(set(records.errors[records.failed].tolist()))[:3]
-            why = (
-                f"errors: {'; '.join(errors)}"
-                if errors
-                else f"no candidate met {' and '.join(map(str, self._problem.measured_constraints))}"
-            )
+            unmet = " and ".join(map(str, self._problem.measured_constraints))
+            why = f"errors: {'; '.join(errors)}" if errors else f"no candidate met {unmet}"
             raise RuntimeError(
                 f"{', '.join(missing)} was never measured in {len(records)} evaluations: {why}"
             )

@@ -89,7 +89,8 @@ class Snapshots:
             except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
                 self._storage.rename(name, f"damaged-{name}")
                 _log.warning(
-                    "search state %s/%s cannot be used (%s): it was set aside, an older one is used",
+                    "search state %s/%s cannot be used (%s): it was set aside, an older one "
+                    "is used",
                     self._storage.location,
                     name,
                     error,

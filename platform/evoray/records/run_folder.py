@@ -9,7 +9,7 @@ phases.json              seconds of each phase: {"train": 61.2, "search": 40.1, 
 front.parquet            the Pareto front, the ledger's columns
 candidates/KEY/OBJECTIVE/ small files that an objective has left of a candidate, when one does
 NAME/                    of a run of several stages: each stage's own run folder
-trust.json               rank correlation of inherited against stand-alone accuracy, when `evoray trust` was run
+trust.json               rank correlation of inherited and stand-alone accuracy: `evoray trust`
 report.html              the picture of the run
 
 Systems keep files of their own beside these; the module that writes them says which.
