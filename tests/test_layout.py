@@ -21,7 +21,8 @@ KNOWN = (
     "searchspaces.base",
     "searchspaces.plugins",
     "objectives.base",
-)  # contracts, and what finds plug-ins
+    "objectives.parts",
+)  # contracts, what finds plug-ins, and parts that know no concrete one
 HOMES = {
     "searchspaces": ROOT / "searchspaces",
     "objectives": ROOT / "objectives",

@@ -1,0 +1,1 @@
+"""Text regions and their geometry, as data sets, training and objectives share them."""
