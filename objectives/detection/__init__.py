@@ -1,1 +1,26 @@
-"""Detection of text: protocols that score polygons, and what of a detector is read as polygons."""
+"""How well texts were found: protocols of the field on annotated regions and detections.
+
+    from objectives.detection import score, summary
+    score(annotations, detections, "icdar2015").hmean
+    summary(annotations, detections).f_mean
+
+`protocols` says which there are.
+"""
+
+from __future__ import annotations
+
+from objectives.detection.evaluation import Summary, prepared, score, summary
+from objectives.detection.ground_truth import GroundTruth
+from objectives.detection.overlaps import Overlaps
+from objectives.detection.scores import ImageScores, Scores
+
+__all__ = [
+    "GroundTruth",
+    "ImageScores",
+    "Overlaps",
+    "Scores",
+    "Summary",
+    "prepared",
+    "score",
+    "summary",
+]
