@@ -18,7 +18,7 @@ class ElasticConv2d(nn.Module):
     Padding is half the kernel unless it is named; a side s then becomes ceil(s / stride).
 
     Attributes:
-        weight: (largest out, largest in, kernel, kernel), He-normal.
+        weight: (largest out, largest in, *kernel), He-normal.
         bias: (largest out,) zeros, or None.
     """
 
@@ -26,23 +26,23 @@ class ElasticConv2d(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int = 1,
+        kernel: int | tuple[int, int] = 1,
         *,
         stride: int = 1,
-        padding: int | None = None,
+        padding: int | tuple[int, int] | None = None,
         bias: bool = False,
     ) -> None:
         super().__init__()
         self.stride = stride
-        self.padding = kernel // 2 if padding is None else padding
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
+        high, wide = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.padding = (high // 2, wide // 2) if padding is None else padding
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, high, wide))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         he_normal_(self.weight)
 
     def forward(self, x_bchw: Tensor, out_channels: int) -> Tensor:
         """(b, c, h, w) -> (b, out_channels, ceil(h / stride), ceil(w / stride))."""
-        kernel = self.weight.shape[-1]
-        weight = sliced(self.weight, (out_channels, x_bchw.shape[1], kernel, kernel))
+        weight = sliced(self.weight, (out_channels, x_bchw.shape[1], *self.weight.shape[2:]))
         bias = None if self.bias is None else sliced(self.bias, (out_channels,))
         return F.conv2d(x_bchw, weight, bias, stride=self.stride, padding=self.padding)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ _ROWS = 1 << 14  # looked up at a time: the intermediate columns then stay in th
 
 
 def tabulate(
-    axes: Mapping[str, tuple[int, ...]],
+    axes: Mapping[str, tuple[Any, ...]],  # Any: options are what `count` takes
     columns: Mapping[str, int],
     count: Callable[..., tuple[int, ...]],
 ) -> CostTable:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from searchspaces.base import Architecture, SearchSpace
+from searchspaces.base import Architecture, Option, SearchSpace
+
+Value = TypeVar("Value", bound=Option)
 
 
 def checked(space: SearchSpace, architecture: Architecture) -> tuple[int, ...]:
@@ -23,8 +26,8 @@ def checked(space: SearchSpace, architecture: Architecture) -> tuple[int, ...]:
 
 
 def decided(
-    space: SearchSpace, decisions: Mapping[str, tuple[int, ...]], architecture: Architecture
-) -> dict[str, int]:
+    space: SearchSpace, decisions: Mapping[str, tuple[Value, ...]], architecture: Architecture
+) -> dict[str, Value]:
     """The option of every decision by name: the architecture's where it is a gene, or else the only
     one.
 

@@ -24,8 +24,8 @@ def uniform_fan_in_(weight: Tensor) -> None:
 
 
 def initialise(network: nn.Module) -> None:
-    """Draws the weights of torch's own convolutions, linear layers and batch norms inside `network`
-    by the rules above.
+    """Draws the weights of torch's own convolutions, linear layers, batch and group norms inside
+    `network` by the rules above.
 
     Biases and running means become 0, scales and running variances 1; gammas that must start at 0
     are the caller's.
@@ -35,7 +35,7 @@ def initialise(network: nn.Module) -> None:
             he_normal_(module.weight, module.groups)
         elif isinstance(module, nn.Linear):
             uniform_fan_in_(module.weight)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             module.reset_parameters()
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

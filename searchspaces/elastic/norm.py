@@ -43,6 +43,30 @@ class ElasticBatchNorm2d(nn.Module):
         )
 
 
+class ElasticGroupNorm(nn.Module):
+    """Group norm of images, whose width is the input's; there is nothing to recalibrate.
+
+    Attributes:
+        weight: (largest width,) scale; ones.
+        bias: (largest width,) shift; zeros.
+        eps: Added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x_bchw: Tensor, num_groups: int) -> Tensor:
+        """(b, c, h, w) -> the same shape; each of `num_groups` runs of neighbouring channels has a
+        mean and a variance.
+        """
+        width = (x_bchw.shape[1],)
+        weight, bias = sliced(self.weight, width), sliced(self.bias, width)
+        return F.group_norm(x_bchw, num_groups, weight, bias, self.eps)
+
+
 class ElasticTokenNorm(nn.Module):
     """Layer norm of tokens, whose width is the input's; there is nothing to recalibrate.
 

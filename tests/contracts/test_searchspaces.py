@@ -20,6 +20,7 @@ from searchspaces.base import (
     architectures,
     as_json,
     canonical_keys,
+    decoding_columns,
     largest,
     options_of,
     smallest,
@@ -33,6 +34,7 @@ SPACES = [
 QUICK_MACS = (
     3e7  # beyond this many for its largest network, a space's tests that run networks are slow
 )
+MOST_MACS = 1e10
 
 
 @cache
@@ -46,6 +48,7 @@ def networks_of(name: str) -> object:
     return pytest.param(name, marks=pytest.mark.slow) if macs > QUICK_MACS else name
 
 
+DECODED = [name for name in SPACES if decoding_columns(loaded(name))]
 NETWORKS = [networks_of(name) for name in SPACES]
 
 
@@ -55,6 +58,25 @@ def sampled(space: SearchSpace, count: int, seed: int = 0) -> Choices:
     return np.stack(
         [rng.integers(0, len(gene.options), count) for gene in space.genes], axis=1
     ).astype(np.int16)
+
+
+def networks(space: SearchSpace, count: int) -> list[Architecture]:
+    """Both ends of the space and so many drawn ones; where the largest is too large to run at its
+    own resolution, which changes no weight, one drawn one and all at the least.
+    """
+    ends = np.array([smallest(space).choices, largest(space).choices], dtype=np.int16)
+    rows = np.concatenate([ends, sampled(space, count)])
+    names = [gene.name for gene in space.genes]
+    if "resolution" in names and space.costs(ends)["macs"].max() > MOST_MACS:
+        rows = rows[:3]
+        rows[:, names.index("resolution")] = 0
+    return architectures(space, rows)
+
+
+def values(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """All numbers of one output or several, in one row."""
+    several = (outputs,) if isinstance(outputs, Tensor) else outputs
+    return torch.cat([output.flatten() for output in several])
 
 
 def inputs(space: SearchSpace, architecture: Architecture, count: int = 2) -> Tensor:
@@ -123,6 +145,21 @@ def test_costs_of_many_are_the_costs_of_each_finite_and_positive(name: str) -> N
     )
 
 
+@pytest.mark.parametrize("name", DECODED)
+def test_genes_of_decoding_are_left_alone_and_cost_nothing(name: str) -> None:
+    space, columns = loaded(name), decoding_columns(loaded(name))
+    rows = sampled(space, 200)
+    repaired = space.repair(rows)
+    assert np.array_equal(repaired[:, columns], rows[:, columns])
+    others = repaired.copy()
+    others[:, columns] = sampled(space, 200, seed=1)[:, columns]
+    assert np.array_equal(space.repair(others), others)
+    costs = space.costs(others)
+    assert {cost: v.tolist() for cost, v in space.costs(repaired).items()} == {
+        cost: v.tolist() for cost, v in costs.items()
+    }
+
+
 @pytest.mark.parametrize("name", SPACES)
 def test_options_and_architectures_translate_both_ways(name: str) -> None:
     space = loaded(name)
@@ -177,11 +214,11 @@ def test_an_extracted_network_computes_what_the_supernet_computes(name: str) -> 
             torch.nn.init.normal_(parameter, 1.0, 0.3)
     # deep networks make rounding of single numbers, whose order of sums is the processor's, visible
     supernet.double()
-    for architecture in [smallest(space), largest(space), *architectures(space, sampled(space, 4))]:
+    for architecture in networks(space, 4):
         x = inputs(space, architecture).double()
         with torch.no_grad():
-            inherited = supernet(x, architecture)
-            alone = space.build_subnet(supernet, architecture).double().train()(x)
+            inherited = values(supernet(x, architecture))
+            alone = values(space.build_subnet(supernet, architecture).double().train()(x))
         assert inherited.std() > 0
         assert (inherited - alone).abs().max().item() < 1e-9 * max(
             1.0, inherited.abs().max().item()
