@@ -1,0 +1,1 @@
+"""Parts of NASK's networks, plain and elastic, one concept a file."""
