@@ -7,7 +7,6 @@ attention, which are linear in the map, are not counted.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +22,7 @@ COUNTED_ROIS = 8  # in a network's MACs; real test sets have 4 to 7 text instanc
 
 def halved(side: int, times: int = 1) -> int:
     """Cells a side after so many convolutions of stride 2."""
-    return math.ceil(side / 2**times)
+    return -(-side // (1 << times))
 
 
 def head_width(width: int) -> int:

@@ -119,7 +119,5 @@ def start_fox(fox: Fox | ElasticFox) -> None:
 
 def geometry(raw_k6hw: Tensor) -> Tensor:
     """Brings both pairs of cosine and sine to unit length."""
-    centre_and_scale, character, line = raw_k6hw.split(2, dim=1)
-    return torch.cat(
-        [centre_and_scale, F.normalize(character, dim=1), F.normalize(line, dim=1)], dim=1
-    )
+    character, line = (F.normalize(pair, dim=1) for pair in (raw_k6hw[:, 2:4], raw_k6hw[:, 4:]))
+    return torch.cat([raw_k6hw[:, :2], character, line], dim=1)
