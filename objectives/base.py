@@ -280,6 +280,55 @@ def values_of(objective: Any) -> tuple[Value, ...]:  # Any: either kind
     return (Value(objective.name, objective.unit, objective.goal),)
 
 
+def answered(
+    objective: str, names: Sequence[str], answer: Any
+) -> tuple[tuple[float, ...], Mapping[str, bytes]]:
+    """Values in the order of their names, and files, of what a measured objective returned.
+
+    Args:
+        objective: Its name.
+        names: Of the values that it yields.
+        answer: A number, numbers by name, or a `Measurement`.
+
+    Raises:
+        TypeError: A value is no real number.
+        ValueError: There are other values than the objective yields, or a text of no number.
+    """
+    files: Mapping[str, bytes] = {}
+    if isinstance(answer, Measurement):
+        answer, files = answer.values, answer.files
+    if not isinstance(answer, Mapping):
+        answer = {objective: answer}
+    if answer.keys() != set(names):
+        raise ValueError(
+            f"must return the values {', '.join(names)}, got "
+            f"{', '.join(map(str, answer)) or 'none'}"
+        )
+    return tuple(_real(answer[name]) for name in names), files
+
+
+def values_by_name(objective: Measurable, candidate: Candidate) -> dict[str, float]:
+    """Measures a candidate once: the objective's values by name, whatever it returns them as.
+
+    Raises:
+        MeasurementError: As `objective.measure`.
+    """
+    names = [value.name for value in values_of(objective)]
+    values, _ = answered(objective.name, names, objective.measure(candidate))
+    return dict(zip(names, values, strict=True))
+
+
+def _real(value: Any) -> float:  # Any: whatever an objective returns
+    """
+    Raises:
+        TypeError: It is no real number; numpy would drop the imaginary part of a complex one.
+        ValueError: It is a text of no number.
+    """
+    if np.iscomplexobj(value):
+        raise TypeError(f"must return a real number, got the complex number {value!r:.80}")
+    return float(value)
+
+
 @runtime_checkable
 class PartlyMeasurable(Protocol):
     """An objective that can also be estimated on a part of its data, for less: what successive
@@ -373,11 +422,16 @@ class DataSource(Protocol):
         ...
 
 
-class LabelledSource(DataSource, Protocol):
-    """A data set with classes, of its images or their pixels."""
+@runtime_checkable
+class HasClasses(Protocol):
+    """Data with classes."""
 
     @property
     def num_classes(self) -> int: ...
+
+
+class LabelledSource(DataSource, HasClasses, Protocol):
+    """A data set with classes, of its images or their pixels."""
 
     def open(self, split: str) -> LabelledSplit: ...
 

@@ -119,6 +119,8 @@ class Latency:
         return 1000.0 * min(medians)
 
 
-def build(input_shape: tuple[int, int, int] = (3, 32, 32)) -> Latency:
-    """Latency of a single image of this shape on one thread."""
-    return Latency(input_shape)
+def build(
+    input_shape: tuple[int, int, int] = (3, 32, 32), batch_size: int = 1, threads: int = 1
+) -> Latency:
+    """Latency of a batch of images of this shape."""
+    return Latency(input_shape, batch_size=batch_size, threads=threads)

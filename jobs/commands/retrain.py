@@ -19,6 +19,7 @@ from jobs.terminal.errors import user_input
 from jobs.terminal.limits import check_machine
 from jobs.terminal.parsing import parse, take_options, take_roots
 from jobs.terminal.stopping import advising
+from objectives.base import values_of
 
 _ABOUT = (
     "Also: --pick KEY, knee (the default) or best:NAME of the front; --output FOLDER instead of "
@@ -61,12 +62,14 @@ def main(arguments: Sequence[str]) -> None:
         console.status(f"training {key} alone"),
     ):
         values, files = retrain(work, options)
-    measured = work.validation("val")
-    shown = ", ".join(f"{value:.2f} {measured.unit} on {split}" for split, value in values.items())
-    inherited = work.values.get(measured.name)
-    if inherited is not None:
-        shown += f"; {inherited:.2f} {measured.unit} with the supernet's weights"
-    console.print(f"{key} alone: {shown}")
+    for value in values_of(work.validation("val")):
+        shown = ", ".join(
+            f"{of[value.name]:.2f} {value.unit} on {split}" for split, of in values.items()
+        )
+        inherited = work.values.get(value.name)
+        if inherited is not None:
+            shown += f"; {inherited:.2f} {value.unit} with the supernet's weights"
+        console.print(f"{key} alone, {value.name}: {shown}")
     for file in files:
         console.print(str(file))
 

@@ -17,7 +17,6 @@ from objectives.base import (
     DataSource,
     Measurable,
     Needs,
-    Objective,
     Recalibration,
     is_measured,
     values_of,
@@ -73,8 +72,8 @@ def validation_of(
     split: str = "val",
     limit: int | None = None,
     needs: Needs | None = None,
-) -> Objective:
-    """The objective by which a task's networks are measured.
+) -> Measurable:
+    """The objective by which a task's networks are measured; its first value stands for all.
 
     Args:
         task: Which names it.
@@ -94,7 +93,25 @@ def validation_of(
         "limit": limit,
         "needs": needs,
     }
-    return cast(Objective, objectives.build(task.validated_by, offered))
+    return cast(Measurable, objectives.build(task.validated_by, offered))
+
+
+def timing_of(
+    task: Task, input_shape: tuple[int, int, int], *, batch_size: int = 1, threads: int = 1
+) -> Measurable:
+    """The objective by which a task's networks are timed.
+
+    Args:
+        task: Which names it.
+        input_shape: Of an image: channels, height, width.
+        batch_size: Images in one timed forward pass.
+        threads: Of that pass.
+
+    Raises:
+        ValueError: There is no such objective.
+    """
+    offered = {"input_shape": input_shape, "batch_size": batch_size, "threads": threads}
+    return cast(Measurable, objectives.build(task.timed_by, offered))
 
 
 def _names(one: Measurable | CostModel) -> list[str]:

@@ -31,7 +31,7 @@ from jobs.pipelines.clusters import has_gpu
 from jobs.pipelines.evaluations import picked
 from jobs.pipelines.objectives import validation_of
 from jobs.pipelines.options import CodeOptions
-from objectives.base import BuiltCandidate, LabelledSource, Objective
+from objectives.base import BuiltCandidate, DataSource, Measurable, values_by_name
 from searchspaces.base import Architecture, SearchSpace
 from searchspaces.elastic.positions import fitted_weights
 
@@ -43,7 +43,7 @@ class SingleSetup(Protocol):
     def space(self) -> SearchSpace: ...
 
     @property
-    def source(self) -> LabelledSource: ...
+    def source(self) -> DataSource: ...
 
     @property
     def task(self) -> Task: ...
@@ -113,7 +113,7 @@ class Retraining:
 
     architecture: Architecture
     space: SearchSpace
-    source: LabelledSource
+    source: DataSource
     task: Task
     calibration: Calibration
     teachers: tuple[Teacher, ...]
@@ -121,7 +121,7 @@ class Retraining:
     values: dict[str, Any]  # JSON
     output: Path
 
-    def validation(self, split: str) -> Objective:
+    def validation(self, split: str) -> Measurable:
         """The objective by which the network is measured on a split."""
         return validation_of(self.task, self.source, self.calibration, split=split)
 
@@ -179,9 +179,11 @@ def prepare(
     )
 
 
-def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float], list[Path]]:
-    """Trains, on the cluster that is connected, and exports; what the network was validated by, by
-    split, and the files.
+def retrain(
+    work: Retraining, options: RetrainOptions
+) -> tuple[dict[str, dict[str, float]], list[Path]]:
+    """Trains, on the cluster that is connected, and exports; the values that the network was
+    validated by, by split and name, and the files.
 
     Raises:
         RuntimeError: The training failed again and again.
@@ -203,10 +205,10 @@ def retrain(work: Retraining, options: RetrainOptions) -> tuple[dict[str, float]
     weights, _ = checkpoints.load_weights(work.output / "training")
     network = _network(space, architecture)
     network.load_state_dict(fitted_weights(weights, network))
-    accuracies = {split: _validated(work, network, split) for split in ("val", "test")}
-    about = {"accuracies": accuracies, "inherited": work.values, "recipe": _recipe(options)}
+    values = {split: _validated(work, network, split) for split in ("val", "test")}
+    about = {"values": values, "inherited": work.values, "recipe": _recipe(options)}
     shape = work.source.image_shape
-    return accuracies, export(
+    return values, export(
         network, architecture, space, shape, "safetensors", work.output, extra=about
     )
 
@@ -283,7 +285,7 @@ def begin(work: Retraining, options: RetrainOptions) -> None:
     )
 
 
-def _validated(work: Retraining, network: nn.Module, split: str) -> float:
+def _validated(work: Retraining, network: nn.Module, split: str) -> dict[str, float]:
     objective = work.validation(split)
     objective.open(torch.device("cpu"))
-    return objective.measure(BuiltCandidate(work.space, work.architecture, network))
+    return values_by_name(objective, BuiltCandidate(work.space, work.architecture, network))

@@ -6,14 +6,14 @@ import dataclasses
 from typing import Any, cast
 
 from evoray.training import tasks
-from objectives.base import LabelledSource
+from objectives.base import DataSource, LabelledSource
 from searchspaces.base import SearchSpace
 
 # fields of a space that data decides, by task; a space for another task is taken as it is
 _OUTPUTS = {"classification": "num_classes", "segmentation": "out_channels"}
 
 
-def fitted(space: SearchSpace, source: LabelledSource) -> SearchSpace:
+def fitted(space: SearchSpace, source: DataSource) -> SearchSpace:
     """The space for the classes and channels of this data.
 
     Raises:
@@ -22,7 +22,8 @@ def fitted(space: SearchSpace, source: LabelledSource) -> SearchSpace:
     task = tasks.name_of(source)
     if task not in _OUTPUTS:
         return space
-    wanted = {_OUTPUTS[task]: source.num_classes, "in_channels": source.image_shape[0]}
+    classes = cast(LabelledSource, source).num_classes
+    wanted = {_OUTPUTS[task]: classes, "in_channels": source.image_shape[0]}
     if all(getattr(space, name, None) == value for name, value in wanted.items()):
         return space
     part: Any = space  # Any: a dataclass, if it is one

@@ -14,7 +14,7 @@ from evoray.results.export import read_architecture
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.teachers import Teacher, check_place
 from jobs.pipelines.options import CodeOptions
-from objectives.base import LabelledSource
+from objectives.base import DataSource, HasClasses
 from searchspaces.base import SearchSpace
 
 _T = TypeVar("_T")
@@ -41,7 +41,7 @@ def untaught(config: _T) -> _T:
 
 
 def teachers_of(
-    recipe: TrainConfig, known: Sequence[SearchSpace], source: LabelledSource, *, trust_code: bool
+    recipe: TrainConfig, known: Sequence[SearchSpace], source: DataSource, *, trust_code: bool
 ) -> tuple[Teacher, ...]:
     """The recipe's teachers; a network of one of the `known` spaces is built by that one.
 
@@ -53,7 +53,7 @@ def teachers_of(
 
 
 def _teacher(
-    place: Path, known: Sequence[SearchSpace], source: LabelledSource, trust_code: bool
+    place: Path, known: Sequence[SearchSpace], source: DataSource, trust_code: bool
 ) -> Teacher:
     check_place(place, trust_code=trust_code)
     if not place.is_dir():
@@ -65,7 +65,7 @@ def _teacher(
 
 
 def _space_of(
-    about: dict[str, Any], known: Sequence[SearchSpace], source: LabelledSource
+    about: dict[str, Any], known: Sequence[SearchSpace], source: DataSource
 ) -> SearchSpace:
     name = about["space"]
     own = next(
@@ -83,7 +83,9 @@ def _space_of(
         else set()
     )
     shape = about.get("input_shape")
-    fits: dict[str, Any] = {"num_classes": source.num_classes, "in_channels": source.image_shape[0]}
+    fits: dict[str, Any] = {"in_channels": source.image_shape[0]}
+    if isinstance(source, HasClasses):
+        fits["num_classes"] = source.num_classes
     if isinstance(shape, list) and len(shape) == 3 and type(shape[1]) is int:
         fits["image_size"] = shape[1]
     return cast(

@@ -29,7 +29,7 @@ def test_a_winner_is_trained_alone_and_then_at_a_higher_resolution(
     main(["retrain", str(folder.path), "--pick", "best:accuracy", *SHORT])
     (first,) = (folder.path / "retrained").iterdir()
     about = json.loads((first / "architecture.json").read_text(encoding="utf-8"))
-    assert set(about["accuracies"]) == {"val", "test"}
+    assert set(about["values"]) == {"val", "test"}
     assert about["inherited"]["accuracy"] == 50.0
     larger = tmp_path / "larger"
     # so small a learning rate that what it started from still shows

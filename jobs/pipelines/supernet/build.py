@@ -22,12 +22,12 @@ from evoray.training.recipe.mixing import patch_grid
 from evoray.training.recipe.teachers import Teacher
 from evoray.training.tasks.base import Task
 from jobs.pipelines.datasets import load_source
-from jobs.pipelines.objectives import problem_of, validation_of
+from jobs.pipelines.objectives import problem_of, timing_of, validation_of
 from jobs.pipelines.spaces import fitted
 from jobs.pipelines.supernet.config import SupernetSearch
 from jobs.pipelines.teachers import teachers_of
-from objectives import complexity, latency, latency_table
-from objectives.base import LabelledSource, Needs
+from objectives import complexity, latency_table
+from objectives.base import DataSource, Needs
 from searchspaces.base import SearchSpace
 
 
@@ -45,14 +45,14 @@ class SearchSetup:
     """
 
     space: SearchSpace
-    source: LabelledSource
+    source: DataSource
     task: Task
     problem: Problem
     calibration: Calibration
     teachers: tuple[Teacher, ...] = ()
 
     @property
-    def sources(self) -> tuple[LabelledSource, ...]:
+    def sources(self) -> tuple[DataSource, ...]:
         """The data of every task."""
         return (self.source,)
 
@@ -96,7 +96,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
 def _problem(
     config: SupernetSearch,
     space: SearchSpace,
-    source: LabelledSource,
+    source: DataSource,
     task: Task,
     calibration: Calibration,
     gpus: float,
@@ -105,8 +105,11 @@ def _problem(
     needs = Needs(cpus=1.0, gpus=gpus)
     measured: tuple[Any, ...] = (  # Any: attributes of a class are no properties to mypy
         validation_of(task, source, calibration, limit=options.validation_limit, needs=needs),
-        latency.Latency(
-            source.image_shape, batch_size=options.latency_batch, threads=options.latency_threads
+        timing_of(
+            task,
+            source.image_shape,
+            batch_size=options.latency_batch,
+            threads=options.latency_threads,
         ),
     )
     costs: tuple[Any, ...] = (

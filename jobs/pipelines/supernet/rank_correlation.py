@@ -12,6 +12,7 @@ from jobs.pipelines.evaluations import evaluated
 from jobs.pipelines.objectives import validation_of
 from jobs.pipelines.supernet.build import SearchSetup, build_setup
 from jobs.pipelines.supernet.config import SupernetSearch
+from objectives.base import values_of
 from searchspaces.base import architectures
 
 
@@ -25,7 +26,7 @@ def accuracy_probing(
     """
     table = evaluated(folder, digest)
     setup = build_setup(config)  # here, for its parts may be in the user's folder
-    name = setup.problem.measured[0].name
+    name = values_of(setup.problem.measured[0])[0].name
     chosen = choose_probes(table, probes, name)
     arguments = [(config, setup, choices) for choices in chosen]
     return Probing(folder, name, setup.problem.unit(name), _measure, weights, arguments)

@@ -26,10 +26,10 @@ from evoray.records.recordable_text import recordable
 from objectives.base import (
     Candidate,
     Measurable,
-    Measurement,
     MeasurementError,
     PartlyMeasurable,
     Separable,
+    answered,
     values_of,
 )
 from searchspaces.base import Architecture, SearchSpace, canonical_keys
@@ -114,7 +114,7 @@ class EvaluationWorker:
                 found = self._separable.score(predictions, candidate.decoding)
             else:
                 found = self._objective.measure(candidate)
-            values, files = self._values(found)
+            values, files = answered(self._objective.name, self._names, found)
             for name, value in zip(self._names, values, strict=True):
                 if not math.isfinite(value):
                     error = f"{name} is {value}"
@@ -148,26 +148,6 @@ class EvaluationWorker:
             found = objective.infer(candidate)
             self._predictions.add(looked_at, found)
         return found
-
-    def _values(self, found: Any) -> tuple[tuple[float, ...], Mapping[str, bytes]]:
-        """The values, in the order of their names, and the files of whatever an objective
-        returned.
-
-        Raises:
-            TypeError: A value is no real number.
-            ValueError: There are other values than the objective yields, or a text of no number.
-        """
-        files: Mapping[str, bytes] = {}
-        if isinstance(found, Measurement):
-            found, files = found.values, found.files
-        if not isinstance(found, Mapping):
-            found = {self._objective.name: found}
-        if found.keys() != set(self._names):
-            raise ValueError(
-                f"must return the values {', '.join(self._names)}, got "
-                f"{', '.join(map(str, found)) or 'none'}"
-            )
-        return tuple(_real(found[name]) for name in self._names), files
 
     def measure_rows(self, rows: bytes, shares: bytes | None = None) -> PackedReadings:
         """The same for canonical choices as little-endian int16 rows: what travels between machines
@@ -207,17 +187,6 @@ def unpacked(packed: PackedReadings, num_values: int) -> list[Reading]:
         else Reading(tuple(row[:-1]), row[-1], "", files.get(i, {}))
         for i, row in enumerate(numbers)
     ]
-
-
-def _real(value: Any) -> float:  # Any: whatever an objective returns
-    """
-    Raises:
-        TypeError: It is no real number; numpy would drop the imaginary part of a complex one.
-        ValueError: It is a text of no number.
-    """
-    if np.iscomplexobj(value):
-        raise TypeError(f"must return a real number, got the complex number {value!r:.80}")
-    return float(value)
 
 
 def _place(failure: BaseException) -> str:

@@ -19,7 +19,7 @@ from evoray.training.config import TrainConfig
 from evoray.training.loop import train_network
 from evoray.training.recipe.teachers import Teacher
 from evoray.training.tasks.base import Task
-from objectives.base import BuiltCandidate, Candidate, Objective
+from objectives.base import BuiltCandidate, Candidate, Measurable, values_by_name, values_of
 from searchspaces.base import Architecture, SearchSpace
 
 
@@ -88,26 +88,27 @@ def probe(
     task: Task,
     config: TrainConfig,
     weights: Weights,
-    recalibrated: Objective,
-    untouched: Objective,
+    recalibrated: Measurable,
+    untouched: Measurable,
     *,
     seed: int,
     device: str,
     teachers: Sequence[Teacher] = (),
 ) -> Probe:
-    """Measures one network three ways; `untouched` is the same objective without recalibration,
-    `teachers` are from outside.
+    """Measures one network three ways, by the first value of an objective that yields several;
+    `untouched` is the same objective without recalibration, `teachers` are from outside.
     """
+    first = values_of(recalibrated)[0].name
     supernet = supernet_with(space, weights).to(device)
     for objective in (recalibrated, untouched):
         objective.open(torch.device(device))
-    inherited = recalibrated.measure(Candidate(space, architecture, supernet))
-    raw = untouched.measure(Candidate(space, architecture, supernet))
+    inherited = values_by_name(recalibrated, Candidate(space, architecture, supernet))
+    raw = values_by_name(untouched, Candidate(space, architecture, supernet))
     network = space.build_subnet(None, architecture)
     taught = [teacher.load() for teacher in teachers]
     train_network(network, task, config, seed=seed, device=torch.device(device), teachers=taught)
-    alone = recalibrated.measure(BuiltCandidate(space, architecture, network))
-    return Probe(architecture.key, inherited, raw, alone)
+    alone = values_by_name(recalibrated, BuiltCandidate(space, architecture, network))
+    return Probe(architecture.key, *(values[first] for values in (inherited, raw, alone)))
 
 
 def summary(

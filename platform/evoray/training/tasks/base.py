@@ -91,6 +91,11 @@ class Task(Protocol):
         ...
 
     @property
+    def timed_by(self) -> str:
+        """The objective that times its networks, a name in `objectives`."""
+        ...
+
+    @property
     def num_examples(self) -> int:
         """Training examples; reads the data."""
         ...

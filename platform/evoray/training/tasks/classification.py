@@ -54,6 +54,7 @@ class Classification(LabelledImages):
 
     name = "classification"
     validated_by = "accuracy"
+    timed_by = "latency"
 
     def __post_init__(self) -> None:
         if (self.recipe.rand_augment or self.recipe.erasing) and not isinstance(

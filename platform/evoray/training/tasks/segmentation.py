@@ -23,6 +23,7 @@ class Segmentation(LabelledImages):
 
     name = "segmentation"
     validated_by = "iou"
+    timed_by = "latency"
 
     def __post_init__(self) -> None:
         recipe = self.recipe
