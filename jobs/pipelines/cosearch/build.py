@@ -221,13 +221,14 @@ def _task(
         mirror=options.train.mirror,
     )
     teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
-    objective = validation_of(
+    validation = validation_of(
         learned,
         source,
         calibration,
         limit=options.validation_limit,
         needs=Needs(cpus=1.0, gpus=gpus),
     )
+    objective = cast(Objective, validation)  # tasks with classes have one value
     if config.accuracy == "scratch":
         objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)
     return WorkloadTask(label, label, space, source, options, calibration, objective, teachers)
