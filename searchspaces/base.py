@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # named only; every command would wait for it before it could be told to stop
+    import torch
     from torch import nn
 
 Choices = NDArray[
@@ -210,6 +211,33 @@ class SearchSpace(Protocol):
         Its forward is `subnet(inputs)`; its normalisation layers are torch's own, so that
         recalibration and export know them.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network, or a part of one, as something that runs elsewhere on its own.
+
+    Attributes:
+        module: Takes the inputs one by one and returns a tensor or a tuple of them.
+        inputs: (size, generator) -> random inputs, each with a first dimension that may vary; it is
+            `size`, or what fits that.
+        input_names: Of the inputs.
+        output_names: Of the outputs.
+    """
+
+    module: nn.Module
+    inputs: Callable[[int, torch.Generator], tuple[torch.Tensor, ...]]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+
+@runtime_checkable
+class RunsInParts(Protocol):
+    """A stand-alone network that runs as several graphs, one after the other."""
+
+    def graphs(self, input_shape: tuple[int, ...]) -> Mapping[str, Graph]:
+        """Its graphs by name, in their order, for images of a shape (channels, height, width)."""
         ...
 
 

@@ -16,7 +16,7 @@ import searchspaces
 from evoray import data
 from evoray.results import export
 from evoray.training.recipe.calibration import Calibration
-from searchspaces.base import architectures
+from searchspaces.base import Graph, architectures
 
 SPACE: Any = searchspaces.load("bignas:digits")
 SHAPE = (1, 32, 32)
@@ -88,11 +88,11 @@ def test_pt2_computes_the_same_at_any_batch_size(network: nn.Module, tmp_path: P
 def test_an_export_that_computes_something_else_is_refused_and_leaves_nothing(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(net: nn.Module, example: torch.Tensor, file: Path) -> float:
+    def wrong(graph: Graph, file: Path) -> float:
         file.write_text("something", encoding="utf-8")
         return 0.5
 
-    monkeypatch.setattr(export, "_write_safetensors", wrong)
+    monkeypatch.setitem(export._WRITERS, "safetensors", wrong)
     with pytest.raises(RuntimeError, match=r"differs from torch by 0\.5"):
         export.export(network, architecture(), SPACE, SHAPE, "safetensors", tmp_path)
     assert not list(tmp_path.iterdir())

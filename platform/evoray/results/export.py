@@ -7,11 +7,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import secrets
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,11 +22,18 @@ from torch import nn
 
 from evoray.records.run_files import Exported, read_object
 from evoray.records.run_folder import write_json
-from searchspaces.base import Architecture, SearchSpace, architectures, as_json
+from searchspaces.base import (
+    Architecture,
+    Graph,
+    RunsInParts,
+    SearchSpace,
+    architectures,
+    as_json,
+)
 
 Format = Literal["onnx", "pt2", "safetensors"]
 _TOLERANCE = 1e-4  # largest difference of an output between the exported network and torch
-_CHECKED_BATCHES = (1, 3)
+_CHECKED_SIZES = (1, 3)  # of a batch
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,8 @@ def export(
 
     Args:
         network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b,
-            *input_shape).
+            *input_shape). One that `RunsInParts` becomes a file for each of its graphs, but all of
+            its weights are one file of safetensors.
         architecture: What it was built from.
         space: Where the architecture is from.
         input_shape: (channels, height, width) of an image, or (length,) of a generator's latent
@@ -86,32 +93,23 @@ def export(
         ValueError: The format needs a package that is not installed.
         RuntimeError: The exported network does not compute what torch computes.
     """
-    writers: dict[str, tuple[str, Callable[[nn.Module, torch.Tensor, Path], float]]] = {
-        "onnx": ("network.onnx", partial(_write_onnx, names=names)),
-        "pt2": ("network.pt2", _write_pt2),
-        "safetensors": ("weights.safetensors", _write_safetensors),
-    }
-    if to not in writers:
-        raise ValueError(f"cannot export to {to!r}; there is {', '.join(writers)}")
+    if to not in _WRITERS:
+        raise ValueError(f"cannot export to {to!r}; there is {', '.join(_WRITERS)}")
     if to == "onnx":
         _need_onnx()
     folder.mkdir(parents=True, exist_ok=True)
-    name, write = writers[to]
     network = network.eval().cpu()
-    example = torch.randn(2, *input_shape, generator=torch.Generator().manual_seed(0))
-    temporary = (
-        folder / f"part-{secrets.token_hex(8)}-{name}"
-    )  # keeps its ending, which torch.export insists on
-    try:
-        difference = write(network, example, temporary)
-        if not difference <= _TOLERANCE:
-            raise RuntimeError(
-                f"the exported network differs from torch by {difference:g} in an output; at most "
-                f"{_TOLERANCE:g} is allowed"
-            )
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
+    graphs: Mapping[str, Graph] = {"network": _whole(network, input_shape, names)}
+    if to == "safetensors":
+        graphs = {"weights": graphs["network"]}
+    elif isinstance(network, RunsInParts):
+        graphs = network.graphs(input_shape)
+    files = [f"{name}.{to}" for name in graphs]
+    with tempfile.TemporaryDirectory(dir=folder, prefix="part-") as written:
+        pairs = zip(graphs.values(), files, strict=True)
+        difference = max(_checked(graph, to, Path(written, name)) for graph, name in pairs)
+        for name in files:
+            os.replace(Path(written, name), folder / name)
     about = {
         **as_json(architecture, space),
         "input_shape": list(input_shape),
@@ -120,7 +118,29 @@ def export(
         **(extra or {}),
     }
     write_json(folder / "architecture.json", about)
-    return [folder / name, folder / "architecture.json"]
+    return [folder / name for name in (*files, "architecture.json")]
+
+
+def _whole(network: nn.Module, input_shape: tuple[int, ...], names: tuple[str, str]) -> Graph:
+    def inputs(size: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        return (torch.randn(size, *input_shape, generator=generator),)
+
+    return Graph(network, inputs, names[:1], names[1:])
+
+
+def _checked(graph: Graph, to: Format, file: Path) -> float:
+    """Writes a graph; the largest difference of what the file computes.
+
+    Raises:
+        RuntimeError: It is too large.
+    """
+    difference = _WRITERS[to](graph, file)
+    if not difference <= _TOLERANCE:
+        raise RuntimeError(
+            f"the exported network differs from torch by {difference:g} in an output; at most "
+            f"{_TOLERANCE:g} is allowed"
+        )
+    return difference
 
 
 def read_architecture(folder: Path) -> dict[str, Any]:
@@ -188,60 +208,82 @@ def load_exported(folder: Path, space: SearchSpace) -> nn.Module:
     return network.eval()
 
 
-def _write_safetensors(network: nn.Module, example: torch.Tensor, file: Path) -> float:
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, file)
+def _write_safetensors(graph: Graph, file: Path) -> float:
+    state = graph.module.state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
     written = load_file(file)
     return max(
         float((written[name].double() - tensor.double()).abs().max())
-        for name, tensor in network.state_dict().items()
+        for name, tensor in state.items()
     )
 
 
-def _write_pt2(network: nn.Module, example: torch.Tensor, file: Path) -> float:
-    program = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("b")},))
+def _write_pt2(graph: Graph, file: Path) -> float:
+    example = _example(graph)
+    program = torch.export.export(graph.module, example, dynamic_shapes=_first_varies(example))
     torch.export.save(program, file)
     loaded = torch.export.load(file).module()
-    return _difference(network, example, loaded)
+    return _difference(graph, loaded)
 
 
-def _write_onnx(
-    network: nn.Module, example: torch.Tensor, file: Path, names: tuple[str, str]
-) -> float:
+def _write_onnx(graph: Graph, file: Path) -> float:
     import onnxruntime
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    example = _example(graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
-            (example,),
+            graph.module,
+            example,
             file,
             dynamo=True,
             external_data=False,
             verbose=False,
-            dynamic_shapes=({0: torch.export.Dim("b")},),
-            input_names=names[:1],
-            output_names=names[1:],
+            dynamic_shapes=_first_varies(example),
+            input_names=graph.input_names,
+            output_names=graph.output_names,
         )
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
-    def run(images: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(session.run(None, {names[0]: images.numpy()})[0]))
+    def run(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        given = {
+            name: tensor.numpy() for name, tensor in zip(graph.input_names, inputs, strict=True)
+        }
+        return tuple(torch.from_numpy(np.asarray(one)) for one in session.run(None, given))
 
-    return _difference(network, example, run)
+    return _difference(graph, run)
 
 
-def _difference(
-    network: nn.Module, example: torch.Tensor, other: Callable[[torch.Tensor], torch.Tensor]
-) -> float:
-    """Largest difference of an output on random images, for several batch sizes."""
+_WRITERS: dict[str, Callable[[Graph, Path], float]] = {
+    "onnx": _write_onnx,
+    "pt2": _write_pt2,
+    "safetensors": _write_safetensors,
+}
+
+
+def _example(graph: Graph) -> tuple[torch.Tensor, ...]:
+    return graph.inputs(2, torch.Generator().manual_seed(0))
+
+
+def _first_varies(example: tuple[torch.Tensor, ...]) -> tuple[dict[int, Any], ...]:
+    return tuple({0: torch.export.Dim(f"b{place}")} for place in range(len(example)))
+
+
+def _difference(graph: Graph, other: Callable[..., Any]) -> float:
+    """Largest difference of an output on random inputs, of several sizes."""
     generator = torch.Generator().manual_seed(1)
     differences = []
     with torch.inference_mode():
-        for batch in _CHECKED_BATCHES:
-            images = torch.randn(batch, *example.shape[1:], generator=generator)
-            differences.append(float((network(images) - other(images)).abs().max()))
+        for size in _CHECKED_SIZES:
+            inputs = graph.inputs(size, generator)
+            pairs = zip(_tuple(graph.module(*inputs)), _tuple(other(*inputs)), strict=True)
+            differences += [float((ours - theirs).abs().max()) for ours, theirs in pairs]
     return max(differences)
+
+
+def _tuple(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)
 
 
 def _need_onnx() -> None:
