@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import torch
-from torch import nn
 
 from objectives.base import Candidate, Goal, MeasurementError, Needs
-
-_WARM_UP_SECONDS = 0.01
-_QUIET_SPREAD = 1.5  # 90th over 10th percentile beyond which the machine counts as disturbed
-_MAX_ROUNDS = 4
+from objectives.parts.timing import median_milliseconds, pinned
 
 
 class Latency:
     """Median milliseconds of one forward pass in eval mode, on pinned threads.
 
-    Warm-up of at least 3 passes and 10 ms, then `repeats` timed passes; when their 90th percentile
-    is over 1.5 times their 10th, something else was running: up to three more rounds are timed, and
-    the smallest median stands, because a disturbance only adds. A latency is noise beside other
+    Passes are timed as `parts.timing.median_milliseconds` does. A latency is noise beside other
     work: give its worker a core of its own.
 
     Attributes:
@@ -83,40 +73,12 @@ class Latency:
         if self._input is None:
             raise RuntimeError("latency was not opened: call open(device) first")
         network, x_bchw = candidate.subnet.to(self._device).eval(), self._input
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
-        try:
-            with torch.inference_mode():
-                if not torch.isfinite(network(x_bchw)).all():
-                    raise MeasurementError(
-                        f"{candidate.architecture.key}: the output is not finite"
-                    )
-                return self._median(network, x_bchw)
-        finally:
-            torch.set_num_threads(before)
-
-    def _median(self, network: nn.Module, x_bchw: torch.Tensor) -> float:
-        finish: Callable[[], None] = (
-            torch.cuda.synchronize if self._device.type == "cuda" else lambda: None
-        )
-        start, passes = time.perf_counter(), 0
-        while passes < 3 or time.perf_counter() - start < _WARM_UP_SECONDS:
-            network(x_bchw)
-            finish()
-            passes += 1
-        medians = []
-        for _ in range(_MAX_ROUNDS):
-            seconds = []
-            for _ in range(self._repeats):
-                began = time.perf_counter()
-                network(x_bchw)
-                finish()
-                seconds.append(time.perf_counter() - began)
-            medians.append(statistics.median(seconds))
-            deciles = statistics.quantiles(seconds, n=10)
-            if deciles[-1] <= _QUIET_SPREAD * deciles[0]:
-                break
-        return 1000.0 * min(medians)
+        with pinned(self._threads):
+            if not torch.isfinite(network(x_bchw)).all():
+                raise MeasurementError(f"{candidate.architecture.key}: the output is not finite")
+            return median_milliseconds(
+                lambda: network(x_bchw), repeats=self._repeats, device=self._device
+            )
 
 
 def build(
