@@ -66,6 +66,7 @@ def problem_of(
 
 def validation_of(
     task: Task,
+    space: SearchSpace,
     source: DataSource,
     recalibrate: Recalibration | None,
     *,
@@ -77,6 +78,7 @@ def validation_of(
 
     Args:
         task: Which names it.
+        space: Of the networks.
         source: The data.
         recalibrate: Recomputes a network's batch-norm statistics; None leaves them.
         split: Of the data.
@@ -87,6 +89,7 @@ def validation_of(
         ValueError: There is no such objective.
     """
     offered = {
+        "space": space,
         "source": source,
         "recalibrate": recalibrate,
         "split": split,

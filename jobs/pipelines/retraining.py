@@ -123,7 +123,7 @@ class Retraining:
 
     def validation(self, split: str) -> Measurable:
         """The objective by which the network is measured on a split."""
-        return validation_of(self.task, self.source, self.calibration, split=split)
+        return validation_of(self.task, self.space, self.source, self.calibration, split=split)
 
 
 def alone(recipe: TrainConfig) -> TrainConfig:

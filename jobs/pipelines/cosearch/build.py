@@ -223,6 +223,7 @@ def _task(
     teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
     validation = validation_of(
         learned,
+        space,
         source,
         calibration,
         limit=options.validation_limit,

@@ -71,7 +71,7 @@ def _measure(
             task.options.train,
             weights[task.supernet],
             task.objective,
-            validation_of(learned, task.source, None, limit=limit, needs=needs),
+            validation_of(learned, task.space, task.source, None, limit=limit, needs=needs),
             seed=config.seed,
             device="cuda" if gpus else "cpu",
             teachers=task.teachers,

@@ -104,7 +104,9 @@ def _problem(
     options = config.measure
     needs = Needs(cpus=1.0, gpus=gpus)
     measured: tuple[Any, ...] = (  # Any: attributes of a class are no properties to mypy
-        validation_of(task, source, calibration, limit=options.validation_limit, needs=needs),
+        validation_of(
+            task, space, source, calibration, limit=options.validation_limit, needs=needs
+        ),
         timing_of(
             task,
             source.image_shape,

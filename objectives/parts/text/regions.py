@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ class TextRegion:
     polygon: Polygon
     text: str = ""
     ignored: bool = False
+
+
+def scaled(region: TextRegion, factor: float) -> TextRegion:
+    """The region in an image whose sides are `factor` as long."""
+    return replace(region, polygon=np.asarray(region.polygon, dtype=np.float64) * factor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,5 +234,3 @@ class _Examples:
 def build(source: DataSource, recipe: TrainConfig) -> Detection:
     """Learning the texts of a source by a recipe."""
     return Detection(cast(TextSource, source), recipe)
-
-
