@@ -101,7 +101,9 @@ class DetectionLatency:
                 decodings.append(
                     self._median(lambda look=look: detections(look, original, settings))  # type: ignore[misc]
                 )
-        sums = [first + second + decoding for second, decoding in zip(seconds, decodings, strict=True)]
+        sums = [
+            first + second + decoding for second, decoding in zip(seconds, decodings, strict=True)
+        ]
         parts = (sums[0], first, seconds[0], decodings[0], *sums[1:])
         return dict(zip((value.name for value in self.yields), parts, strict=True))
 

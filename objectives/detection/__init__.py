@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from objectives.detection.evaluation import Summary, prepared, score, summary
 from objectives.detection.ground_truth import GroundTruth
+from objectives.detection.objective import TextDetection, build
 from objectives.detection.overlaps import Overlaps
 from objectives.detection.scores import ImageScores, Scores
 
@@ -20,6 +21,8 @@ __all__ = [
     "Overlaps",
     "Scores",
     "Summary",
+    "TextDetection",
+    "build",
     "prepared",
     "score",
     "summary",

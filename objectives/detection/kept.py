@@ -19,17 +19,24 @@ from objectives.parts.text.regions import Detection
 FILE = "detections.parquet"
 _MOST_BYTES = 900_000  # a candidate's files are small; of large splits the first images are kept
 _SCHEMA = pa.schema(
-    [("image", pa.string()), ("score", pa.float32()), ("polygon", pa.list_(pa.float32()))]
+    [
+        ("image", pa.string()),
+        ("look", pa.int8()),
+        ("score", pa.float32()),
+        ("polygon", pa.list_(pa.float32())),
+    ]
 )
 
 
 def as_parquet(
-    found: Mapping[str, Sequence[Detection]], settings: DecodingSettings, truth_digest: str
+    found: Mapping[str, Sequence[Sequence[Detection]]],
+    settings: DecodingSettings,
+    truth_digest: str,
 ) -> bytes:
     """The detections of the images, as many of the first ones as fit.
 
     Args:
-        found: By the image's name.
+        found: By the image's name: rectangles of the first look alone, polygons of both.
         settings: By which they were decoded.
         truth_digest: Of the annotations that they were scored against.
     """
@@ -40,12 +47,18 @@ def as_parquet(
             "truth_digest": truth_digest,
             "images": json.dumps(images),
         }
-        rows = [(name, one) for name in images for one in found[name]]
+        rows = [
+            (name, look, one)
+            for name in images
+            for look, some in enumerate(found[name], start=1)
+            for one in some
+        ]
         table = pa.table(
             {
-                "image": [name for name, _ in rows],
-                "score": [one.score for _, one in rows],
-                "polygon": [one.polygon.ravel().tolist() for _, one in rows],
+                "image": [name for name, _, _ in rows],
+                "look": [look for _, look, _ in rows],
+                "score": [one.score for _, _, one in rows],
+                "polygon": [one.polygon.ravel().tolist() for _, _, one in rows],
             },
             schema=_SCHEMA.with_metadata(about),
         )
@@ -56,8 +69,12 @@ def as_parquet(
         images = images[: max(1, len(images) * _MOST_BYTES // written.tell())]
 
 
-def read_parquet(content: bytes) -> dict[str, tuple[Detection, ...]]:
+def read_parquet(content: bytes, look: int = 2) -> dict[str, tuple[Detection, ...]]:
     """The detections by the image's name; images without any are there too.
+
+    Args:
+        content: Of the file.
+        look: 1 for rectangles of the first look alone, 2 for polygons of both.
 
     Raises:
         ValueError: It is no such file.
@@ -69,6 +86,8 @@ def read_parquet(content: bytes) -> dict[str, tuple[Detection, ...]]:
         raise ValueError(f"these are no kept detections: {error}") from None
     found: dict[str, list[Detection]] = {name: [] for name in names}
     for row in table.to_pylist():
+        if row["look"] != look:
+            continue
         polygon = np.asarray(row["polygon"], dtype=np.float64).reshape(-1, 2)
         found.setdefault(row["image"], []).append(Detection(polygon, row["score"]))
     return {name: tuple(some) for name, some in found.items()}

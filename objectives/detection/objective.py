@@ -26,7 +26,11 @@ from objectives.detection.evaluation import summary
 from objectives.detection.ground_truth import GroundTruth
 from objectives.detection.kept import FILE, as_parquet
 from objectives.parts.text.decoding.bands import bands
-from objectives.parts.text.decoding.detections import Original, two_look_detections
+from objectives.parts.text.decoding.detections import (
+    Original,
+    rectangle_detections,
+    two_look_detections,
+)
 from objectives.parts.text.decoding.proposals import (
     MAP_STRIDE,
     Components,
@@ -177,16 +181,17 @@ class TextDetection:
     def score(self, predictions: Looks, decoding: Mapping[str, Option]) -> Measurement:
         """Decodes the looks by the genes' options and scores both halves of the images."""
         settings = settings_of(decoding, self._settings)
-        found = {
-            name: detections(look, original, settings)
-            for name, look, original in zip(
-                self._names, predictions.of[settings.of_rois], predictions.originals, strict=False
-            )
-        }
+        looks, originals = predictions.of[settings.of_rois], predictions.originals
+        images = list(zip(self._names, looks, originals, strict=False))  # a part of them, perhaps
+        found = {name: detections(look, original, settings) for name, look, original in images}
         chosen_on, held_out = (self._summary(half, found) for half in (0, 1))
         values = {name: 100.0 * float(getattr(chosen_on, name)) for name in _SCORED}
         values |= {f"{name}_held_out": 100.0 * float(getattr(held_out, name)) for name in _HELD_OUT}
-        return Measurement(values, {FILE: as_parquet(found, settings, chosen_on.truth_digest)})
+        kept = {
+            name: (rectangle_detections(look.found, original, settings), found[name])
+            for name, look, original in images
+        }
+        return Measurement(values, {FILE: as_parquet(kept, settings, chosen_on.truth_digest)})
 
     def _summary(self, half: int, found: Mapping[str, Sequence[Detection]]) -> Any:
         truth = self._truth[half]

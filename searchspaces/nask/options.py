@@ -50,8 +50,8 @@ class Decoding:
     """
 
     points: tuple[int, ...] = (4, 5, 6, 7, 8, 10, 12)
-    kernel_thresholds: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5)
-    unclips: tuple[float, ...] = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
+    kernel_thresholds: tuple[float, ...] = (0.3,)
+    unclips: tuple[float, ...] = (1.5, 2.0)
     score_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
     centre_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6)
 
@@ -59,11 +59,11 @@ class Decoding:
     def decisions(self) -> dict[str, tuple[Option, ...]]:
         """Options by gene."""
         return {
-            "decode.points": self.points,
+            "decode.fiducial_points": self.points,
             "decode.kernel_threshold": self.kernel_thresholds,
             "decode.unclip": self.unclips,
             "decode.score_threshold": self.score_thresholds,
-            "decode.centre_threshold": self.centre_thresholds,
+            "decode.centre_line_threshold": self.centre_thresholds,
         }
 
 

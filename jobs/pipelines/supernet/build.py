@@ -16,7 +16,7 @@ from evoray.problem.feasible import check_feasible
 from evoray.problem.fixed_genes import with_fixed_genes
 from evoray.problem.problem import Problem
 from evoray.searchers.parts.warm_start import read_prior
-from evoray.training import samplers, tasks
+from evoray.training import samplers
 from evoray.training.recipe.calibration import Calibration
 from evoray.training.recipe.mixing import patch_grid
 from evoray.training.recipe.teachers import Teacher
@@ -77,7 +77,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
         crop_padding=config.train.crop_padding,
         mirror=config.train.mirror,
     )
-    task = tasks.of(source, config.train)
+    task = config.task_of(source)
     problem = _problem(config, space, source, task, calibration, gpus)
     samplers.load(config.train.sampler, space, seed=config.seed, num_random=config.train.num_random)
     if config.train.mixing == "tokens":

@@ -7,13 +7,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
 from evoray.engine.schedule import Migration
 from evoray.training.config import TrainConfig
 from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
+
+if TYPE_CHECKING:  # named only: they import torch
+    from evoray.training.tasks.base import Task
+    from objectives.base import DataSource
 
 _BIGGEST_POPULATION = 1_000_000
 
@@ -187,3 +191,13 @@ class SupernetSearch(CodeOptions):
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
     """Of all randomness."""
+
+    def task_of(self, source: DataSource) -> Task:
+        """What is learned of this data.
+
+        Raises:
+            ValueError: The recipe does not fit it.
+        """
+        from evoray.training import tasks  # imports torch, which no help needs
+
+        return tasks.of(source, self.train)

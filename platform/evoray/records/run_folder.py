@@ -231,13 +231,21 @@ class RunFolder:
             OSError: They cannot be written.
             ValueError: A name leads out of the folder.
         """
+        for name, content in files.items():
+            file = self.candidate_file(key, objective, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_bytes(file, content)
+
+    def candidate_file(self, key: str, objective: str, name: str) -> Path:
+        """The place of a file that an objective has left of a candidate, or would leave.
+
+        Raises:
+            ValueError: A name leads out of the folder.
+        """
         if len(key) > _LONGEST_NAME:
             key = f"{key[: _LONGEST_NAME // 2]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         of = re.sub(r"[^A-Za-z0-9_@-]", "_", objective)[:_LONGEST_NAME]
-        for name, content in files.items():
-            file = self.inside("candidates", key, of, name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_bytes(file, content)
+        return self.inside("candidates", key, of, name)
 
     def stages(self) -> list[RunFolder]:
         """The stages that have begun, in order; the run itself where it has none."""

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def read_pictures(folder: RunFolder) -> list[dict[str, Any]]:  # Any: JSON
     lines = (read_optional(picture_place(folder, "pictures.json"), Pictures) or {}).get("pictures")
     found = []
     for line in lines or []:
-        png = _png(folder, str(line.get("file", "")))
+        name = str(line.get("file", ""))
+        png = read_file(lambda name=name: picture_place(folder, name), _PNG)  # type: ignore[misc]
         if png is None or ("digest" in line and hashlib.sha256(png).hexdigest() != line["digest"]):
             _log.warning(
                 "picture %r of run %s is left out: it is not there, damaged, or no PNG file of "
@@ -62,14 +63,16 @@ def read_pictures(folder: RunFolder) -> list[dict[str, Any]]:  # Any: JSON
     return found
 
 
-def _png(folder: RunFolder, name: str) -> bytes | None:
-    """The PNG of that name; None where it is not there, is no PNG, too big, or not in the
-    folder.
+def read_file(place: Callable[[], Path], beginning: bytes) -> bytes | None:
+    """The picture at a place; None where it is not there, does not begin as such pictures do, is
+    too big, or not in the folder.
+
+    Args:
+        place: Raises ValueError where a name leads out of the folder.
+        beginning: Of every such file.
     """
     try:
-        handle = os.open(
-            picture_place(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        )  # a pipe would be waited for
+        handle = os.open(place(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # waits for no pipe
     except (ValueError, OSError):
         return None
     about = os.fstat(handle)
@@ -78,4 +81,4 @@ def _png(folder: RunFolder, name: str) -> bytes | None:
         return None
     with os.fdopen(handle, "rb") as stream:
         content = stream.read(_LARGEST_BYTES)
-    return content if content.startswith(_PNG) else None
+    return content if content.startswith(beginning) else None

@@ -7,7 +7,7 @@ labels, losses and schedules are unknown, those used here are this project's rec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from evoray.training.config import TrainConfig
+from evoray.training.recipe.loss_schedule import LossSchedule
 from evoray.training.tasks.base import EpochOrder, Moment, weighted_sum
 from evoray.training.tasks.parts.text_augmentation import augmented
 from evoray.training.tasks.parts.text_labels import LineRegions, MapLabels, batch_labels
@@ -25,8 +26,6 @@ from objectives.parts.text.decoding.proposals import MAP_STRIDE, as_rois, compon
 from objectives.parts.text.decoding.settings import DecodingSettings
 from objectives.parts.text.regions import TextRegion, scaled
 from objectives.parts.text.source import TextSource
-
-_SECOND_LOOK = ("centre_line", "scale", "character_angle", "line_angle")
 
 
 class TwoLooks(Protocol):
@@ -46,49 +45,6 @@ class TwoLooks(Protocol):
     def geometry(self) -> torch.Tensor:
         """(k, 6, H, W) what it found."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossSchedule:
-    """How much the parts of the loss count, and from when on.
-
-    Attributes:
-        text: Factor of the text map's loss.
-        kernel: Factor of the kernel map's loss.
-        centre_line: Factor of the centre line's loss.
-        scale: Factor of the character scale's loss.
-        character_angle: Factor of the character orientation's loss.
-        line_angle: Factor of the line orientation's loss.
-        first_alone: Share of the training in which the first look is trained alone.
-        proposals_from: Share of the training from which the second look is also trained on what the
-            first one proposes, beside the annotated rectangles; 1 for never.
-    """
-
-    text: float = 1.0
-    kernel: float = 1.0
-    centre_line: float = 1.0
-    scale: float = 1.0
-    character_angle: float = 1.0
-    line_angle: float = 1.0
-    first_alone: float = 0.0
-    proposals_from: float = 0.5
-
-    def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            most = 1.0 if one.name in ("first_alone", "proposals_from") else float("inf")
-            if not 0.0 <= value <= most:
-                raise ValueError(
-                    f"losses.{one.name} must be at least 0"
-                    f"{' and at most 1' if most == 1.0 else ''}, got {value}"
-                )
-
-    def weights(self, progress: float) -> dict[str, float]:
-        """Factors by part at a share of the training."""
-        parts = {name: float(getattr(self, name)) for name in ("text", "kernel", *_SECOND_LOOK)}
-        if progress < self.first_alone:
-            parts |= dict.fromkeys(_SECOND_LOOK, 0.0)
-        return parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +111,7 @@ class Detection:
 
     source: TextSource
     recipe: TrainConfig
-    schedule: LossSchedule = LossSchedule()
+    schedule: LossSchedule = field(default_factory=LossSchedule)
 
     name = "detection"
     validated_by = "detection"

@@ -1,0 +1,1 @@
+"""Searches of text detectors: a supernet search whose data has polygons."""

@@ -1,0 +1,35 @@
+"""The configuration of a search of text detectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from evoray.training.recipe.loss_schedule import LossSchedule
+from jobs.pipelines.supernet.config import SupernetSearch
+
+if TYPE_CHECKING:  # named only: they import torch
+    from evoray.training.tasks.base import Task
+    from objectives.base import DataSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionSearch(SupernetSearch):
+    """Trains a supernet of text detectors and searches it."""
+
+    losses: LossSchedule = field(default_factory=LossSchedule)
+
+    def task_of(self, source: DataSource) -> Task:
+        """Detection with this schedule of losses.
+
+        Raises:
+            ValueError: The data is for another task, or the recipe does not fit it.
+        """
+        task: Any = super().task_of(source)
+        if task.name != "detection":
+            raise ValueError(
+                f"data {self.data.name!r} is for {task.name}, and this job searches detectors: "
+                "choose --data text, total_text, ctw1500 or icdar2015"
+            )
+        found: Task = replace(task, schedule=self.losses)
+        return found

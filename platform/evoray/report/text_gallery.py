@@ -1,0 +1,126 @@
+"""Images with their texts as annotated and as found: texts/ in a run folder, with texts.json and
+the JPEG files that it lists, and the report's section of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import FiniteFloat, PositiveInt, with_config
+from typing_extensions import TypedDict
+
+from evoray.records.run_files import read_optional
+from evoray.records.run_folder import RunFolder, write_json
+from evoray.report.markup import SECTIONS
+from evoray.report.pictures import read_file
+from evoray.report.reading import RunView
+from evoray.report.sections import Section
+
+MOST_PICTURES = 12
+MOST_BYTES = 2 << 20  # of all of them
+_JPEG = b"\xff\xd8\xff"
+_TEXT = (
+    "Annotated texts, rectangles of the first look and polygons of both, on images that the search "
+    "has not trained on. Regions that do not count are dashed."
+)
+
+Points = list[tuple[FiniteFloat, FiniteFloat]]
+
+
+@with_config(strict=True)
+class _Truth(TypedDict):
+    points: list[list[FiniteFloat]]
+    ignored: bool
+
+
+@with_config(strict=True)
+class _Picture(TypedDict):
+    file: str
+    digest: str
+    name: str
+    width: PositiveInt
+    height: PositiveInt
+    truth: list[_Truth]
+    rectangles: list[list[list[FiniteFloat]]]
+    polygons: list[list[list[FiniteFloat]]]
+
+
+@with_config(strict=True)
+class Texts(TypedDict):
+    """texts.json."""
+
+    key: str
+    values: dict[str, FiniteFloat]
+    pictures: list[_Picture]
+
+
+def text_place(folder: RunFolder, name: str) -> Path:
+    """The file of a picture, or of the list.
+
+    Raises:
+        ValueError: `name` is no name of a file.
+    """
+    return folder.inside("texts", name)
+
+
+def write_texts(
+    folder: RunFolder,
+    key: str,
+    values: Mapping[str, float],
+    pictures: Sequence[tuple[bytes, Mapping[str, Any]]],  # Any: JSON
+) -> None:
+    """Writes what the section shows.
+
+    Args:
+        folder: Of the run.
+        key: Of the network.
+        values: Of it, by name.
+        pictures: JPEG bytes, and what `texts.json` says of each beside its file and digest; those
+            beyond the limits are left out.
+    """
+    listed, total = [], 0
+    place = text_place(folder, "texts.json")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for number, (content, about) in enumerate(pictures[:MOST_PICTURES]):
+        total += len(content)
+        if total > MOST_BYTES:
+            break
+        name = f"{number:02d}.jpg"
+        text_place(folder, name).write_bytes(content)
+        listed.append({"file": name, "digest": hashlib.sha256(content).hexdigest(), **about})
+    write_json(place, {"key": key, "values": dict(values), "pictures": listed})
+
+
+def text_sections(folder: RunFolder, run: RunView) -> Iterator[Section]:
+    """The pictures, each kind of outline to be switched off."""
+    texts = read_optional(text_place(folder, "texts.json"), Texts)
+    shown = [
+        picture for one in (texts or {}).get("pictures", []) if (picture := _shown(folder, one))
+    ]
+    if texts and shown:
+        values = ", ".join(f"{name} {value:.1f} %" for name, value in texts["values"].items())
+        note = SECTIONS.note(f"{_TEXT} Network {texts['key']}: {values}.")
+        yield Section("Texts found", [SECTIONS.texts(shown), note])
+
+
+def _shown(folder: RunFolder, picture: dict[str, Any]) -> dict[str, Any] | None:
+    """With the picture in base64; None where it is not the one listed."""
+    content = read_file(lambda: text_place(folder, picture["file"]), _JPEG)
+    if content is None or hashlib.sha256(content).hexdigest() != picture["digest"]:
+        return None
+    return {
+        **picture,
+        "jpeg": base64.b64encode(content).decode(),
+        "truth": [(_points(one["points"]), one["ignored"]) for one in picture["truth"]],
+        "rectangles": [_points(one) for one in picture["rectangles"]],
+        "polygons": [_points(one) for one in picture["polygons"]],
+    }
+
+
+def _points(polygon: Sequence[Sequence[float]]) -> str:
+    """An SVG polygon's `points`."""
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in polygon)
