@@ -11,6 +11,7 @@ import torch
 
 import searchspaces
 from evoray import searchers
+from evoray.data.parts.images import with_classes
 from evoray.problem.contracts import check_space
 from evoray.problem.feasible import check_feasible
 from evoray.problem.fixed_genes import with_fixed_genes
@@ -67,7 +68,7 @@ def build_setup(config: SupernetSearch, *, gpus: float = 0.0) -> SearchSetup:
     """
     space = searchspaces.load(config.space)
     check_space(space)
-    source = load_source(config.data, image_size=config.data.image_size)
+    source = with_classes(load_source(config.data, image_size=config.data.image_size))
     space = fitted(space, source)
     space = with_fixed_genes(space, config.search.fixed)
     calibration = Calibration(
