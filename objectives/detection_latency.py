@@ -99,7 +99,9 @@ class DetectionLatency:
                 look = drawn(rectangles, network.second(features, rows).shape[-2:])
                 original = Original(int(size[1]), int(size[0]))
                 decodings.append(
-                    self._median(lambda look=look: detections(look, original, settings))  # type: ignore[misc]
+                    self._median(
+                        lambda look=look, original=original: detections(look, original, settings)
+                    )  # type: ignore[misc]
                 )
         sums = [
             first + second + decoding for second, decoding in zip(seconds, decodings, strict=True)

@@ -17,6 +17,7 @@ from plotly.io import write_html
 from rich.table import Table
 
 import searchspaces
+from evoray.data.parts.images import with_classes
 from evoray.report.training_figures import conflict_figure
 from evoray.training import samplers, tasks
 from evoray.training.config import TrainConfig
@@ -57,7 +58,7 @@ class _Options:
 def main(arguments: Sequence[str]) -> None:
     with user_input():
         options = parse(_Options, None, arguments, prog="evoray conflict")
-        source = load_source(options.data, image_size=options.data.image_size)
+        source = with_classes(load_source(options.data, image_size=options.data.image_size))
         space = fitted(searchspaces.load(options.space), source)
         task = tasks.of(source, options.train)
         every = max(1, total_steps(task, options.train) // _MEASUREMENTS)

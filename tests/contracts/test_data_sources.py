@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
 from evoray import data
-from evoray.data.parts.images import SPLITS, ImageSource
+from evoray.data.parts.images import SPLITS, HasClasses, ImageSource, with_classes
+from evoray.training import tasks
 
 
 @pytest.fixture(params=data.names())
@@ -29,20 +31,46 @@ def test_it_bears_the_name_by_which_it_is_found(
 
 
 def test_what_is_embedded_is_found() -> None:
-    assert {"digits", "strokes"} <= set(data.names())
+    assert {"digits", "strokes", "text"} <= set(data.names())
 
 
-def test_images_have_the_shape_and_labels_the_classes_that_it_says(source: ImageSource) -> None:
+def test_images_have_the_shape_that_it_says(source: ImageSource) -> None:
     for name in SPLITS:
         split = source.open(name)
         images = split.images([0, len(split) - 1])
         assert images.shape == (2, *source.image_shape)
         assert images.dtype == torch.float32
         assert torch.isfinite(images).all()
+
+
+def test_labels_are_the_classes_that_it_says(source: ImageSource) -> None:
+    if not isinstance(source, HasClasses):
+        with pytest.raises(ValueError, match="has no classes"):
+            with_classes(source)
+        assert tasks.name_of(source) != "classification"
+        return
+    for name in SPLITS:
+        split = with_classes(source).open(name)
         assert split.labels.dtype == torch.int64
         assert len(split.labels) == len(split)
         assert int(split.labels.min()) >= 0
         assert int(split.labels.max()) < source.num_classes
+
+
+def test_texts_lie_in_their_image(source: ImageSource) -> None:
+    if tasks.name_of(source) != "text_detection":
+        pytest.skip("its images have no texts")
+    for name in SPLITS:
+        split = source.open(name)
+        for index in (0, len(split) - 1):
+            _, height, width = split.pixels(index).shape
+            assert split.pixels(index).dtype == np.uint8
+            assert split.scale(index) * max(height, width) == pytest.approx(source.image_shape[1])
+            for region in split.regions(index):
+                assert region.polygon.dtype == np.float64
+                assert (region.polygon >= 0).all()
+                assert (region.polygon <= (width, height)).all()
+        assert len({split.name(index) for index in range(len(split))}) == len(split)
 
 
 def test_a_limit_is_one_on_training_images_only(source: ImageSource) -> None:
@@ -52,8 +80,10 @@ def test_a_limit_is_one_on_training_images_only(source: ImageSource) -> None:
 
 
 def test_no_image_of_a_split_is_in_another(source: ImageSource) -> None:
+    # Texts are drawn one by one, and of several splits those of one index would be the same first.
+    most = None if isinstance(source, HasClasses) else 8
     pictures = [
-        {image.numpy().tobytes() for image in split.images(range(len(split)))}
+        {image.numpy().tobytes() for image in split.images(range(len(split))[:most])}
         for split in map(data.load(source.name, image_size=16).open, SPLITS)
     ]
     assert not pictures[0] & pictures[1]

@@ -12,6 +12,7 @@ import numpy as np
 
 import searchspaces
 from evoray import searchers, variation
+from evoray.data.parts.images import with_classes
 from evoray.evaluation.evaluator import LocalEvaluator
 from evoray.evaluation.shared import direct
 from evoray.problem.fixed_genes import with_fixed_genes
@@ -197,9 +198,8 @@ def _task(
         ValueError: Data, space and recipe do not fit each other.
     """
     part: Any = joint.networks[label]  # ResNet9 or UNet, dataclasses with the fields asked below
-    source = load_source(
-        options.data, f"{place}.data", image_size=options.data.image_size or part.image_size
-    )
+    size = options.data.image_size or part.image_size
+    source = with_classes(load_source(options.data, f"{place}.data", image_size=size))
     learned = tasks.of(source, options.train)
     segments = learned.name == "segmentation"
     if segments != hasattr(part, "out_channels"):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import searchspaces
-from evoray.data.parts.images import ImageSource
+from evoray.data.parts.images import LabelledImageSource, with_classes
 from evoray.records.run_folder import RunFolder
 from evoray.seeds import seed_for
 from evoray.training.gan.images import RealImages, image_splits
@@ -41,12 +41,12 @@ class SearchSetup:
 
     generators: Generator
     discriminators: Discriminator
-    source: ImageSource
+    source: LabelledImageSource
     opponent: nn.Module
     extractor: Extractor | None
 
     @property
-    def sources(self) -> tuple[ImageSource, ...]:
+    def sources(self) -> tuple[LabelledImageSource, ...]:
         """The data of every task."""
         return (self.source,)
 
@@ -70,7 +70,9 @@ def build_setup(config: GanSearch) -> SearchSetup:
         config.discriminators.space, Discriminator, config.discriminators.channels, "discriminators"
     )
     options = config.data
-    source = load_source(options, image_size=options.image_size or generators.image_size)
+    source = with_classes(
+        load_source(options, image_size=options.image_size or generators.image_size)
+    )
     generators = dataclasses.replace(generators, image_channels=source.image_shape[0])
     discriminators = dataclasses.replace(discriminators, image_channels=source.image_shape[0])
     for option, space in (("generators", generators), ("discriminators", discriminators)):

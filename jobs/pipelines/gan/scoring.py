@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 
-from evoray.data.parts.images import ImageSource
+from evoray.data.parts.images import LabelledImageSource
 from evoray.distributed.tasks import run_tasks
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.gan.config import GanSearch
@@ -27,7 +27,11 @@ from objectives.inception.scorer import Part, Scorer
 
 
 def trained_classifier(
-    folder: RunFolder, config: GanSearch, source: ImageSource, takes: Needs, console: Terminal
+    folder: RunFolder,
+    config: GanSearch,
+    source: LabelledImageSource,
+    takes: Needs,
+    console: Terminal,
 ) -> Extractor:
     """The one that was trained before, or a fresh one; always of the same seed, so that equal data
     means equal scores.
@@ -48,7 +52,7 @@ def trained_classifier(
 
 
 def _train_classifier(
-    source: ImageSource, place: str, name: str, epochs: int, use_gpu: bool
+    source: LabelledImageSource, place: str, name: str, epochs: int, use_gpu: bool
 ) -> str:
     torch.set_num_threads(1)
     device = torch.device("cuda" if use_gpu else "cpu")

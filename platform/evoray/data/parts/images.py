@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from evoray.data.parts.contents import Contents
+from objectives.base import Split
 
 # What readers raise for files that are missing, cut off, or not what they claim to be.
 _DAMAGE = (
@@ -35,15 +36,10 @@ SPLITS = ("train", "val", "test")
 
 
 class ImageSource(Protocol):
-    """A `LabelledSource` that also says how its images may be augmented and how they are
-    normalised.
-    """
+    """A `DataSource` that also says how its images may be augmented and how they are normalised."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def num_classes(self) -> int: ...
 
     @property
     def image_shape(self) -> tuple[int, int, int]: ...
@@ -73,11 +69,39 @@ class ImageSource(Protocol):
         """The folder that is read; None for embedded data."""
         ...
 
-    def open(self, split: str) -> MemorySplit: ...
+    def open(self, split: str) -> Split: ...
 
     def contents(self) -> Contents:
         """Describes the data that is read, whatever the images are scaled to."""
         ...
+
+
+@runtime_checkable
+class HasClasses(Protocol):
+    """A source whose images, or their pixels, are labelled with classes."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+
+class LabelledImageSource(ImageSource, HasClasses, Protocol):
+    """An `ImageSource` with classes, a `LabelledSource` too."""
+
+    def open(self, split: str) -> MemorySplit: ...
+
+
+def with_classes(source: ImageSource) -> LabelledImageSource:
+    """The source, for work that needs classes.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if not isinstance(source, HasClasses):
+        raise ValueError(
+            f"data source {source.name!r} has no classes, and this needs an image's or a pixel's: "
+            "choose another with --data, such as digits or strokes"
+        )
+    return cast(LabelledImageSource, source)
 
 
 @runtime_checkable
@@ -93,6 +117,21 @@ class HasUnlabelledSplits(Protocol):
 def unlabelled_splits(source: ImageSource) -> tuple[str, ...]:
     """The splits whose images have no labels; () for most sources."""
     return source.unlabelled_splits if isinstance(source, HasUnlabelledSplits) else ()
+
+
+class Normalisation:
+    """Turns stored pixels into what networks see."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """`mean` and `std` of each channel, on a scale of 0 to 1."""
+        self._scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+        self._shift = (
+            -torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1) * 255.0 * self._scale
+        )
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(b, c, h, w) uint8 -> float32."""
+        return pixels.to(torch.float32) * self._scale + self._shift
 
 
 class MemorySplit:
@@ -117,18 +156,14 @@ class MemorySplit:
             )
         self._pixels = torch.from_numpy(np.ascontiguousarray(pixels))
         self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64))
-        self._scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-        self._shift = (
-            -torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1) * 255.0 * self._scale
-        )
+        self._normalise = Normalisation(mean, std)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def images(self, indices: Sequence[int] | torch.Tensor) -> torch.Tensor:
         """(b, c, h, w) float32, normalised."""
-        chosen = self._pixels[torch.as_tensor(indices)]
-        return chosen.to(torch.float32) * self._scale + self._shift
+        return self._normalise(self._pixels[torch.as_tensor(indices)])
 
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]  # (n, c, h, w) pixels and (n,) labels
@@ -184,7 +219,7 @@ def data_folder(
 
 @lru_cache(maxsize=4)
 def opened(
-    source: ImageSource, split: str, read: Callable[[Any, str], Arrays]
+    source: LabelledImageSource, split: str, read: Callable[[Any, str], Arrays]
 ) -> MemorySplit:  # Any: each reader knows its own source
     """`read(split)` once a process; sources are frozen, so equal ones share what is open."""
     check_split(split, unlabelled_splits(source))

@@ -134,6 +134,18 @@ def decode(file: Path, size: int, scale: Scale) -> NDArray[np.uint8]:
     return np.asarray(square if turn is None else square.transpose(turn)).transpose(2, 0, 1)
 
 
+def whole(file: Path, scale: Scale) -> NDArray[np.uint8]:
+    """(h, w, 3): the picture as it is stored, whatever EXIF says of its orientation.
+
+    Raises:
+        UnreadablePictureError: The file is damaged or no picture.
+    """
+    with _opened(file) as picture:
+        return np.asarray(
+            _eight_bits(picture, scale) if _has_depth(picture.mode) else _on_background(picture)
+        )
+
+
 def _has_depth(mode: str) -> bool:
     return mode in _DEEP or mode.startswith("I;16")
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from evoray.data.parts.images import ImageSource
+from evoray.data.parts.images import LabelledImageSource
 from evoray.seeds import seed_for
 from evoray.training.gan.config import StageConfig
 from evoray.training.gan.pairings import Losses, ManyToOne, OneToOne, Pair
@@ -51,7 +51,7 @@ class Stage(Protocol):
     def space(self) -> SearchSpace: ...
 
     @property
-    def source(self) -> ImageSource: ...
+    def source(self) -> LabelledImageSource: ...
 
     @property
     def config(self) -> StageConfig: ...
@@ -72,7 +72,7 @@ class GeneratorStage:
     """
 
     space: SearchSpace
-    source: ImageSource
+    source: LabelledImageSource
     config: StageConfig
     latent: int
     seed: int
@@ -100,7 +100,7 @@ class DiscriminatorStage:
     """
 
     space: SearchSpace
-    source: ImageSource
+    source: LabelledImageSource
     config: StageConfig
     latent: int
     seed: int
@@ -134,7 +134,7 @@ class FinalStage:
     """
 
     space: SearchSpace
-    source: ImageSource
+    source: LabelledImageSource
     config: StageConfig
     latent: int
     seed: int

@@ -17,7 +17,7 @@ from torch import nn
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.loss_schedule import LossSchedule
 from evoray.training.tasks.base import EpochOrder, Moment, weighted_sum
-from evoray.training.tasks.parts.text_augmentation import augmented
+from evoray.training.tasks.parts.text_augmentation import TextAugmentation, augmented
 from evoray.training.tasks.parts.text_labels import LineRegions, MapLabels, batch_labels
 from evoray.training.tasks.parts.text_losses import geometry_losses, map_losses
 from evoray.training.tasks.parts.text_rois import roi_labels, training_rois
@@ -181,9 +181,8 @@ class _Examples:
         )
 
     def augment(self, batch: TextBatch, moment: Moment) -> TextBatch:
-        images, regions = augmented(
-            batch.images, batch.regions, moment.seed_of("augmentation"), mirror=False
-        )
+        rng = np.random.default_rng(moment.seed_of("augmentation"))
+        images, regions = augmented(batch.images, batch.regions, TextAugmentation(), rng)
         return replace(batch, images=images, regions=regions, _labels={})
 
 
