@@ -1,12 +1,13 @@
 """Every preset run small, and digests of what it trained, measured and found: two versions that
 should do the same are held together.
 
-    evoray bench identity [--jobs quickstart bignas ...] [--against FILE] [--write FILE]
+    evoray bench identity [--runs quickstart bignas ...] [--against FILE] [--write FILE]
 
 Only what a seed decides is digested: losses, learning rates, trained weights, the records without
-times and workers, the front. One training worker and one thread, for sums depend on their order.
-The digests of two processors differ; those of one must not. `--write` keeps them as JSON,
-`--against` holds them beside such a file and ends with 1 where one differs.
+times and workers, the front. One thread a training worker, for sums depend on their order. The
+digests of two processors or versions of torch differ; those of one must not. `--write` keeps them
+as JSON, `--against` holds them beside such a file and ends with 1 where one differs, 2 where the
+file is of another machine.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import torch
+
+from evoray.records import environment
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SUPERNET = """
     --data.name digits --data.limit 128 --train.epochs 1 --train.batch-size 16
     --train.log-every-steps 1 --search.evaluations 12 --search.population 4 --search.shards 2
     --search.targets accuracy macs --measure.calibration-images 32 --measure.validation-limit 32
-    --search.no-baseline --cluster.train-workers 1
+    --search.no-baseline
 """
 _STAGE = """
     --{0}.channels 4 --{0}.population 2 --{0}.train.warmup-epochs 0.05 --{0}.train.epochs 0.1
@@ -49,15 +53,15 @@ _NASAIC = """
     --first.validation-limit 64 --second.validation-limit 32 --search.evaluations 8
     --search.population 4 --search.compare "nas then asic"
 """
-JOBS = {
-    "quickstart": shlex.split(_SUPERNET),
-    "bignas": shlex.split(f"{_SUPERNET} --space bignas:digits"),
-    "elasticvit": shlex.split(f"{_SUPERNET} --space elasticvit:digits"),
-    "vit_resnas": shlex.split(f"{_SUPERNET} --space vit_resnas:digits"),
-    "eagan": shlex.split(
-        f"{_STAGE.format('generators')} {_STAGE.format('discriminators')} {_EAGAN}"
-    ),
-    "nasaic": shlex.split(_NASAIC),
+_ONE, _TWO = "--cluster.train-workers 1", "--cluster.train-workers 2"
+RUNS = {
+    "quickstart": f"quickstart {_SUPERNET} {_ONE}",
+    "bignas": f"bignas {_SUPERNET} {_ONE} --space bignas:digits",
+    "elasticvit": f"elasticvit {_SUPERNET} {_ONE} --space elasticvit:digits",
+    "elasticvit-2": f"elasticvit {_SUPERNET} {_TWO} --space elasticvit:digits",
+    "vit_resnas": f"vit_resnas {_SUPERNET} {_ONE} --space vit_resnas:digits",
+    "eagan": f"eagan {_STAGE.format('generators')} {_STAGE.format('discriminators')} {_EAGAN}",
+    "nasaic": f"nasaic {_NASAIC}",
 }
 # which worker measured it, and how often it was begun
 _BY_CHANCE = {"worker", "shard", "attempts"}
@@ -110,8 +114,8 @@ def digests(run: Path) -> dict[str, str]:
     return found
 
 
-def run_small(job: str, folder: Path) -> dict[str, str]:
-    """The digests of one job's small run.
+def run_small(name: str, folder: Path) -> dict[str, str]:
+    """The digests of one of `RUNS`, done in `folder`.
 
     Raises:
         RuntimeError: It did not end well.
@@ -125,7 +129,8 @@ def run_small(job: str, folder: Path) -> dict[str, str]:
             "PYTHONPATH": os.pathsep.join([str(_ROOT), str(_ROOT / "platform")]),
         },
     }
-    command = [sys.executable, "-m", "jobs.cli", "run", job, "--run-dir", str(folder), *JOBS[job]]
+    job, *options = shlex.split(RUNS[name])
+    command = [sys.executable, "-m", "jobs.cli", "run", job, "--run-dir", str(folder), *options]
     try:
         done = subprocess.run(
             command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False
@@ -139,35 +144,50 @@ def run_small(job: str, folder: Path) -> dict[str, str]:
     return digests(folder)
 
 
+def machine() -> dict[str, str]:
+    """Facts that results of floating-point sums depend on."""
+    about = environment.surroundings()
+    return {
+        "processor": about["machine"]["processor"],
+        "vector units": torch.backends.cpu.get_cpu_capability(),
+        "torch": about["versions"]["torch"],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="evoray bench identity", description=__doc__.split("\n", 1)[0]
     )
-    parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))
+    parser.add_argument("--runs", nargs="+", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--against", type=Path, help="digests of another version on this machine")
     parser.add_argument("--write", type=Path, help="where to keep the digests")
     options = parser.parse_args()
+    before = json.loads(options.against.read_text(encoding="utf-8")) if options.against else None
+    if before and before["machine"] != machine():
+        print(f"of another machine: {before['machine']}, this is {machine()}", file=sys.stderr)
+        sys.exit(2)
     place = Path(tempfile.mkdtemp(prefix="evoray-identity-"))
     try:
-        found = {job: run_small(job, place / job) for job in options.jobs}
+        found = {name: run_small(name, place / name) for name in options.runs}
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    print(json.dumps(found, indent=1))
+    told = json.dumps({"machine": machine(), "digests": found}, indent=1)
+    print(told)
     if options.write:
-        options.write.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    if options.against:
-        before = json.loads(options.against.read_text(encoding="utf-8"))
-        for job, values in found.items():
-            different = [
-                name
-                for name in before[job].keys() | values.keys()
-                if before[job].get(name) != values.get(name)
-            ]
-            print(
-                f"{job}: {f'differs in {sorted(different)}' if different else 'the same'}",
-                file=sys.stderr,
-            )
-        sys.exit(any(before[job] != values for job, values in found.items()))
+        options.write.write_text(told + "\n", encoding="utf-8")
+    if before:
+        sys.exit(compared(before["digests"], found))
+
+
+def compared(before: dict[str, dict[str, str]], found: dict[str, dict[str, str]]) -> int:
+    """Prints what differs; 1 where something does."""
+    differs = 0
+    for name, values in found.items():
+        names = sorted(before[name].keys() | values.keys())
+        changed = [what for what in names if before[name].get(what) != values.get(what)]
+        differs |= bool(changed)
+        print(f"{name}: {f'differs in {changed}' if changed else 'the same'}", file=sys.stderr)
+    return int(differs)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ _PROBES = 256
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkloadTask:
     """One task of a workload.
 
     Attributes:
@@ -76,7 +76,7 @@ class SearchSetup:
         space: The study's, with the fixed genes.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[WorkloadTask, ...]
     study: Study
     space: SearchSpace
 
@@ -171,71 +171,69 @@ def check_specs(study: Study, space: SearchSpace, seed: int) -> None:
     )
 
 
-def _tasks(joint: Product, labels: list[str], config: CoSearch, gpus: float) -> tuple[Task, ...]:
-    found: list[Task] = []
-    for place, label, options in zip(
-        ("first", "second"), labels, (config.first, config.second), strict=True
-    ):
-        part: Any = joint.networks[
-            label
-        ]  # Any: ResNet9 or UNet, dataclasses with the fields asked below
-        source = load_source(
-            options.data, f"{place}.data", image_size=options.data.image_size or part.image_size
+def _tasks(
+    joint: Product, labels: list[str], config: CoSearch, gpus: float
+) -> tuple[WorkloadTask, ...]:
+    found: list[WorkloadTask] = []
+    for place, label in zip(("first", "second"), labels, strict=True):
+        options: TaskOptions = getattr(config, place)
+        task = _task(joint, label, place, options, config, gpus)
+        same = (
+            other.supernet
+            for other in found
+            if (other.space, other.source, other.options.train)
+            == (task.space, task.source, options.train)
         )
-        learned = tasks.of(source, options.train)
-        segments = learned.name == "segmentation"
-        if segments != hasattr(part, "out_channels"):
-            kinds = ("segmentation", "classification")
-            raise ValueError(
-                f"task {label!r} of space {joint.name!r} is "
-                f"{kinds[not hasattr(part, 'out_channels')]}, and data source "
-                f"{options.data.name!r} is for {kinds[not segments]}: choose other data"
-            )
-        space = fitted(dataclasses.replace(part, image_size=source.image_shape[1]), source)
-        samplers.load(
-            options.train.sampler, space, seed=config.seed, num_random=options.train.num_random
-        )
-        twin = next(
-            (
-                t
-                for t in found
-                if (t.space, t.source, t.options.train) == (space, source, options.train)
-            ),
-            None,
-        )
-        calibration = Calibration(
-            source=source,
-            num_images=options.calibration_images,
-            seed=config.seed,
-            crop_padding=options.train.crop_padding,
-            mirror=options.train.mirror,
-        )
-        teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
-        objective = validation_of(
-            learned,
-            source,
-            calibration,
-            limit=options.validation_limit,
-            needs=Needs(cpus=1.0, gpus=gpus),
-        )
-        if config.accuracy == "scratch":
-            objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)
-        found.append(
-            Task(
-                label,
-                twin.supernet if twin else label,
-                space,
-                source,
-                options,
-                calibration,
-                objective,
-                teachers,
-            )
-        )
+        found.append(dataclasses.replace(task, supernet=next(same, label)))
     return tuple(found)
 
 
-def _fitted(joint: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Product:
+def _task(
+    joint: Product, label: str, place: str, options: TaskOptions, config: CoSearch, gpus: float
+) -> WorkloadTask:
+    """The task of the options that stand at `place`, with a supernet of its own.
+
+    Raises:
+        ValueError: Data, space and recipe do not fit each other.
+    """
+    part: Any = joint.networks[label]  # ResNet9 or UNet, dataclasses with the fields asked below
+    source = load_source(
+        options.data, f"{place}.data", image_size=options.data.image_size or part.image_size
+    )
+    learned = tasks.of(source, options.train)
+    segments = learned.name == "segmentation"
+    if segments != hasattr(part, "out_channels"):
+        kinds = ("segmentation", "classification")
+        raise ValueError(
+            f"task {label!r} of space {joint.name!r} is "
+            f"{kinds[not hasattr(part, 'out_channels')]}, and data source "
+            f"{options.data.name!r} is for {kinds[not segments]}: choose other data"
+        )
+    space = fitted(dataclasses.replace(part, image_size=source.image_shape[1]), source)
+    samplers.load(
+        options.train.sampler, space, seed=config.seed, num_random=options.train.num_random
+    )
+    calibration = Calibration(
+        source=source,
+        num_images=options.calibration_images,
+        seed=config.seed,
+        crop_padding=options.train.crop_padding,
+        mirror=options.train.mirror,
+    )
+    teachers = teachers_of(options.train, (space,), source, trust_code=config.trust_code)
+    objective = validation_of(
+        learned,
+        source,
+        calibration,
+        limit=options.validation_limit,
+        needs=Needs(cpus=1.0, gpus=gpus),
+    )
+    if config.accuracy == "scratch":
+        objective = TrainedFromScratch(objective, source, options.train, config.seed, teachers)
+    return WorkloadTask(label, label, space, source, options, calibration, objective, teachers)
+
+
+def _fitted(joint: Product, tasks: tuple[WorkloadTask, ...], options: ChipOptions) -> Product:
     """The joint space with the tasks' own spaces and the chip as configured."""
     own = {task.label: task.space for task in tasks}
     chip = {
@@ -251,7 +249,7 @@ def _fitted(joint: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Pr
     return dataclasses.replace(joint, parts=parts)
 
 
-def _study(space: Product, tasks: tuple[Task, ...], options: ChipOptions) -> Study:
+def _study(space: Product, tasks: tuple[WorkloadTask, ...], options: ChipOptions) -> Study:
     limits = {name: getattr(options, name) for name in METRICS}
     specs = Specs(**{name: np.inf if limit is None else limit for name, limit in limits.items()})
     model = asic.build(

@@ -17,7 +17,7 @@ from evoray.records.weights_digest import check_weights
 from evoray.results import picking
 from evoray.results.export import ExportedNetwork
 from evoray.training import checkpoints
-from jobs.pipelines.cosearch.build import SearchSetup, Task, build_setup
+from jobs.pipelines.cosearch.build import SearchSetup, WorkloadTask, build_setup
 from jobs.pipelines.cosearch.config import CoSearch
 from jobs.pipelines.cosearch.design import described
 from jobs.pipelines.evaluations import picked
@@ -25,7 +25,7 @@ from jobs.pipelines.teachers import untaught
 from searchspaces.base import Architecture
 
 
-def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
+def weights_of(folder: RunFolder, task: WorkloadTask) -> tuple[Weights, str]:
     """The task's trained supernet as arrays, and the beginning of its digest.
 
     Raises:
@@ -35,7 +35,7 @@ def weights_of(folder: RunFolder, task: Task) -> tuple[Weights, str]:
     return {name: tensor.numpy() for name, tensor in tensors.items()}, digest
 
 
-def digest_of(folder: RunFolder, tasks: Sequence[Task]) -> str:
+def digest_of(folder: RunFolder, tasks: Sequence[WorkloadTask]) -> str:
     """Names the weights that a record was measured with: the beginnings of all supernets'
     digests.
     """
@@ -89,7 +89,9 @@ def _taken(folder: RunFolder, setup: SearchSetup, row: dict[str, Any]) -> Iterat
         )
 
 
-def _network(folder: RunFolder, task: Task, architecture: Architecture) -> tuple[nn.Module, str]:
+def _network(
+    folder: RunFolder, task: WorkloadTask, architecture: Architecture
+) -> tuple[nn.Module, str]:
     """The network and the beginning of its weights' digest."""
     weights, digest = weights_of(folder, task)
     network = task.space.build_subnet(supernet_with(task.space, weights), architecture)
