@@ -28,7 +28,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Goal(Enum):
-    """Which way is better."""
+    """Direction in which a value is better."""
 
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"

@@ -62,7 +62,7 @@ class TaskObjective:
         return f"{self._data} {self._space.architectures(architecture)[self._label].key}"
 
     def measure(self, candidate: Candidate) -> float:
-        """What the task's objective says of the task's network.
+        """Measures the task's objective on the task's network.
 
         Raises:
             MeasurementError: As the task's objective.

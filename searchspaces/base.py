@@ -146,7 +146,7 @@ class CostTable:
 
 @dataclass(frozen=True, eq=False)
 class CostChain:
-    """How a cost adds up along a network, for a space that `HasCostChain`: a part
+    """Chain in which a cost adds up along a network, for a space that `HasCostChain`: a part
     depends on what all share, on its own link, on that of the part before, and on genes of its own,
     which `repair` leaves alone.
 
@@ -170,7 +170,7 @@ class SearchSpace(Protocol):
 
     @property
     def name(self) -> str:
-        """How `searchspaces.load` finds it: "NAME" or "NAME:PRESET"."""
+        """Name by which `searchspaces.load` finds the space: "NAME" or "NAME:PRESET"."""
         ...
 
     @property
@@ -259,7 +259,7 @@ class BuildsNetworks(Protocol):
     """A part of a joint space that builds networks; one that describes hardware does not."""
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        """As `SearchSpace.build_subnet`."""
+        """Extracts the subnet, as `SearchSpace.build_subnet`, also without a supernet."""
         ...
 
 
@@ -358,7 +358,7 @@ def largest(space: SearchSpace) -> Architecture:
 
 
 def space_size(space: SearchSpace) -> int:
-    """How many rows of choices there are, before `repair` makes some of them equal."""
+    """Number of rows of choices, before `repair` makes some of them equal."""
     return int(np.prod([len(gene.options) for gene in space.genes], dtype=object))
 
 
@@ -371,7 +371,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def as_json(architecture: Architecture, space: SearchSpace) -> dict[str, Any]:
-    """What `architecture.json` holds."""
+    """Content of `architecture.json`: space, key, choices and options of the network."""
     return {
         "space": architecture.space,
         "key": architecture.key,

@@ -128,7 +128,7 @@ class Score:
 
 
 def score_of(architecture: Architecture) -> float:
-    """What Score measures."""
+    """Computes the value that Score measures."""
     bump = _hash(architecture.key) % 1000 / 100.0
     choices = np.array(architecture.choices)
     return float(50 + 20 * np.log1p(TableSpace().costs(choices[None])["macs"][0]) / 8 + bump)

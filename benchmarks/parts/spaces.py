@@ -1,5 +1,5 @@
-"""What several benchmarks search: a plain grid of genes, and objectives that cost nothing or a
-known time.
+"""Problems that several benchmarks search: a plain grid of genes, and objectives that cost nothing
+or a known time.
 """
 
 from __future__ import annotations

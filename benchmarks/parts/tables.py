@@ -65,7 +65,9 @@ class Table:
         return nn.Identity()
 
     def exact_hypervolume(self, names: Sequence[str]) -> float:
-        """Of the whole table's front, on values scaled to [0, 1] with the reference at 1.1."""
+        """Hypervolume of the whole table's front, on values scaled to [0, 1] with the reference at
+        1.1.
+        """
         return dominance.hypervolume(
             self.scaled(np.arange(len(self.rows)), names), np.full(len(names), 1.1)
         )

@@ -33,7 +33,7 @@ from searchspaces.plugins.own import admitted, recorded, replaced
 
 
 class JobConfig(Protocol):
-    """What every configuration has."""
+    """Fields that every configuration has."""
 
     @property
     def cluster(self) -> RayOptions: ...
@@ -77,7 +77,7 @@ class Run(Generic[C_co, S_co]):
 
 
 class Pipeline(Protocol[C, S]):
-    """What the jobs of one system go through. Methods without a body are the system's own.
+    """Phases that the jobs of one system go through. Methods without a body are the system's own.
 
     Attributes:
         config_type: Of the configuration, a frozen dataclass.
@@ -103,7 +103,9 @@ class Pipeline(Protocol[C, S]):
 
     @abstractmethod
     def described(self, config: C, setup: S) -> dict[str, Any]:  # Any: JSON
-        """What job.json says of the search: space, genes, values, constraints; or its stages."""
+        """Describes the search for job.json: space, genes, values, constraints; or the stages that
+        have them.
+        """
         ...
 
     @abstractmethod

@@ -83,8 +83,8 @@ def train_supernet(
 def pool_of(
     options: RayOptions, *, workers: int = 1, workers_of: Mapping[str, int] | None = None
 ) -> PoolOptions:
-    """How objectives are measured on the cluster: `workers` actors for each, but for those that
-    `workers_of` names.
+    """Options of the actors that measure objectives on the cluster: `workers` for each, but for
+    those that `workers_of` names.
     """
     return PoolOptions(
         workers=workers,

@@ -97,7 +97,8 @@ class RetrainOptions(CodeOptions):
 
 @dataclass(frozen=True)
 class Retraining:
-    """What is to be trained, checked.
+    """Checked parts of one retraining: the network, its data and task, and the weights it starts
+    from.
 
     Attributes:
         architecture: The network.
@@ -127,7 +128,9 @@ class Retraining:
 
 
 def alone(recipe: TrainConfig) -> TrainConfig:
-    """What a supernet's recipe has for several subnets a step means nothing to one network."""
+    """Puts back to the defaults everything in a supernet's recipe that concerns several subnets a
+    step and means nothing to one network.
+    """
     defaults = TrainConfig()
     return replace(
         recipe,

@@ -1,4 +1,4 @@
-"""What whole chips cost for whole networks: layers priced on every sub-accelerator, mapped, summed;
+"""Costs of whole chips for whole networks: layers priced on every sub-accelerator, mapped, summed;
 a cost model for any space.
 
 A space may know more than its genes' names. `layers(choices)` gives its networks' layers without

@@ -37,7 +37,7 @@ class ChipGenes(KnowsChips, Protocol):
 
     @property
     def same_dataflow(self) -> bool:
-        """Whether all slots must have one dataflow."""
+        """True if all slots must have one dataflow."""
         ...
 
     @property

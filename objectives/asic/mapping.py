@@ -1,4 +1,5 @@
-"""Which sub-accelerator of a heterogeneous chip runs which layer, and when.
+"""Mapping of layers to the sub-accelerators of a heterogeneous chip, and the times at which they
+run.
 
 A network is a chain of layers; several share one chip. A sub-accelerator runs one layer at a time
 without pre-emption. The least energy within a latency limit is wanted, which is NP-hard.
@@ -61,8 +62,8 @@ def map_layers(
 def map_exactly(
     latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf
 ) -> Mapping:
-    """Of all assignments under the same list scheduler: the least energy within the limit, else the
-    least makespan.
+    """Tries all assignments under the same list scheduler; returns that of the least energy within
+    the limit, or of the least makespan where none keeps it.
 
     Raises:
         ValueError: As `map_layers`, or there are more than 2^20 assignments.

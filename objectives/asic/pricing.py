@@ -32,7 +32,7 @@ _ROWS = 1 << 13  # checked and priced at a time: their columns then stay in the 
 
 @dataclass(frozen=True, eq=False)
 class Prices:
-    """What pairs cost; also read as `prices["cycles"]`.
+    """Cost of each (layer, accelerator) pair; also read as `prices["cycles"]`.
 
     Attributes:
         cycles: Latency in cycles; inf where the template cannot map the layer (row stationary with

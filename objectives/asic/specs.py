@@ -16,7 +16,7 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Specs:
-    """What a chip may cost; inf for no limit.
+    """Limits that a chip must keep; inf for no limit.
 
     Attributes:
         latency: Cycles.

@@ -128,7 +128,7 @@ class Moments:
 
 
 def moments_of(batches: Iterable[NDArray[np.floating]], dimension: int) -> Moments:
-    """Of all rows of all batches."""
+    """Moments of all rows of all batches."""
     found = Moments(dimension)
     for batch in batches:
         found.add(batch)

@@ -48,7 +48,7 @@ def reference(
     max_rows: int = 5000,
     cache: Path | None = None,
 ) -> Reference:
-    """Of the images of these splits, in order; `extractor` must be open.
+    """Statistics of the real images of these splits, in order; `extractor` must be open.
 
     Published scores compare with the training set; here that is "train" and the "val" that was held
     out of it.

@@ -43,7 +43,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """What a device takes.
+    """Times of operators and networks, measured on one device.
 
     Attributes:
         operators: Seconds of each operator of a sample.

@@ -53,7 +53,7 @@ class Smooth:
 
 @dataclass(frozen=True, eq=False)
 class LatencyTable:
-    """What a device takes for the operators of a space, and for whole networks by prediction.
+    """Times of a space's operators on one device, and the prediction of whole networks from them.
 
     Attributes:
         space: Name of the space.
@@ -89,7 +89,7 @@ class LatencyTable:
 
     @staticmethod
     def load(path: Path) -> LatencyTable:
-        """What `save` wrote.
+        """Reads a table that `save` wrote.
 
         Raises:
             FileNotFoundError: There is no such file.

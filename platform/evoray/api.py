@@ -40,7 +40,7 @@ from searchspaces.base import Architecture, SearchSpace
 
 @dataclass(frozen=True)
 class Result:
-    """What a search found.
+    """Records of a finished search, and the networks to take from it.
 
     Attributes:
         records: Every evaluation in the order of completion, the ledger's columns.
@@ -238,7 +238,7 @@ def _kinds(searcher: str | Searcher | Sequence[str] | None, problem: Problem) ->
 def _is_steady(
     asynchronous: bool | None, shard_searchers: Sequence[Searcher], halving: Halving | None
 ) -> bool:
-    """Whether a finished candidate is replaced at once.
+    """Decides between the loops: True if a finished candidate is replaced at once.
 
     Raises:
         ValueError: So it is, and there is successive halving.

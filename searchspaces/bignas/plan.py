@@ -1,6 +1,4 @@
-"""What a BigNAS architecture decides, written out: the widths, kernels and shortcuts of every
-layer.
-"""
+"""Plan of a BigNAS architecture, written out: the widths, kernels and shortcuts of every layer."""
 
 from __future__ import annotations
 

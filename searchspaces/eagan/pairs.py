@@ -59,7 +59,7 @@ class Pairs:
         return self.discriminators.repair(choices)
 
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
-        """Of the discriminator."""
+        """Costs of the discriminator."""
         return self.discriminators.costs(choices)
 
     def sample(self, num: int, rng: Rng) -> Choices:

@@ -1,4 +1,4 @@
-"""What the generator's and the discriminator's spaces share: genes, rules, genotypes as the paper
+"""Base of the generator's and the discriminator's spaces: genes, rules, genotypes as the paper
 prints them, and extraction.
 """
 
@@ -72,7 +72,7 @@ class CellSpace(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Of one input of the network."""
+        """Shape of one input of the network."""
 
     @property
     def offsets(self) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-"""Which non-linearities a convolutional block uses: swish throughout, or the hard ones of
-MobileNetV3 (arXiv:1905.02244).
+"""Non-linearities of a convolutional block: swish throughout, or the hard ones of MobileNetV3
+(arXiv:1905.02244).
 """
 
 from __future__ import annotations

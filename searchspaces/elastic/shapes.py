@@ -53,12 +53,12 @@ class MBConvShape:
 
     @property
     def shortcut_conv(self) -> bool:
-        """Whether the shortcut is a 1x1 convolution."""
+        """True if the shortcut is a 1x1 convolution."""
         return self.shortcut and self.in_width != self.out_width
 
     @property
     def identity(self) -> bool:
-        """Whether the shortcut is the input itself."""
+        """True if the shortcut is the input itself."""
         return self.shortcut and self.in_width == self.out_width and self.stride == 1
 
     @property
@@ -118,7 +118,7 @@ class TransformerShape:
 
     @property
     def heads(self) -> int:
-        """How many heads there are."""
+        """Number of attention heads."""
         return self.width // self.head_width
 
     @property

@@ -1,4 +1,4 @@
-"""What an ElasticViT architecture decides, written out: the shape of every block and layer."""
+"""Plan of an ElasticViT architecture, written out: the shape of every block and layer."""
 
 from __future__ import annotations
 

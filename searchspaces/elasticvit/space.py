@@ -366,7 +366,7 @@ class ElasticViT:
         )
 
     def cost_chain(self, cost: str) -> CostChain:
-        """How one of the costs adds up, stage by stage along the widths."""
+        """Chain of one of the costs, stage by stage along the widths."""
         links = tuple(
             self._columns.get(self._width_name(stage)) for stage in range(len(self._widths))
         )

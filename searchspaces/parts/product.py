@@ -25,7 +25,7 @@ from searchspaces.base import (
 
 
 class Genes(Protocol):
-    """What a part must offer: genes and their canonical form. A part that also builds networks is a
+    """Contract of a part: genes and their canonical form. A part that also builds networks is a
     `SearchSpace`.
     """
 
@@ -80,7 +80,7 @@ class Product:
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Those of the parts."""
+        """Decoding genes of all parts, each with its part's label in front."""
         return tuple(
             f"{label}.{name}"
             for label, part in zip(self.labels, self.parts, strict=True)

@@ -1,4 +1,4 @@
-"""What a ViT-ResNAS architecture decides, written out: the shape of every block and reduction, with
+"""Plan of a ViT-ResNAS architecture, written out: the shape of every block and reduction, with
 exact costs.
 """
 
@@ -194,7 +194,7 @@ class Plan:
 
     @property
     def params(self) -> int:
-        """Of the whole network, without the patch head that only training has."""
+        """Number of parameters of the whole network, without the patch head that only training has."""
         blocks = sum(block.params for stage in self.stages for block in stage)
         return (
             self.stem.params
@@ -206,12 +206,12 @@ class Plan:
 
     @property
     def head_params(self) -> int:
-        """Of the classifier; the patch head has as many."""
+        """Number of parameters of the classifier; the patch head has as many."""
         return (self.width + 1) * self.num_classes
 
     @property
     def macs(self) -> int:
-        """Of the whole network and one image."""
+        """Multiply-accumulates of the whole network for one image."""
         macs = (
             self.stem.macs
             + sum(reduction.macs for reduction in self.reductions)
@@ -227,8 +227,8 @@ class Plan:
         return (self.stem.grid, *(reduction.grid for reduction in self.reductions))
 
     def drop_rate(self, stage: int, index: int, drop_connect: float) -> float:
-        """Of a block's branches: from 0 at the first block to `drop_connect` at the last, absent
-        blocks counted.
+        """Drop rate of a block's branches: from 0 at the first block to `drop_connect` at the last,
+        absent blocks counted.
         """
         place, last = sum(self.lengths[:stage]) + index, sum(self.lengths) - 1
         return drop_connect * place / last if last else 0.0

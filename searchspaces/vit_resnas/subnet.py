@@ -162,7 +162,7 @@ class ViTResNASSubnet(nn.Module):
         nn.init.zeros_(self.patch_head.bias)
 
     def remove_patch_head(self) -> None:
-        """What is left is what is deployed."""
+        """Removes the head that only training needs; the rest is what is deployed."""
         self.patch_head = None
 
     def _logits(self, x_bnc: Tensor, dropout: float) -> Tensor:

@@ -122,9 +122,10 @@ class ViTResNASSupernet(nn.Module):
         )[back]
 
     def unit_orders(self) -> list[tuple[Tensor, list[tuple[str, int]]]]:
-        """Of every block the order of its heads and of its hidden units, the strongest first, and
-        the parameters' dimensions that count them. A unit is as strong as the sum of the absolute
-        values of all weights that lead into it and out of it (section 4.3)."""
+        """Orders the heads and the hidden units of every block, the strongest first, with the
+        parameters' dimensions that count them. A unit is as strong as the sum of the absolute
+        values of all weights that lead into it and out of it (section 4.3).
+        """
         return [
             order
             for number, stage in enumerate(self._stages())

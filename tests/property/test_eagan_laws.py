@@ -53,7 +53,7 @@ def any_rows(space: Space, count: int, seed: int) -> Choices:
 
 
 def changed(space: Space, before: Choices, after: Choices) -> list[int]:
-    """How many integers of each printed genotype differ; an idle gene prints as -1."""
+    """Counts the integers of each printed genotype that differ; an idle gene prints as -1."""
     counts = []
     for one, other in zip(before, after, strict=True):
         left, right = ([*row] for row in (one, other))

@@ -51,7 +51,7 @@ class Counting(LocalEvaluator):
 
 
 class Turned(Score):
-    """What was best is worst."""
+    """Score with its sign turned: the best becomes the worst."""
 
     def measure(self, candidate: Candidate) -> float:
         return -super().measure(candidate)

@@ -67,7 +67,7 @@ class WorkloadTask:
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a configuration means.
+    """Objects that a configuration means.
 
     Attributes:
         tasks: In the order of the space.

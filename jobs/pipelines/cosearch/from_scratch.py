@@ -62,7 +62,7 @@ class TrainedFromScratch:
         self._device = device
 
     def measure(self, candidate: Candidate) -> float:
-        """As the objective, after the training.
+        """Trains the candidate's network alone, then measures the objective on it.
 
         Raises:
             MeasurementError: As the objective.

@@ -33,7 +33,7 @@ _DESIGNS = 40  # at most, for each network tuple that may be measured
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a method found.
+    """Result of one method: the design it hands over and the records behind it.
 
     Attributes:
         method: Its name.

@@ -31,7 +31,7 @@ COSTS = tuple(f"asic_{metric}" for metric in METRICS)
 
 @dataclass(frozen=True)
 class Study:
-    """What methods are compared on.
+    """Problem, specs and prices that all methods are compared on.
 
     Attributes:
         space: Networks, then the chip.

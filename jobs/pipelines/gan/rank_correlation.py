@@ -30,7 +30,8 @@ from searchspaces.base import SearchSpace, architectures
 
 
 def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes: int) -> Probing:
-    """Of `probes` generators of stage 1's last round, spread over the inherited FID.
+    """Prepares the stand-alone training of `probes` generators of stage 1's last round, spread over
+    the inherited FID.
 
     Raises:
         ValueError: The stage has not so many records.

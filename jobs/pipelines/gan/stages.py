@@ -50,7 +50,7 @@ from searchspaces.eagan.pairs import Pairs, copies_state
 
 @dataclass(frozen=True)
 class Setting:
-    """What both stages of a run need.
+    """Configuration, parts and resources that both stages of a run need.
 
     Attributes:
         config: Of the run.
@@ -104,7 +104,7 @@ class Setting:
 
 
 class StageRun(Protocol):
-    """How one stage trains and measures."""
+    """Stage as a run drives it: its training, its rounds, the spaces that are measured."""
 
     @property
     def name(self) -> str: ...
@@ -282,7 +282,7 @@ def _searcher(run: StageRun, setting: Setting, problem: Problem) -> OneGene:
 
 
 def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> bool:
-    """Whether the round's ledger is complete."""
+    """Returns True once the round's ledger has a record of each of its `size` candidates."""
     place = round_ledger(folder, number)
     if not place.exists():
         return False

@@ -33,7 +33,7 @@ from searchspaces.base import SearchSpace
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a configuration means.
+    """Objects that a configuration means.
 
     Attributes:
         space: With the data's classes and channels, and the fixed genes.

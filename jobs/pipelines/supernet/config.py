@@ -112,7 +112,7 @@ class SearchOptions:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the search has no generations."""
+        """Returns True if the search has no generations."""
         return self.asynchronous or set(self.searcher) == {"steady_state"}
 
 

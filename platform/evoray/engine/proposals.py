@@ -41,7 +41,7 @@ class Proposals:
         )
 
     def architectures(self, space: str) -> list[Architecture]:
-        """As objects, for evaluators."""
+        """Builds the proposals as architectures, for evaluators."""
         rows = zip(self.choices.tolist(), self.keys.tolist(), strict=True)
         return [Architecture(space, tuple(row), key.decode()) for row, key in rows]
 

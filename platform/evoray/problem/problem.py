@@ -228,7 +228,7 @@ class Problem:
         return tuple(c for c in self.constraints if c.name in self.measured_names)
 
     def goal(self, name: str) -> Goal:
-        """Which way `name` is better."""
+        """Direction in which the value `name` is better."""
         return Goal(self._described(name).goal)
 
     def unit(self, name: str) -> str:

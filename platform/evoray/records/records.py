@@ -26,7 +26,7 @@ from searchspaces.base import Choices, Keys
 
 
 class Status(Enum):
-    """How an evaluation ended.
+    """Outcome of an evaluation.
 
     OK: every objective has a finite value. CANCELLED: a measured constraint was broken, so the
     objectives that come after it were not measured. STOPPED: others of its generation did better on

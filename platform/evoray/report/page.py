@@ -90,7 +90,7 @@ class _Page:
 
 
 def _write_fronts(page: _Page, runs: Sequence[RunView], systems: Sequence[SystemReport]) -> None:
-    """What is drawn of all runs together."""
+    """Writes the sections that show all runs together: header, front, hypervolume."""
     page.parts.append(SECTIONS.header([(run.name, headline(run)) for run in runs]))
     if all(run.table is None for run in runs):
         page.add("Front", [SECTIONS.note("Nothing has been evaluated yet.")])

@@ -59,7 +59,7 @@ SectionsOf = Callable[[RunFolder, RunView], Iterator[Section]]  # none for what 
 
 @dataclass(frozen=True)
 class SystemReport:
-    """What a system adds to the report of its runs.
+    """Sections and words that a system adds to the report of its runs.
 
     Attributes:
         sections: Its own, after the genes and values.
@@ -190,7 +190,7 @@ def _statistics(run: RunView) -> Markup:
 
 
 def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many records break one constraint on a measured objective."""
+    """Counts the records that break one constraint on a measured objective."""
     kinds = {v["name"]: v["kind"] for v in run.values}
     if kinds.get(constraint["name"]) != "measured":
         return []

@@ -113,7 +113,7 @@ def probe(
 def summary(
     probes: Sequence[Probe], seconds: float, objective: str = "accuracy", unit: str = "%"
 ) -> dict[str, Any]:
-    """What trust.json holds: the objective, the probes, Kendall's tau-b and Spearman's rho with and
+    """Content of trust.json: the objective, the probes, Kendall's tau-b and Spearman's rho with and
     without recalibration.
 
     A correlation that is not defined, because one side has a single value, is 0: nothing was

@@ -30,7 +30,7 @@ class Intervals(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """How long a training is.
+    """Length of a training.
 
     Attributes:
         steps: In all.
@@ -86,7 +86,7 @@ class MetricsLog:
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
 
     def note(self, name: str, values: dict[str, float]) -> None:
-        """What the next line shall hold besides."""
+        """Adds values to the next line of the log."""
         self._notes[name] = values
 
     def add(
@@ -131,7 +131,7 @@ class MetricsLog:
         self._last_line = now
 
     def is_checkpoint_due(self) -> bool:
-        """Whether so many seconds have passed since this last was True."""
+        """Returns True once so many seconds have passed since it last did."""
         due = time.monotonic() - self._last_checkpoint >= self._config.checkpoint_every_seconds
         if due:
             self._last_checkpoint = time.monotonic()

@@ -182,7 +182,7 @@ class Stepper:
 
 
 class _Taught:
-    """What the passes of a step that teach have said so far."""
+    """Outputs of the passes of a step that teach, and the soft labels made of them."""
 
     def __init__(self, task: Task) -> None:
         self._task, self.by = task, list[Outputs]()

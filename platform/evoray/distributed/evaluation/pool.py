@@ -41,7 +41,7 @@ Measured = tuple[Attempt, Reading, str]  # candidate, its measurement, who measu
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions:
-    """How objective actors are run.
+    """Options of the objective actors.
 
     Attributes:
         workers: Actors of each objective, at most.
@@ -212,8 +212,8 @@ class Pool:
         self._actors.close()
 
     def _allowed_seconds(self, call: Call) -> float:
-        """How long a call may run: each of its candidates as long as is usual, one of them as long
-        as is allowed.
+        """Seconds that a call may run: each of its candidates as long as is usual, one of them as
+        long as is allowed.
         """
         if not call.worker.is_open:
             return _OPENING_SECONDS

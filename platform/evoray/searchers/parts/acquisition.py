@@ -1,4 +1,4 @@
-"""Which of many predicted candidates to measure next: those that would enlarge the dominated volume
+"""Choice of the predicted candidates to measure next: those that would enlarge the dominated volume
 the most, if things go well.
 """
 

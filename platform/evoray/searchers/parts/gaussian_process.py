@@ -205,7 +205,7 @@ def compressed(losses: Floats, known: Floats) -> Floats:
 
 
 def as_json(weights: Floats | None) -> list[float] | None:
-    """What `from_json` reads."""
+    """Weights as a list, for `from_json` to read."""
     return None if weights is None else weights.tolist()
 
 

@@ -58,7 +58,7 @@ class CollapseWatch:
         self.seen: list[Collapse] = []
 
     def look(self, step: int, name: str, images_bchw: Tensor) -> Collapse | None:
-        """What is wrong with these images, also kept in `seen`; None when nothing is."""
+        """Returns the fault of these images, which `seen` keeps too, or None when there is none."""
         share = spread(images_bchw) / self._real
         if not math.isfinite(share):
             return self._note(Collapse(step, name, "images are not finite", math.nan))

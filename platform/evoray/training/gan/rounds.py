@@ -12,7 +12,7 @@ from searchspaces.base import Architecture
 
 @dataclass(frozen=True)
 class Round:
-    """What one round trains.
+    """Population that one round trains, and the generators that its members start from.
 
     Attributes:
         members: The population.
@@ -29,7 +29,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Which step is in which round.
+    """Calendar of a stage: says which step is in which round.
 
     Attributes:
         warmup: Steps before the first round.
@@ -70,7 +70,7 @@ class Calendar:
 
     @property
     def length(self) -> Length:
-        """Of the whole stage."""
+        """Length of the whole stage."""
         return Length(steps=self.total, steps_per_epoch=self.per_epoch, batch_size=self.batch_size)
 
 

@@ -38,7 +38,7 @@ class Game(Protocol):
     ) -> Losses: ...
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
-        """What the member's generator makes now."""
+        """Images that the member's generator makes with its present weights."""
         ...
 
 

@@ -224,7 +224,7 @@ def report(losses: Losses, config: GanConfig) -> StepReport:
 
 
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Those of one player, by their names in its network."""
+    """Takes the tensors of one player, by their names in its network."""
     start = f"{name}."
     return {
         key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)

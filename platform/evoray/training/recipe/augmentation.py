@@ -16,7 +16,7 @@ _OPERATIONS = 2
 
 @dataclass(frozen=True)
 class Moves:
-    """How each image of a batch is shifted and mirrored; what belongs to its pixels moves along.
+    """Shift and mirroring of each image of a batch; labels that belong to pixels move along.
 
     Attributes:
         padding: Pixels by which a crop may be shifted.
@@ -32,7 +32,9 @@ class Moves:
     def draw(
         cls, count: int, generator: torch.Generator, *, crop_padding: int, mirror: bool
     ) -> Moves:
-        """Of `count` images; `generator` lives on the CPU, so that every device draws the same."""
+        """Draws the moves of `count` images; `generator` lives on the CPU, so that every device
+        draws the same.
+        """
         corners = (
             torch.randint(0, 2 * crop_padding + 1, (2, count), generator=generator)
             if crop_padding

@@ -37,7 +37,7 @@ class MultiArchitecture:
         self._options = [options_large_to_small(gene) for gene in space.genes]
 
     def num_open(self, gene: int, step: int) -> int:
-        """How many of a gene's options, from the largest on, are in use."""
+        """Number of a gene's options, from the largest on, that are in use."""
         count = len(self._options[gene])
         warmup = self._horizon.epochs * _WARMUP_SHARE
         return min(1 + int(self._horizon.epoch(step) * (count - 1) / warmup), count)

@@ -88,7 +88,7 @@ class PerformanceAware:
         return min(1.0, _FIRST_RATE + _RATE_STEP * int((self._horizon.epoch(step) + 1) / ramp))
 
     def capacity(self, level: int) -> int:
-        """How many entries the bank of a level holds."""
+        """Number of entries that the bank of a level holds."""
         return self._capacities[0 if level < (self._inner.num_levels + 1) // 2 else 1]
 
     def sample(self, step: int) -> Sequence[Architecture]:

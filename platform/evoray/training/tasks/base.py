@@ -24,7 +24,7 @@ class Batch(Protocol):
 
     @property
     def inputs(self) -> Any:
-        """What the networks take."""
+        """Inputs of the networks."""
         ...
 
     def to(self, device: torch.device) -> Self: ...
@@ -32,7 +32,7 @@ class Batch(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Where a training stands, on one rank: all that a batch and its augmentation may depend on.
+    """Position of a training, on one rank: all that a batch and its augmentation may depend on.
 
     Attributes:
         seed: Of the training.
@@ -80,7 +80,7 @@ class Examples(Protocol):
 
 
 class Task(Protocol):
-    """What is learned: small and picklable; a worker opens it."""
+    """One kind of learning: batches, losses and validation. Small and picklable; a worker opens it."""
 
     @property
     def name(self) -> str: ...
@@ -132,7 +132,9 @@ class Distillable(Protocol):
     def soft_losses(
         self, outputs: Outputs, batch: Batch, labels: SoftLabels
     ) -> Mapping[str, torch.Tensor]:
-        """As `losses`, where the network learns from soft labels instead of hard ones."""
+        """Losses as `losses` returns them, for a network that learns from soft labels instead of
+        hard ones.
+        """
         ...
 
 

@@ -27,7 +27,7 @@ class Normalised(Protocol):
 
     @property
     def mean(self) -> Sequence[float]:
-        """Of each channel, on a scale of 0 to 1."""
+        """Mean of each channel, on a scale of 0 to 1."""
         ...
 
     @property

@@ -85,7 +85,7 @@ class BudgetedDraws:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing lies near the window."""
+        """True if nothing lies near the window."""
         return not self._ends[-1] > _NOISE * len(self._ends)
 
     def draw(self, count: int, rng: np.random.Generator) -> Choices:
