@@ -71,18 +71,20 @@ class SingleSupernet:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainOptions(CodeOptions):
-    """How the network is trained; by default as the run's supernet was."""
+    """Training of the network; by default as the run's supernet was trained."""
 
     train: TrainConfig
     workers: int = 2
-    """Training workers, data-parallel; from two on they are Ray Train's."""
+    """Data-parallel training workers; the batch is divided among them.
+    With 2 or more they are Ray Train's: take one for each GPU.
+    """
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the training, another one shows its spread."""
     weights: Literal["fresh", "supernet"] | Path = "fresh"
-    """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
+    """Weights to start from: fresh, supernet, or the folder of an earlier retraining."""
     image_size: int | None = None
-    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas);
-    positions are interpolated.
+    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas).
+    Positions are interpolated; None for the run's own.
     """
 
     def __post_init__(self) -> None:
