@@ -66,7 +66,7 @@ QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
 def hypervolume(study: Study, records: Records) -> float:
-    """Hypervolume of the feasible records, in units of the specs; 0 where the records have no chip."""
+    """Hypervolume of the feasible records, in units of the specs; 0 where they have no chip."""
     if COSTS[0] not in records.values:
         return 0.0
     met = records.take(np.flatnonzero(records.violations <= 0))

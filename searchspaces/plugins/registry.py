@@ -53,7 +53,7 @@ class Registry:
         return [name for name, file in self._files() if self.offers in _read(file).names]
 
     def abouts(self) -> dict[str, str]:
-        """Names of the modules, with the first paragraph of each docstring; read, never imported."""
+        """Names of the modules with the first paragraph of their docstring; read, never imported."""
         found = {name: _read(file) for name, file in self._files()}
         return {name: read.about for name, read in found.items() if self.offers in read.names}
 

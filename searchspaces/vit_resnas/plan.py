@@ -194,7 +194,7 @@ class Plan:
 
     @property
     def params(self) -> int:
-        """Number of parameters of the whole network, without the patch head that only training has."""
+        """Parameters of the whole network, without the patch head that only training has."""
         blocks = sum(block.params for stage in self.stages for block in stage)
         return (
             self.stem.params
@@ -206,7 +206,7 @@ class Plan:
 
     @property
     def head_params(self) -> int:
-        """Number of parameters of the classifier; the patch head has as many."""
+        """Parameters of the classifier; the patch head has as many."""
         return (self.width + 1) * self.num_classes
 
     @property

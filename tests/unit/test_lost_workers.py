@@ -1,4 +1,4 @@
-"""Failures of several training workers: some are worth another start, the others end the training."""
+"""Failures of training workers: some are worth another start, the others end the training."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Examples(Protocol):
 
 
 class Task(Protocol):
-    """One kind of learning: batches, losses and validation. Small and picklable; a worker opens it."""
+    """Kind of learning: batches, losses, validation. Small and picklable; a worker opens it."""
 
     @property
     def name(self) -> str: ...
