@@ -67,7 +67,7 @@ class Value:
     Attributes:
         name: A column name, as `Objective.name`.
         unit: For tables and plots: "ms", "%".
-        goal: Which way is better; its text, such as "maximize", will do.
+        goal: Direction in which the value is better; its text, such as "maximize", will do.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Candidate:
     """One architecture on a worker.
 
     Attributes:
-        architecture: What is measured.
+        architecture: Architecture to measure.
         supernet: The trained supernet, or None where objectives need no weights. Shared: do not
             write to it.
     """
@@ -235,7 +235,7 @@ class Separable(Measurable, Protocol):
         """The network's predictions, which depend on no decoding gene.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: The network cannot be measured.
         """
         ...
 
@@ -244,7 +244,7 @@ class Separable(Measurable, Protocol):
         options of the decoding genes by name.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: The predictions cannot be scored.
         """
         ...
 

@@ -65,7 +65,7 @@ class TaskObjective:
         """Measures the task's objective on the task's network.
 
         Raises:
-            MeasurementError: As the task's objective.
+            MeasurementError: The task's objective raised it.
         """
         own = self._space.architectures(candidate.architecture)[self._label]
         supernet: Any = candidate.supernet  # Any: a module with `networks`

@@ -37,8 +37,8 @@ class Gene:
 
     Attributes:
         name: Unique within its space, dotted from the outside in: "stage2.width".
-        options: What may be chosen, smallest first where there is an order; numpy's scalars become
-            Python's, lists tuples.
+        options: Values to choose from, smallest first where there is an order; numpy's scalars
+            become Python's, lists tuples.
     """
 
     name: str
@@ -103,9 +103,9 @@ class ComplexityLevels:
     A space that `HasLevels` offers those of its authors.
 
     Attributes:
-        cost: Which of the space's costs.
-        starts: Where each window begins, ascending, in the cost's unit.
-        span: How wide each window is.
+        cost: Name of one of the space's costs.
+        starts: Lower end of each window, ascending, in the cost's unit.
+        span: Width of each window.
         floors: For each window the network that none of its subnets is below in any gene.
     """
 
@@ -135,7 +135,7 @@ class CostTable:
 
     Attributes:
         columns: The genes it depends on, as columns of the choices.
-        strides: What one option of each gene moves the index by.
+        strides: Distance in the index of one option of each gene from the next.
         values: One (entries,) array a cost.
     """
 
@@ -151,11 +151,11 @@ class CostChain:
     which `repair` leaves alone.
 
     Attributes:
-        cost: Which of the tables' costs.
+        cost: Index of the cost among the tables' costs.
         shared: Genes that every part may depend on.
-        links: Of each part the gene that the next one depends on too; None where it is no gene.
-            `repair` may raise it to the least option that the link before allows, and does nothing
-            else.
+        links: Link of each part, the gene that the next one depends on too; None where it is no
+            gene. `repair` may raise it to the least option that the link before allows, and does
+            nothing else.
         parts: The tables of each part.
     """
 

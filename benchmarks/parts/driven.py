@@ -28,7 +28,7 @@ class Driven:
 
     Attributes:
         process: The driver.
-        folder: What its cluster keeps its session in.
+        folder: Session folder of its cluster.
     """
 
     def __init__(self, words: list[str], log: Path) -> None:

@@ -81,7 +81,7 @@ class Sleeping:
 
     Attributes:
         seconds: The median.
-        sigma: Of the logarithm; 0 for always the same.
+        sigma: Standard deviation of the logarithm; 0 for always the same time.
     """
 
     seconds: float = 0.01

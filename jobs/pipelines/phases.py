@@ -51,12 +51,12 @@ def train_supernet(
 
     Args:
         run: Whose seed and cluster are used.
-        space: Of its subnets.
-        task: What is learned.
-        recipe: How it is trained.
+        space: Space of its subnets.
+        task: Task that it learns.
+        recipe: Recipe of its training.
         teachers: Networks from outside.
         place: Folder of its checkpoints and metrics.
-        name: Of the phase.
+        name: Name of the phase.
 
     Raises:
         RuntimeError: The training failed again and again.
@@ -113,15 +113,15 @@ def evolve(
 
     Args:
         run: Whose progress is shown.
-        problem: What is searched.
+        problem: Problem that is searched.
         searchers: One a shard.
         evaluator: Measures candidates.
         ledger: Gets the records.
-        schedule: How long, and when shards exchange candidates.
+        schedule: Length of the search, and exchange among the shards.
         snapshots: Folder of the shards' states.
         reuse: Records whose measurements are not repeated.
-        is_steady: Whether there are no generations.
-        name: Of the phase.
+        is_steady: True for a search without generations.
+        name: Name of the phase.
         watch: Told of every barrier.
 
     Raises:

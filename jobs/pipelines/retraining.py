@@ -106,11 +106,11 @@ class Retraining:
         architecture: The network.
         space: At the resolution of the training.
         source: The data, too.
-        task: What is learned of it.
-        calibration: Of batch norms, for the supernet's weights.
+        task: Task that it learns.
+        calibration: Recomputes batch-norm statistics, for the supernet's weights.
         teachers: Networks from outside.
-        initial: What it starts from; None for fresh weights.
-        values: Of the run, by name, of this network.
+        initial: State dict that it starts from; None for fresh weights.
+        values: Values of this network in the run, by name.
         output: Folder that gets everything.
     """
 

@@ -133,7 +133,8 @@ class ChipModel:
         space: Any search space.
         slots: The chip, where the space has no genes for one.
         constants: Whose energies and areas.
-        noc_scope: Which networks the bandwidth limits: "top", or "all" as NASAIC's tool does.
+        noc_scope: On-chip networks that the bandwidth limits: "top", or "all" as NASAIC's tool
+            does.
         latency_limit: Cycles within which energy is minimised.
         image: (channels, height, width) where the space says nothing of its inputs.
         num_priced: Designs that were priced and mapped so far, repeats included.

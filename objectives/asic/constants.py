@@ -24,9 +24,9 @@ class Constants:
     `constants.toml` explains each.
 
     Attributes:
-        name: Of the set.
+        name: Name of the set.
         mode: Whose rule gives cycles and traffic: MAESTRO's, or that of a competent mapper.
-        energy_unit: What one unit of energy is.
+        energy_unit: Text that says how large one unit of energy is.
     """
 
     name: str

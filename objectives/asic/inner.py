@@ -63,8 +63,8 @@ class ChipSearch:
 
     Attributes:
         num_networks: Network tuples that were searched.
-        num_infeasible: Those for which no chip of the grid meets the specs: proven where no bound
-            keeps them, else after `most_priced`.
+        num_infeasible: Network tuples for which no chip of the grid meets the specs: proven where
+            no bound keeps them, else after `most_priced`.
         num_priced: Whole chips that were mapped.
         num_unproven: Directions that ended at `most_priced`.
     """

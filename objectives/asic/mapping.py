@@ -49,8 +49,7 @@ def map_layers(
     Args:
         latency: (n, sub-accelerators, layers) cycles, inf where the layer does not fit.
         energy: The same for energy.
-        tasks: How many of the layers belong to each network, in order; their sum is the number of
-            layers.
+        tasks: Number of layers of each network, in order; their sum is the number of layers.
         limit: Cycles, one for all chips or (n,).
 
     Raises:
@@ -66,7 +65,7 @@ def map_exactly(
     the limit, or of the least makespan where none keeps it.
 
     Raises:
-        ValueError: As `map_layers`, or there are more than 2^20 assignments.
+        ValueError: `map_layers` would raise it, or there are more than 2^20 assignments.
     """
     checked = _checked(latency, energy, tasks, limit)
     units, layers = checked[0].shape[1:]

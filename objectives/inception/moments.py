@@ -43,7 +43,7 @@ class Moments:
         """Takes (b, d) rows.
 
         Raises:
-            ValueError: Of another shape, or a value is not finite.
+            ValueError: The rows have another shape, or a value is not finite.
         """
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.dimension:

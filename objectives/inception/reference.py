@@ -29,10 +29,10 @@ class Reference:
     """Real images, seen by one extractor.
 
     Attributes:
-        gaussian: Of all their features.
+        gaussian: Mean and covariance of all their features.
         rows: (m, d) float32, features of at most `max_rows` images, evenly spread, for the kernel
             distance.
-        count: How many images there are.
+        count: Number of images.
     """
 
     gaussian: Gaussian

@@ -81,12 +81,12 @@ class Scorer:
         Args:
             latent: Length of the generator's input.
             num_images: Generated for one generator.
-            num_splits: Of the inception score.
+            num_splits: Number of splits of the inception score.
             max_rows: Images of each side that enter the kernel distance.
             reference_splits: Real images.
             cache: Folder for the reference statistics; None computes them whenever it is opened.
-            allow_few: Whether fewer images than features are warned of instead of refused: the
-                covariance is then singular and FID biased far upwards.
+            allow_few: Warns of fewer images than features instead of refusing them: the covariance
+                is then singular and FID biased far upwards.
         """
         if min(latent, batch_size, max_rows) < 1 or max_rows < 2:
             raise ValueError(

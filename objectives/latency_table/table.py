@@ -57,11 +57,11 @@ class LatencyTable:
 
     Attributes:
         space: Name of the space.
-        label: Of the device; the cost is "predicted_latency@LABEL".
-        seconds: Of each operator, by its JSON.
+        label: Name of the device; the cost is "predicted_latency@LABEL".
+        seconds: Seconds of each operator, by its JSON.
         smooth: Predicts the logarithm of a network's milliseconds.
-        held_out: How well, on networks it was not fitted to: "networks", "kendall_tau", "rmse_ms",
-            "rmse_percent", "within_10_percent".
+        held_out: Quality of the predictions on networks it was not fitted to: "networks",
+            "kendall_tau", "rmse_ms", "rmse_percent", "within_10_percent".
         about: Threads, torch version, machine, input shape, for people.
     """
 

@@ -16,7 +16,7 @@ class Stage:
         widths: Output channels, ascending.
         depths: Numbers of blocks, ascending.
         kernels: Sides of the depthwise kernel, odd, ascending.
-        stride: Of the first block; the others have 1.
+        stride: Stride of the first block; the others have 1.
         expand: Factor from a block's input width to its depthwise width; 1 for no expansion.
     """
 

@@ -35,7 +35,7 @@ class Pairs:
         discriminators: Whose genes, rules and costs these are.
         generators: The space of the generators.
         generator: Their architecture.
-        keys: Of the discriminators that have a generator, in the order of the copies.
+        keys: Keys of the discriminators that have a generator, in the order of the copies.
     """
 
     discriminators: CellSpace

@@ -24,7 +24,7 @@ class Rules:
     """Rules that bind the genes of a space together.
 
     Attributes:
-        counts: How many options each gene has.
+        counts: Number of options of each gene.
         groups: Columns of which at least one must not be option 0 ("none"): the edges into one
             node.
         switches: (column, dependent): while the first is option 0 ("keep") the dependent gene is

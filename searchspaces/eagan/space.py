@@ -36,11 +36,11 @@ class CellSpace(ABC):
     graph with other weights of the supernet, and stay distinct.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         image_size: Side of the images in pixels, a multiple of 16, as both networks halve or double
             it so often.
         image_channels: 3 for colour.
-        channels: Of the cells.
+        channels: Channels of the cells.
     """
 
     name: str

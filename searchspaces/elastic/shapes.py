@@ -20,9 +20,9 @@ class MBConvShape:
         out_width: Output channels.
         kernel: Side of the depthwise kernel, odd.
         stride: 1 or 2.
-        expand: Whether a 1x1 convolution comes first.
-        shortcut: Whether the input is added to the output: pooled 2x2 at stride 2, by a 1x1
-            convolution where the widths differ.
+        expand: Begins with a 1x1 convolution.
+        shortcut: Adds the input to the output: pooled 2x2 at stride 2, by a 1x1 convolution where
+            the widths differ.
     """
 
     in_width: int

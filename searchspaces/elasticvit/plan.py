@@ -17,9 +17,8 @@ class ConvStage:
         depths: Numbers of blocks, ascending.
         kernels: Sides of the depthwise kernel, odd, ascending.
         expands: Factors from a block's input width to its depthwise width, ascending.
-        stride: Of the first block; the others have 1.
-        squeeze: Whether blocks have squeeze-and-excitation, with a quarter of the depthwise width
-            inside.
+        stride: Stride of the first block; the others have 1.
+        squeeze: Gives blocks squeeze-and-excitation, with a quarter of the depthwise width inside.
     """
 
     widths: tuple[int, ...]
@@ -54,7 +53,7 @@ class TransformerStage:
         mlp_ratios: Factors from the width to the hidden width of the feed-forward network,
             ascending.
         value_scales: Factors from the head width to a head's value width, ascending.
-        stride: Of the leading block.
+        stride: Stride of the leading block.
     """
 
     widths: tuple[int, ...]

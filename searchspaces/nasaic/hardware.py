@@ -44,7 +44,7 @@ class Hardware:
         unit_step: Grid of the units.
         most_bandwidth: Words a cycle of all slots together.
         bandwidth_step: Grid of the bandwidth.
-        same_dataflow: Whether all slots have the first one's dataflow (a homogeneous chip).
+        same_dataflow: Gives all slots the first one's dataflow (a homogeneous chip).
     """
 
     name: str = "chip"

@@ -43,11 +43,11 @@ class Product:
     """Parts side by side; genes are named "LABEL.GENE", and a part's own rules hold within it.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         labels: One a part.
         parts: Search spaces, and things with genes alone such as chips; at least one search space.
-        in_channels: Of an input that all networks share, for tests and profiles; tasks have inputs
-            of their own.
+        in_channels: Channels of an input that all networks share, for tests and profiles; tasks
+            have inputs of their own.
         image_size: Its side.
     """
 

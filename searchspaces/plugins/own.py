@@ -29,11 +29,11 @@ class Own:
     """The place of an object.
 
     Attributes:
-        text: As the user wrote it.
+        text: Text that the user wrote.
         folder: From where its module is imported.
-        file: Of the module.
+        file: File of the module.
         module: Its import name.
-        attribute: Of the module; dotted where the object is inside another.
+        attribute: Name in the module; dotted where the object is inside another.
     """
 
     text: str

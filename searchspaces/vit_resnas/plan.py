@@ -53,7 +53,7 @@ class BlockShape:
     Attributes:
         index: Its place in its stage, counting blocks that the network goes without.
         width: Channels of a token.
-        heads: Of attention.
+        heads: Heads of attention.
         head_width: Channels of a head.
         hidden: Channels inside the feed-forward network.
     """
@@ -95,9 +95,9 @@ class StemShape:
     """From the image to the first grid of tokens.
 
     Attributes:
-        in_channels: Of the image.
+        in_channels: Channels of the image.
         middle: Channels of the three 3x3 convolutions; they are not searched.
-        stride: Of the first of them.
+        stride: Stride of the first 3x3 convolution.
         patch: Side and stride of the convolution that makes the tokens.
         width: Channels of a token.
         grid: Tokens a side.
@@ -174,7 +174,7 @@ class Plan:
         image_size: Side of the resized input in pixels.
         stem: Before the first stage.
         stages: The blocks of each stage that the network has.
-        lengths: How many blocks each stage has in the space, those that the network goes without
+        lengths: Number of blocks of each stage in the space, those that the network goes without
             included.
         reductions: Between the stages.
         num_classes: Outputs.

@@ -109,7 +109,7 @@ class ViTResNASSubnet(nn.Module):
     """The network of one plan.
 
     Attributes:
-        plan: What it was built from.
+        plan: Plan that it was built from.
         patch_head: Classifies every patch, for training by token-mixup; None in networks that are
             deployed.
     """

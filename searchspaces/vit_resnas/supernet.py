@@ -92,8 +92,8 @@ class ViTResNASSupernet(nn.Module):
             masked: Run the largest network once with masks, as the authors do; else each network on
                 slices for its own images, which computes the same, and the same gradients, with
                 less work.
-            dropout: Of the class token before the classifier.
-            drop_connect: Of the last block's branches.
+            dropout: Dropout of the class token before the classifier.
+            drop_connect: Drop rate of the last block's branches.
 
         Returns:
             (b, num_classes) logits of the images and (b, grid^2, num_classes) of the last stage's

@@ -44,14 +44,14 @@ class WorkloadTask:
     """One task of a workload.
 
     Attributes:
-        label: Of its network in the joint space.
+        label: Label of its network in the joint space.
         supernet: Folder name of its supernet; tasks of one data set with the same networks and
             recipe have one.
-        space: Of its networks, for the data's classes and size.
+        space: Space of its networks, for the data's classes and size.
         source: The data.
-        options: As configured.
-        calibration: Of its networks' batch norms.
-        objective: What its networks are measured by.
+        options: Its part of the configuration.
+        calibration: Recomputes the batch-norm statistics of its networks.
+        objective: Objective that measures its networks.
         teachers: Networks from outside.
     """
 

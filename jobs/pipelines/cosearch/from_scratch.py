@@ -65,7 +65,7 @@ class TrainedFromScratch:
         """Trains the candidate's network alone, then measures the objective on it.
 
         Raises:
-            MeasurementError: As the objective.
+            MeasurementError: The objective raised it.
         """
         seed = seed_for(self._seed, "alone", candidate.architecture.key)
         with torch.random.fork_rng(devices=[]):

@@ -38,7 +38,7 @@ class Outcome:
     Attributes:
         method: Its name.
         best: The design it hands over, canonical joint choices (g,).
-        values: Of that design: every objective and cost by name.
+        values: Objectives and costs of that design, by name.
         violation: 0 where it meets the specs.
         num_networks: Network tuples that were measured, or would have been had nothing been known.
         num_priced: Designs that were priced, repeats included.

@@ -34,7 +34,7 @@ class FoundGenerator:
     """One generator of a run, recalibrated and in eval mode.
 
     Attributes:
-        key: Of the record: in stage 2 the discriminator's.
+        key: Key of its record: in stage 2 the discriminator's.
         stage: "generators", "discriminators" or "final".
         values: Its scores and costs by name.
         network: (b, latent) -> (b, c, h, w) in [-1, 1].

@@ -53,11 +53,11 @@ class Setting:
     """Configuration, parts and resources that both stages of a run need.
 
     Attributes:
-        config: Of the run.
+        config: Configuration of the run.
         setup: Its parts.
         extractor: Opened by workers.
         cache: Folder for reference statistics.
-        takes: What one process of training or scoring takes. Objective actors stay while the
+        takes: Resources of one process of training or scoring. Objective actors stay while the
             supernet trains on, though they rest, so together all of them take no more than the
             cluster has. None for all in this process, without Ray.
     """

@@ -38,7 +38,7 @@ class SearchSetup:
     Attributes:
         space: With the data's classes and channels, and the fixed genes.
         source: The data.
-        task: What is learned of it.
+        task: Task that the supernet learns.
         problem: Objectives, costs, constraints.
         calibration: Recomputes a subnet's batch-norm statistics.
         teachers: Networks from outside.

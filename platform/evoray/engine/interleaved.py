@@ -33,7 +33,7 @@ class Population:
     Attributes:
         choices: (n, g) canonical.
         keys: (n,)
-        lineage: How they were made; a survivor is "survivor" of itself.
+        lineage: Operators and parents that made them; a survivor is "survivor" of itself.
         origins: (n,) index in the population before: its own, its first parent's, or the best one's
             where it has no parent; () in the first population.
         best: Index of the best one in the population before.

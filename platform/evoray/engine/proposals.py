@@ -20,7 +20,7 @@ class Proposals:
         choices: (n, g) canonical.
         keys: (n,) their text ids.
         costs: Every cost by name, (n,).
-        lineage: How they were made.
+        lineage: Operators and parents that made them.
         shards: (n,) index of their shard.
     """
 

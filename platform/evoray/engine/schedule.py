@@ -66,7 +66,7 @@ class Schedule:
     Attributes:
         evaluations: Distinct networks to evaluate.
         population: Candidates that each shard proposes a generation.
-        migration: How shards exchange candidates.
+        migration: Exchange of candidates among shards.
         in_flight: Without barriers: candidates that are being measured or wait for it, all shards
             together; None for a population a shard. With barriers it has no meaning.
     """

@@ -72,10 +72,10 @@ class Attempt:
     out.
 
     Attributes:
-        architecture: What is measured.
+        architecture: Architecture to measure.
         share: On how much of the data.
         waiting: Objectives of the present stage that have no value yet.
-        nodes_lost: How many nodes went down while they measured it.
+        nodes_lost: Number of nodes that went down while they measured it.
     """
 
     __slots__ = (

@@ -26,7 +26,8 @@ class Halving:
     Attributes:
         rungs: Measurements on the way up, the last on all data; 1 measures everything on all data
             at once.
-        eta: Of so many candidates one climbs, and sees so many times as much data.
+        eta: Factor from rung to rung: one of so many candidates climbs, and sees so many times as
+            much data.
     """
 
     rungs: int = 2

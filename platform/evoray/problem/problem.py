@@ -130,7 +130,7 @@ class Problem:
     """A space, its objectives and constraints.
 
     Attributes:
-        space: Where candidates come from.
+        space: Search space that candidates come from.
         measured: Objectives measured on workers, each with one value or several.
         costs: Cost models computed from genes.
         targets: Names of those that are optimised, in the order of the loss columns; the rest are

@@ -153,7 +153,7 @@ class Tables:
     """Parts that were read; they never change, so each is read once.
 
     Attributes:
-        damaged: Those that could not be read.
+        damaged: Parts that could not be read.
     """
 
     def __init__(self, storage: Storage, manifest: Manifest | None, *, set_aside: bool) -> None:

@@ -59,13 +59,13 @@ class Record:
             measured is absent.
         seconds: Wall-clock of each measurement, by its objective's name.
         violation: Sum of the constraints' relative violations; 0 when feasible.
-        status: How the evaluation ended.
+        status: Outcome of the evaluation.
         error: Why it failed; "" otherwise.
-        attempts: How many times the evaluation was started.
+        attempts: Times that the evaluation was started.
         shard: Index of the population shard that proposed it.
         generation: The shard's generation in which it was proposed, from 0.
         parents: Keys of the parents; empty for a sampled one.
-        operator: How it was made: "sample", "crossover+mutation", "grid" ...
+        operator: Operator that made it: "sample", "crossover+mutation", "grid" ...
         worker: Who measured it, for people.
         weights_digest: First 16 hex digits of the SHA-256 of the supernet's weights; "" without
             one.
@@ -217,10 +217,10 @@ class Column:
     """One fact of a record, as a column of `Records` and of the ledger.
 
     Attributes:
-        name: Of `Record`'s field and of the ledger's column.
-        plural: Of `Records`' field.
+        name: Name of `Record`'s field and of the ledger's column.
+        plural: Name of `Records`' field.
         kind: Its types in memory and in Arrow.
-        default: What a record has that says nothing of it; MISSING where it must.
+        default: Value for a record that says nothing of it; MISSING where it must.
     """
 
     name: str

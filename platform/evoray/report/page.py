@@ -35,9 +35,10 @@ def write_report(
     said in a sentence.
 
     Args:
-        folders: Of the runs.
+        folders: Run folders.
         output: The file.
-        report_of: What the system of a run adds; without it every run has the shared sections.
+        report_of: Returns the additions of a run's system; without it every run has the shared
+            sections.
 
     Raises:
         ValueError: No run, or runs with other targets than the first.

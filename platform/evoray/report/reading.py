@@ -32,7 +32,7 @@ class RunView:
     """One run.
 
     Attributes:
-        name: Of its folder; of a stage "RUN/STAGE".
+        name: Name of its folder; "RUN/STAGE" for a stage.
         job: job.json.
         table: The ledger in the order of completion; None before the first evaluation.
         baseline: Random search's ledger, or None.
@@ -40,8 +40,8 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
-        rounds: Where the supernet trained on between them: the ledger of each, from the first; else
-            empty.
+        rounds: Ledger of each round, from the first, for a supernet that trained on between them;
+            else empty.
     """
 
     name: str

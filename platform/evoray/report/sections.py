@@ -33,7 +33,7 @@ class Drawing:
     """A figure of a section.
 
     Attributes:
-        figure: Of plotly.
+        figure: Figure of plotly.
         least_width: Pixels below which it scrolls in its own box.
     """
 
@@ -46,7 +46,7 @@ class Section:
     """A part of the report under a title.
 
     Attributes:
-        title: Of the section.
+        title: Title of the section.
         parts: HTML, and figures that the page's script draws.
     """
 
@@ -65,7 +65,7 @@ class SystemReport:
         sections: Its own, after the genes and values.
         baseline: Names, one a level, of the folder inside the run's that holds random search's
             ledger.
-        pick_text: How a network of the front is used: a few words, and the command.
+        pick_text: Use of a network of the front: a few words, and the command.
     """
 
     sections: Sequence[SectionsOf] = ()

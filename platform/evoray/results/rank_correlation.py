@@ -47,11 +47,11 @@ class Probing:
 
     Attributes:
         folder: Whose trust.json and report they are for.
-        objective: What they are ranked by.
-        unit: Of it.
+        objective: Objective that they are ranked by.
+        unit: Unit of the objective.
         measure: `measure(shared, *arguments[i], gpus)` -> Probe, on a worker that has so many GPUs.
-        shared: What all workers need, such as weights.
-        arguments: Of each probe.
+        shared: Object that all workers need, such as weights.
+        arguments: Arguments of each probe.
     """
 
     folder: RunFolder

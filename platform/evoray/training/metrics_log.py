@@ -34,7 +34,7 @@ class Length:
 
     Attributes:
         steps: In all.
-        steps_per_epoch: Of one pass over the examples.
+        steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
     """
 

@@ -24,7 +24,7 @@ class StepReport:
 
     Attributes:
         losses: By name; a name may come several times.
-        learning_rate: Of the step.
+        learning_rate: Learning rate of the step.
         notes: Other figures, which the next line holds.
     """
 

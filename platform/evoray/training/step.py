@@ -51,8 +51,8 @@ class StepLosses:
     """The losses of a step, averaged over the ranks.
 
     Attributes:
-        totals: Of each pass, what was descended.
-        parts: Of each pass, its parts by name before they are weighted; empty where the loss has
+        totals: Loss of each pass, as it was descended.
+        parts: Parts of each pass's loss by name, before they are weighted; empty where the loss has
             one part.
     """
 

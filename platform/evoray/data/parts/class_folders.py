@@ -33,7 +33,7 @@ class Listing:
     """The pictures of one folder of classes.
 
     Attributes:
-        pictures: Of each class that has any, its files, sorted.
+        pictures: Files of each class that has any, sorted.
         left_out: Files that are no pictures, or that no class folder holds.
         empty: Folders without pictures.
     """

@@ -48,10 +48,10 @@ class PoolOptions:
         workers_of: Objectives with another number of actors, by name.
         batch_size: Candidates in one call; None for what lasts a tenth of a second.
         timeout_seconds: A measurement that takes longer is stopped with its actor.
-        max_attempts: How often one measurement is started before its candidate counts as failed.
+        max_attempts: Times that one measurement is started before its candidate counts as failed.
         idle_seconds: Actors without work for so long are released; they are started again when
             there is work.
-        is_fixed: Whether the cluster never grows: actors that it cannot hold beside each other then
+        is_fixed: True if the cluster never grows: actors that it cannot hold beside each other then
             share what it has, instead of waiting for a node that joins.
     """
 

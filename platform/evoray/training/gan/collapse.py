@@ -21,7 +21,7 @@ class Collapse:
         step: When.
         name: Whose: an architecture's key or a pair.
         reason: "loss is not finite", "images are not finite" or "images are alike".
-        spread: Of the generated images, as a share of the real images' spread; NaN where they are
+        spread: Spread of the generated images, as a share of the real images'; NaN where they are
             not finite.
     """
 
@@ -38,7 +38,7 @@ class CollapseWatch:
     all images are the same.
 
     Attributes:
-        seen: What was noticed, oldest first.
+        seen: Collapses so far, oldest first.
     """
 
     def __init__(self, real_bchw: Tensor, *, threshold: float = 0.1) -> None:

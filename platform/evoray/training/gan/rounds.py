@@ -18,7 +18,7 @@ class Round:
         members: The population.
         origins: Stage 2: the pair of the round before whose generator each member goes on with; ()
             for the warmed-up one.
-        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight
+        resets: True if all of them are deep copies of one generator, Adam's moments anew (weight
             resetting).
     """
 
@@ -33,9 +33,9 @@ class Calendar:
 
     Attributes:
         warmup: Steps before the first round.
-        steps: Of one round.
+        steps: Steps of one round.
         per_epoch: Steps of one pass over the images.
-        rounds: How many there are.
+        rounds: Number of rounds.
         batch_size: Real images of a step.
     """
 

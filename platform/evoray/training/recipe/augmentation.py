@@ -89,10 +89,11 @@ def distort(
 
     Args:
         x_bchw: Normalised by `mean` and `std`.
-        seed: Of all draws.
-        magnitude: Of RandAugment (Cubuk et al. 2020, arXiv:1909.13719), up to 30; 0 for none.
+        seed: Seeds all draws.
+        magnitude: Magnitude of RandAugment (Cubuk et al. 2020, arXiv:1909.13719), up to 30; 0 for
+            none.
         erasing: Probability that an image is erased in part (Zhong et al. 2020, arXiv:1708.04896).
-        mean: Of each channel, on a scale of 0 to 1.
+        mean: Mean of each channel, on a scale of 0 to 1.
         std: Likewise.
     """
     from torchvision.transforms import v2  # slow to import, and needed here only

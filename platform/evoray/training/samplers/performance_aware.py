@@ -47,7 +47,7 @@ class PerformanceAware:
 
     Attributes:
         banks: For each level its (choices, score) entries.
-        last_learns: As of the sampler that it wraps.
+        last_learns: Passed through from the sampler that it wraps.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class PerformanceAware:
         Args:
             inner: Whose random subnets are chosen.
             space: Theirs.
-            seed: Of all choices.
-            horizon: How long the training will be.
-            capacities: Of the banks of the lower and the upper half of the levels.
-            prefer: Whether fresh subnets are compared by width and depth.
+            seed: Seeds all choices.
+            horizon: Length of the training.
+            capacities: Capacities of the banks of the lower and the upper half of the levels.
+            prefer: Compares fresh subnets by width and depth.
         """
         if min(capacities) < 1:
             raise ValueError(f"banks need room for at least one subnet, got {capacities}")

@@ -35,12 +35,12 @@ class Moment:
     """Position of a training, on one rank: all that a batch and its augmentation may depend on.
 
     Attributes:
-        seed: Of the training.
+        seed: Seed of the training.
         step: Counted from 0.
-        steps: Of the whole training.
-        steps_per_epoch: Of one pass over the examples.
+        steps: Steps of the whole training.
+        steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
-        rank: Of this process.
+        rank: Rank of this process.
         world_size: Number of ranks.
         restarts: After losses that were not finite; each goes on with other draws.
     """

@@ -33,7 +33,7 @@ class _Part:
 
     Attributes:
         own: (c, number of genes) choices of its own genes.
-        columns: Of these genes.
+        columns: Columns of these genes.
         bins: (x p w, c): its cost.
         before: (x w k, p) cumulative weights of the link before, given the cost of everything up to
             this part.

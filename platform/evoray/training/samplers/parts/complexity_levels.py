@@ -68,10 +68,10 @@ class ComplexityLevelRow:
     """Facts of one level, for tables.
 
     Attributes:
-        start: Where it begins, in the cost's unit.
-        end: Where it ends.
+        start: Lower end of the window, in the cost's unit.
+        end: Upper end of the window.
         floor: The network that none of its subnets is below.
-        floor_cost: What that costs.
+        floor_cost: Cost of that network.
         acceptance: Share of uniform draws above the floor that lie in the window.
     """
 

@@ -34,7 +34,7 @@ class LabelledImages:
 
     Attributes:
         source: The data.
-        recipe: How they are learned.
+        recipe: Recipe of the training: augmentation, smoothing, mixing, teachers.
     """
 
     source: LabelledSource
