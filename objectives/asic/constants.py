@@ -26,7 +26,7 @@ class Constants:
     Attributes:
         name: Name of the set.
         mode: Whose rule gives cycles and traffic: MAESTRO's, or that of a competent mapper.
-        energy_unit: Text that says how large one unit of energy is.
+        energy_unit: Name of the unit of energy, such as "nJ".
     """
 
     name: str

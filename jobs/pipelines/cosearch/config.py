@@ -71,7 +71,7 @@ class ChipOptions:
     bandwidth: int = 64
     """Words a cycle of on-chip network that all sub-accelerators together may have."""
     constants: str = "maestro2019"
-    """Energies and areas of the cost model: maestro2019 or physical.
+    """Energies and areas: maestro2019, maestro2021, eyeriss, physical or cacti45.
     The first are those that NASAIC was published with: take them to compare with it.
     """
     noc_scope: Literal["top", "all"] = "all"
