@@ -1,4 +1,4 @@
-"""How a supernet, or one network alone, is trained."""
+"""Training recipe of a supernet, or of one network alone."""
 
 from __future__ import annotations
 

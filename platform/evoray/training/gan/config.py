@@ -1,5 +1,5 @@
-"""How a GAN is trained, as EAGAN's paper has it and as its released code does (arXiv:2111.15097,
-section 5; they differ).
+"""Recipes of GAN training: EAGAN's paper's and its released code's, which differ (arXiv:2111.15097,
+section 5).
 """
 
 from __future__ import annotations
