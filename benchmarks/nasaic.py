@@ -269,7 +269,7 @@ def fits(workload: str, pairs: int) -> dict[str, Any]:
 
 
 def summary(pieces: list[dict[str, Any]]) -> dict[str, Any]:
-    """By workload, kind of chip and method: means and spreads over the seeds."""
+    """Means and spreads over the seeds, by workload, kind of chip and method."""
     found: dict[str, Any] = {}
     for one in pieces:
         found.setdefault(f"{one['workload']} {one['kind']} {one['method']}", []).append(one)

@@ -192,7 +192,7 @@ def driver_costs() -> DriverCosts:
 
 
 def real_efficiencies(cluster: Cluster, options: argparse.Namespace) -> dict[int, float]:
-    """By number of nodes; the cluster grows."""
+    """Measures the efficiency of a real search by number of nodes; the cluster grows."""
     found, there = {}, 0
     for nodes in sorted(options.nodes):
         for _ in range(nodes - there):

@@ -66,7 +66,7 @@ class Value:
 
     Attributes:
         name: A column name, as `Objective.name`.
-        unit: For tables and plots: "ms", "%".
+        unit: Unit for tables and plots: "ms", "%".
         goal: Direction in which the value is better; its text, such as "maximize", will do.
     """
 
@@ -186,7 +186,7 @@ class Objective(Measurable, Protocol):
 
     @property
     def unit(self) -> str:
-        """For tables and plots: "ms", "%"."""
+        """Unit for tables and plots: "ms", "%"."""
         ...
 
     @property
@@ -209,7 +209,7 @@ class Multivalued(Measurable, Protocol):
 
     @property
     def yields(self) -> tuple[Value, ...]:
-        """Its values, at least one."""
+        """Values of one measurement, at least one."""
         ...
 
     def measure(self, candidate: Candidate) -> Mapping[str, float] | Measurement:
@@ -311,7 +311,7 @@ class Combined(Protocol):
     """An objective that is computed from others' values, so that nothing is measured for it."""
 
     def combine(self, values: Mapping[str, float]) -> float:
-        """Its value, from the measured values by name."""
+        """Computes its value from the measured values by name."""
         ...
 
 

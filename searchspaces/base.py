@@ -106,7 +106,7 @@ class ComplexityLevels:
         cost: Name of one of the space's costs.
         starts: Lower end of each window, ascending, in the cost's unit.
         span: Width of each window.
-        floors: For each window the network that none of its subnets is below in any gene.
+        floors: Network of each window that none of its subnets is below in any gene.
     """
 
     cost: str
@@ -221,7 +221,7 @@ class HasDecodingGenes(Protocol):
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Their names; not all of the space's genes."""
+        """Names of the decoding genes; not all of the space's genes."""
         ...
 
 

@@ -24,7 +24,7 @@ class Block:
     Attributes:
         mark: Text of the comment before it; "" for none.
         language: "python", "sh", "" for none.
-        text: Its lines.
+        text: Lines of the block.
     """
 
     mark: str

@@ -31,7 +31,7 @@ class Table:
     """A space whose networks are the distinct rows of `rows`; their values are to be minimised.
 
     Attributes:
-        values: By name (n,), in the order of the distinct canonical rows.
+        values: Columns (n,) by name, in the order of the distinct canonical rows.
     """
 
     name: str

@@ -51,7 +51,7 @@ def opened(
     """Opens a run.
 
     Args:
-        run: Its folder.
+        run: Run folder.
         own: Import paths of its own objects, named again.
         trust_code: Loads files that can run code.
         cluster: Cluster on which the run goes on.

@@ -50,7 +50,7 @@ def train_supernet(
     """Trains a supernet with Ray Train, or goes on with that.
 
     Args:
-        run: Whose seed and cluster are used.
+        run: Run with the seed and the cluster.
         space: Space of its subnets.
         task: Task that it learns.
         recipe: Recipe of its training.
@@ -112,17 +112,17 @@ def evolve(
     """Searches with one population shard a searcher, or goes on with that.
 
     Args:
-        run: Whose progress is shown.
+        run: Run that shows progress.
         problem: Problem that is searched.
         searchers: One a shard.
         evaluator: Measures candidates.
-        ledger: Gets the records.
+        ledger: Ledger that gets the records.
         schedule: Length of the search, and exchange among the shards.
         snapshots: Folder of the shards' states.
         reuse: Records whose measurements are not repeated.
         is_steady: True for a search without generations.
         name: Name of the phase.
-        watch: Told of every barrier.
+        watch: Called at every barrier.
 
     Raises:
         RuntimeError: The search cannot go on; what is done stays.

@@ -60,7 +60,7 @@ class SingleSupernet:
     """A run with one supernet, whose networks can be trained alone.
 
     Attributes:
-        recipe: By which the supernet was trained.
+        recipe: Recipe by which the supernet was trained.
         build: (recipe, whether code in files is trusted, image size or None for the run's own) ->
             its space and data, with the teachers of that recipe.
     """

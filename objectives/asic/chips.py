@@ -132,7 +132,7 @@ class ChipModel:
     Attributes:
         space: Any search space.
         slots: The chip, where the space has no genes for one.
-        constants: Whose energies and areas.
+        constants: Energies and areas of the cost model.
         noc_scope: On-chip networks that the bandwidth limits: "top", or "all" as NASAIC's tool
             does.
         latency_limit: Cycles within which energy is minimised.

@@ -25,7 +25,7 @@ class Constants:
 
     Attributes:
         name: Name of the set.
-        mode: Whose rule gives cycles and traffic: MAESTRO's, or that of a competent mapper.
+        mode: Rule for cycles and traffic: MAESTRO's, or that of a competent mapper.
         energy_unit: Name of the unit of energy, such as "nJ".
     """
 

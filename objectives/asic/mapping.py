@@ -48,7 +48,7 @@ def map_layers(
 
     Args:
         latency: (n, sub-accelerators, layers) cycles, inf where the layer does not fit.
-        energy: The same for energy.
+        energy: (n, sub-accelerators, layers) energy, inf likewise.
         tasks: Number of layers of each network, in order; their sum is the number of layers.
         limit: Cycles, one for all chips or (n,).
 

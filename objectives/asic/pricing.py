@@ -37,7 +37,7 @@ class Prices:
     Attributes:
         cycles: Latency in cycles; inf where the template cannot map the layer (row stationary with
             fewer units than kernel rows).
-        energy: In the constants' `energy_unit`; inf there too.
+        energy: Energy in the constants' `energy_unit`; inf there too.
         utilization: MACs over cycles x units, in (0, 1]; 0 there.
         area: um2 of the accelerator, whatever the layer.
         traffic: Words by path: "l2_read_input", "l2_read_weight", "l2_write_output", "l1_read",

@@ -32,8 +32,8 @@ class Features(NamedTuple):
     """Features and logits of a batch of images.
 
     Attributes:
-        features_bd: For FID and KID.
-        logits_bk: For IS.
+        features_bd: Features for FID and KID.
+        logits_bk: Logits for IS.
     """
 
     features_bd: Tensor

@@ -105,7 +105,7 @@ class Moments:
         return np.concatenate(self._rows) - self.mean if self._rows else None
 
     def _fold(self) -> None:
-        """From kept rows to a scatter."""
+        """Folds the kept rows into a scatter."""
         if self._scatter is not None:
             return
         rows, self._rows = self._rows, []

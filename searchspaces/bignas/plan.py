@@ -53,7 +53,7 @@ class Plan:
         in_channels: Channels of the input.
         resolution: Side of the resized input in pixels.
         stem_width: Channels after the first 3x3 convolution.
-        stem_stride: Its stride.
+        stem_stride: Stride of the stem.
         stages: The blocks of each stage.
         last_width: Channels before the classifier.
         num_classes: Outputs.

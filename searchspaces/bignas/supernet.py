@@ -39,7 +39,7 @@ class BigNASSupernet(nn.Module):
         Args:
             largest: The network of every largest option.
             plan: Returns the plan of an architecture.
-            width_changes: For each stage whether its first block changes the width in some subnet.
+            width_changes: True for each stage whose first block changes the width in some subnet.
             shortcut_convs: Gives blocks that change the width a shortcut.
             zero_gamma: Starts at 0 the last scale of every block that has a shortcut in all
                 subnets.

@@ -32,9 +32,9 @@ class Pairs:
     """The discriminators of one population.
 
     Attributes:
-        discriminators: Whose genes, rules and costs these are.
+        discriminators: Space with these genes, rules and costs.
         generators: The space of the generators.
-        generator: Their architecture.
+        generator: Architecture of all generators.
         keys: Keys of the discriminators that have a generator, in the order of the copies.
     """
 

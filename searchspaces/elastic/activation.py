@@ -19,9 +19,9 @@ class Activations:
     """The non-linearities of one block.
 
     Attributes:
-        block: After its convolutions.
+        block: Non-linearity after the block's convolutions.
         squeeze: Inside squeeze-and-excitation.
-        gate: On what squeeze-and-excitation multiplies with.
+        gate: Non-linearity of squeeze-and-excitation's factors.
     """
 
     block: Activation

@@ -62,7 +62,7 @@ def fitted_weights(weights: Mapping[str, Tensor], network: nn.Module) -> dict[st
 
 
 def _grid(num_positions: int) -> tuple[int, int]:
-    """Its side, and how many positions come before the grid's."""
+    """Side of the grid, and the number of positions before the grid's."""
     for leading in (0, 1):
         side = math.isqrt(num_positions - leading)
         if side and side**2 == num_positions - leading:

@@ -90,7 +90,7 @@ class Plan:
         in_channels: Channels of the input.
         resolution: Side of the resized input in pixels.
         first_width: Channels after the first 3x3 convolution.
-        first_stride: Its stride.
+        first_stride: Stride of the first convolution.
         conv_stages: The blocks of the stem and of every stage of MBConv.
         transformer_stages: The blocks of every transformer stage.
         mixing_width: Channels of the linear layer on every token before pooling.

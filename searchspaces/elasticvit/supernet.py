@@ -68,7 +68,7 @@ class ElasticViTSupernet(nn.Module):
         Args:
             largest: The network of every largest option.
             plan: Returns the plan of an architecture.
-            width_changes: For each stage whether its first block changes the width in some subnet.
+            width_changes: True for each stage whose first block changes the width in some subnet.
             joint_norm: Takes layer norms' statistics over all tokens of a sample.
         """
         super().__init__()

@@ -38,7 +38,7 @@ class Hardware:
     """Genes of a chip with so many slots; an empty slot is ("none", 0, 0).
 
     Attributes:
-        name: For messages.
+        name: Name for messages.
         num_slots: Sub-accelerators at most.
         most_units: Processing elements of all slots together.
         unit_step: Grid of the units.

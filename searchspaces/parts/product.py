@@ -48,7 +48,7 @@ class Product:
         parts: Search spaces, and things with genes alone such as chips; at least one search space.
         in_channels: Channels of an input that all networks share, for tests and profiles; tasks
             have inputs of their own.
-        image_size: Its side.
+        image_size: Side of that input.
     """
 
     name: str
@@ -173,7 +173,7 @@ class JointNetwork(nn.Module):
     """Several stand-alone networks.
 
     Attributes:
-        networks: By label; a task runs its own on its own inputs.
+        networks: Networks by label; a task runs its own on its own inputs.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
@@ -189,7 +189,7 @@ class JointSupernet(nn.Module):
     """The supernets of a product's networks.
 
     Attributes:
-        networks: By label.
+        networks: Networks by label.
     """
 
     def __init__(self, space: Product, networks: Mapping[str, nn.Module]) -> None:

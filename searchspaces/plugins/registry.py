@@ -39,7 +39,7 @@ class Registry:
     """The modules of one package that offer something by name.
 
     Attributes:
-        package: Its import name.
+        package: Import name of the package.
         kind: A word for one module: "search space".
         offers: The name that a module must define.
     """
@@ -116,7 +116,7 @@ def guarded(
 
     Args:
         work: The code.
-        what: It is about, for the message: "search space 'mine'".
+        what: Subject of the message: "search space 'mine'".
         file: File of the plug-in.
         passes: Exceptions that say themselves what the user has to mend.
 

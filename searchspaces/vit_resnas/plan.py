@@ -18,7 +18,7 @@ class Stage:
             width.
         heads: Numbers of heads, for each block, ascending.
         hidden: Channels inside the feed-forward network, for each block, ascending.
-        optional: For each block whether a network may go without it.
+        optional: True for each block that a network may go without.
     """
 
     widths: tuple[int, ...]
@@ -51,7 +51,7 @@ class BlockShape:
     """One transformer block.
 
     Attributes:
-        index: Its place in its stage, counting blocks that the network goes without.
+        index: Place in its stage, counting blocks that the network goes without.
         width: Channels of a token.
         heads: Heads of attention.
         head_width: Channels of a head.
@@ -92,7 +92,7 @@ class BlockShape:
 
 @dataclass(frozen=True, kw_only=True)
 class StemShape:
-    """From the image to the first grid of tokens.
+    """Stem, from the image to the first grid of tokens.
 
     Attributes:
         in_channels: Channels of the image.
@@ -172,7 +172,7 @@ class Plan:
 
     Attributes:
         image_size: Side of the resized input in pixels.
-        stem: Before the first stage.
+        stem: Stem, before the first stage.
         stages: The blocks of each stage that the network has.
         lengths: Number of blocks of each stage in the space, those that the network goes without
             included.

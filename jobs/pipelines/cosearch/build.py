@@ -1,5 +1,5 @@
-"""From a configuration to the parts of a co-search: space, tasks, cost model, study. Reads only;
-every mistake shows here.
+"""Building a co-search from its configuration: space, tasks, cost model, study. Reads only; every
+mistake shows here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class WorkloadTask:
             recipe have one.
         space: Space of its networks, for the data's classes and size.
         source: The data.
-        options: Its part of the configuration.
+        options: Configuration of the task.
         calibration: Recomputes the batch-norm statistics of its networks.
         objective: Objective that measures its networks.
         teachers: Networks from outside.
@@ -70,7 +70,7 @@ class SearchSetup:
     """Objects that a configuration means.
 
     Attributes:
-        tasks: In the order of the space.
+        tasks: Tasks in the order of the space.
         study: The problem; its evaluator measures untrained networks, until a pipeline gives it
             another.
         space: The study's, with the fixed genes.

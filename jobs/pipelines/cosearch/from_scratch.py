@@ -21,7 +21,7 @@ class TrainedFromScratch:
     The seed and the network decide.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ.
+        tolerance: Difference that two measurements of one candidate may have.
     """
 
     tolerance = 0.0

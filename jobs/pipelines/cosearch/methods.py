@@ -36,7 +36,7 @@ class Outcome:
     """Result of one method: the design it hands over and the records behind it.
 
     Attributes:
-        method: Its name.
+        method: Name of the method.
         best: The design it hands over, canonical joint choices (g,).
         values: Objectives and costs of that design, by name.
         violation: 0 where it meets the specs.

@@ -1,4 +1,4 @@
-"""From a configuration to the objects of a GAN search. Reads only; every mistake shows here."""
+"""Building a GAN search from its configuration. Reads only; every mistake shows here."""
 
 from __future__ import annotations
 

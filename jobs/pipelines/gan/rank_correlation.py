@@ -49,7 +49,7 @@ def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes
 
 
 def setting_of(run: Path, config: GanSearch) -> Setting:
-    """For what is measured in this process, by the extractor of a run that has one."""
+    """Setting for measuring in this process, with the extractor of a run that has one."""
     setup = build_setup(config)
     extractor = setup.extractor
     if extractor is None:

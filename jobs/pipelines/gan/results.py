@@ -36,9 +36,9 @@ class FoundGenerator:
     Attributes:
         key: Key of its record: in stage 2 the discriminator's.
         stage: "generators", "discriminators" or "final".
-        values: Its scores and costs by name.
+        values: Scores and costs by name.
         network: (b, latent) -> (b, c, h, w) in [-1, 1].
-        generator: Its architecture.
+        generator: Architecture of the generator.
     """
 
     key: str

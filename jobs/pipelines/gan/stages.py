@@ -54,8 +54,8 @@ class Setting:
 
     Attributes:
         config: Configuration of the run.
-        setup: Its parts.
-        extractor: Opened by workers.
+        setup: Objects that the configuration means.
+        extractor: Feature extractor, opened by workers.
         cache: Folder for reference statistics.
         takes: Resources of one process of training or scoring. Objective actors stay while the
             supernet trains on, though they rest, so together all of them take no more than the
@@ -120,7 +120,7 @@ class StageRun(Protocol):
     def round(self, population: Population) -> Round: ...
 
     def space(self, population: Population) -> SearchSpace:
-        """Whose networks are measured."""
+        """Space of the networks that are measured."""
         ...
 
     def weights(self, checkpoint: Checkpoint) -> Weights: ...
@@ -339,7 +339,7 @@ class Scoring:
             self._evaluator = None
 
     def _evaluator_for(self, problem: Problem) -> Evaluator:
-        """With the weights of the newest checkpoint."""
+        """Evaluator with the weights of the newest checkpoint."""
         checkpoint = checkpoints.latest(self._folder.supernet)
         assert checkpoint is not None
         weights, digest = self._run.weights(checkpoint), checkpoint.digest

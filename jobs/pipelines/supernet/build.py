@@ -1,5 +1,5 @@
-"""From a configuration to the objects of a search: space, data, objectives, constraints. Reads
-only; every mistake shows here.
+"""Building a search from its configuration: space, data, objectives, constraints. Reads only; every
+mistake shows here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SearchSetup:
     """Objects that a configuration means.
 
     Attributes:
-        space: With the data's classes and channels, and the fixed genes.
+        space: Search space with the data's classes and channels, and the fixed genes.
         source: The data.
         task: Task that the supernet learns.
         problem: Objectives, costs, constraints.

@@ -55,7 +55,7 @@ def train_on_ray(
         task: Task that it learns; each worker opens it.
         config: The recipe; its batch is divided among the workers.
         seed: Seeds all randomness.
-        folder: Seen by every worker.
+        folder: Folder of the checkpoints, seen by every worker.
         num_workers: One worker, data-parallel ones, or (fewest, most) for elastic training.
         use_gpu: Gives each worker a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.

@@ -68,7 +68,7 @@ class Given:
         return self._population.lineage.take(self._rows)
 
     def tell(self, records: Sequence[Record]) -> None:
-        """There is nothing to learn."""
+        """Learns nothing."""
 
     def state(self) -> dict[str, Any]:
         return {"next": self._next}

@@ -34,7 +34,7 @@ class Proposals:
         return len(self.keys)
 
     def take(self, rows: NDArray[np.int64]) -> Proposals:
-        """These rows, in this order."""
+        """Takes these rows, in this order."""
         costs = {name: column[rows] for name, column in self.costs.items()}
         return Proposals(
             self.choices[rows], self.keys[rows], costs, self.lineage.take(rows), self.shards[rows]

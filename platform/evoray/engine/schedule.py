@@ -52,7 +52,7 @@ class Migration:
         )
 
     def senders(self, num_shards: int) -> list[list[int]]:
-        """For each shard, those it receives from."""
+        """Lists for each shard the shards that it receives from."""
         return [
             sorted(set(TOPOLOGIES[self.topology](index, num_shards)) - {index})
             for index in range(num_shards)

@@ -232,7 +232,7 @@ class Problem:
         return Goal(self._described(name).goal)
 
     def unit(self, name: str) -> str:
-        """In what `name` is counted."""
+        """Unit of the value `name`."""
         return self._described(name).unit
 
     def cost_values(self, choices: Choices) -> dict[str, NDArray[np.float64]]:

@@ -62,7 +62,7 @@ class Ledger(Protocol):
 
 
 class MemoryLedger:
-    """For a search that leaves no files; lost with the process."""
+    """Ledger of a search that leaves no files; lost with the process."""
 
     def __init__(self, num_genes: int = 0) -> None:
         self._parts: list[Records] = []

@@ -62,7 +62,7 @@ class SystemReport:
     """Sections and words that a system adds to the report of its runs.
 
     Attributes:
-        sections: Its own, after the genes and values.
+        sections: Sections of the system's own, after the genes and values.
         baseline: Names, one a level, of the folder inside the run's that holds random search's
             ledger.
         pick_text: Use of a network of the front: a few words, and the command.

@@ -42,7 +42,7 @@ class ExportedNetwork:
         about: Facts for architecture.json, beside the architecture.
         names: Names of input and output.
         design: Key of the design that it is a part of, "" where it is all of it.
-        label: Its part of the design.
+        label: Part of the design that it is.
     """
 
     network: nn.Module
@@ -78,9 +78,10 @@ def export(
             vector.
         to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or
             "safetensors".
-        folder: Made if need be; files of that name are replaced when the new ones are complete.
+        folder: Folder, made if need be; files of that name are replaced when the new ones are
+            complete.
         names: Names of input and output in ONNX.
-        extra: Goes into architecture.json.
+        extra: Facts that go into architecture.json.
 
     Raises:
         ValueError: The format needs a package that is not installed.

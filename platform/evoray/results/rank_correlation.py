@@ -46,7 +46,7 @@ class Probing:
     """Probes that are ready to be measured by workers.
 
     Attributes:
-        folder: Whose trust.json and report they are for.
+        folder: Run folder that gets trust.json and the report.
         objective: Objective that they are ranked by.
         unit: Unit of the objective.
         measure: `measure(shared, *arguments[i], gpus)` -> Probe, on a worker that has so many GPUs.

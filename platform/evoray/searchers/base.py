@@ -54,7 +54,7 @@ class Lineage:
         return len(self.operators)
 
     def take(self, rows: NDArray[np.int64]) -> Lineage:
-        """These rows, in this order."""
+        """Takes these rows, in this order."""
         return Lineage(self.operators[rows], self.parents[rows])
 
     @staticmethod

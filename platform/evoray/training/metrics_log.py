@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Intervals(Protocol):
-    """When to write."""
+    """Intervals of writing."""
 
     @property
     def log_every_steps(self) -> int: ...
@@ -33,7 +33,7 @@ class Length:
     """Length of a training.
 
     Attributes:
-        steps: In all.
+        steps: Steps in all.
         steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
     """
@@ -52,7 +52,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path | None, config: Intervals, length: Length) -> None:
-        """With `folder` None nothing is written."""
+        """Opens the log; with `folder` None nothing is written."""
         self._file = None if folder is None else folder / "metrics.jsonl"
         self._config = config
         self._length = length

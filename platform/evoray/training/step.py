@@ -31,8 +31,8 @@ class ForwardPass:
     """One forward and backward of a step.
 
     Attributes:
-        name: Under which its loss is reported: "largest", "random", "smallest", "network".
-        forward: From a batch's inputs to outputs that the task's losses take.
+        name: Name under which its loss is reported: "largest", "random", "smallest", "network".
+        forward: Forward pass, from a batch's inputs to outputs that the task's losses take.
         teaches: Its soft labels teach the passes after it; of several that teach, the mean of
             theirs does.
         learns: From the teachers' soft labels, or else from hard ones.

@@ -161,7 +161,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _looks_like_a_split(name: str, beside_splits: bool) -> bool:
-    """Beside folders that are splits, a slip of the pen counts too."""
+    """Judges a folder's name; beside folders that are splits, a slip of the pen counts too."""
     plain = re.sub(r"[\W\d_]+", "", name.casefold())
     return bool(_LIKE_A_SPLIT.fullmatch(plain)) or (
         beside_splits and bool(difflib.get_close_matches(plain, _SPLIT_OF, cutoff=0.75))

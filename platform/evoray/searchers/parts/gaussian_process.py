@@ -105,7 +105,7 @@ class GaussianProcess:
         return mean, scale
 
     def _columns(self, choices: Choices, sources: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        """For each gene, and last for the source, columns whose squared differences sum to the
+        """Columns for each gene, and last for the source, whose squared differences sum to the
         gene's distance.
         """
         columns = []

@@ -20,7 +20,7 @@ class LatentCalibration:
     Attributes:
         latent: Length of a latent vector.
         num_images: Number of vectors drawn; a last batch of one alone is left out.
-        batch_size: In one forward pass.
+        batch_size: Latent vectors in one forward pass.
         seed: Seeds the latent vectors.
     """
 

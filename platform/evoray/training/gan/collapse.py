@@ -18,8 +18,8 @@ class Collapse:
     """One observation.
 
     Attributes:
-        step: When.
-        name: Whose: an architecture's key or a pair.
+        step: Step of the observation.
+        name: Key of the architecture, or name of the pair.
         reason: "loss is not finite", "images are not finite" or "images are alike".
         spread: Spread of the generated images, as a share of the real images'; NaN where they are
             not finite.

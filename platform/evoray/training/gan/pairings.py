@@ -1,5 +1,5 @@
-"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator; stage 2, pairs
-with weight resetting; a pair alone.
+"""Pairings of generators and discriminators: EAGAN's stage 1, many generators and one
+discriminator; stage 2, pairs with weight resetting; a pair alone.
 
 Ying et al. 2022, arXiv:2111.15097, sections 4.1 and 4.2. All randomness is a function of the seed
 and the step.
@@ -278,7 +278,7 @@ class Pair(_Game):
 
     @property
     def best(self) -> nn.Module:
-        """With what images are made: the averaged generator where there is one."""
+        """Generator that images are made with: the averaged one where there is one."""
         return self.generator if self.average is None else self.average.module
 
     def train(self, step: int, reals: Iterable[Tensor]) -> Losses:

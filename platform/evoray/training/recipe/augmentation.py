@@ -94,7 +94,7 @@ def distort(
             none.
         erasing: Probability that an image is erased in part (Zhong et al. 2020, arXiv:1708.04896).
         mean: Mean of each channel, on a scale of 0 to 1.
-        std: Likewise.
+        std: Standard deviation of each channel, on the same scale.
     """
     from torchvision.transforms import v2  # slow to import, and needed here only
 

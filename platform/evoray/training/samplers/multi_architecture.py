@@ -58,7 +58,7 @@ class MultiArchitecture:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """There is no state: a step's subnets depend on the seed and the step alone."""
+        """Restores nothing: a step's subnets depend on the seed and the step alone."""
 
 
 def options_large_to_small(gene: Gene) -> np.ndarray[Any, np.dtype[np.int16]]:

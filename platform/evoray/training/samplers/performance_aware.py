@@ -46,7 +46,7 @@ class PerformanceAware:
     step, and in the authors' training is once an epoch, as they do it.
 
     Attributes:
-        banks: For each level its (choices, score) entries.
+        banks: Entries (choices, score) of each level.
         last_learns: Passed through from the sampler that it wraps.
     """
 
@@ -62,7 +62,7 @@ class PerformanceAware:
     ) -> None:
         """
         Args:
-            inner: Whose random subnets are chosen.
+            inner: Sampler that offers the random subnets.
             space: Theirs.
             seed: Seeds all choices.
             horizon: Length of the training.

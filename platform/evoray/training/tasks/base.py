@@ -36,13 +36,13 @@ class Moment:
 
     Attributes:
         seed: Seed of the training.
-        step: Counted from 0.
+        step: Number of the step, counted from 0.
         steps: Steps of the whole training.
         steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
         rank: Rank of this process.
         world_size: Number of ranks.
-        restarts: After losses that were not finite; each goes on with other draws.
+        restarts: Restarts after losses that were not finite; each goes on with other draws.
     """
 
     seed: int
@@ -68,7 +68,7 @@ class Examples(Protocol):
     """A task's training examples, opened in the process that trains."""
 
     def batch(self, moment: Moment) -> Batch:
-        """This rank's examples, in memory, a function of the moment; `EpochOrder` draws them."""
+        """Examples of this rank, in memory, a function of the moment; `EpochOrder` draws them."""
         ...
 
     def augment(self, batch: Batch, moment: Moment) -> Batch:

@@ -77,7 +77,9 @@ class Classification(LabelledImages):
 
     @contextmanager
     def training_heads(self, network: nn.Module) -> Iterator[Forward]:
-        """With heads for the patches where images are mixed patch by patch."""
+        """Yields the network's forward pass, with heads for the patches where images are mixed
+        patch by patch.
+        """
         if self.recipe.mixing != "tokens":
             yield network
             return
