@@ -105,7 +105,7 @@ class ClusterOptions(RayOptions):
 
     min_train_workers: int = 0
     """Smallest number of training workers to go on with when machines are lost.
-    0: training waits until all train_workers have a place again.
+    With 0 training waits until all train_workers have a place again.
     """
     accuracy_workers: int = 1
     """Actors that measure accuracy side by side, each on a CPU or GPU of its own.

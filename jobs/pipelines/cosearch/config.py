@@ -72,7 +72,7 @@ class ChipOptions:
     """Words a cycle of on-chip network that all sub-accelerators together may have."""
     constants: str = "maestro2019"
     """Energies and areas: maestro2019, maestro2021, eyeriss, physical or cacti45.
-    The first are those that NASAIC was published with: take them to compare with it.
+    Take maestro2019 to compare with NASAIC as published, and physical for realistic chips.
     """
     noc_scope: Literal["top", "all"] = "all"
     """On-chip networks that the bandwidth limits: top (the upper one), or all, as NASAIC's tool."""
@@ -113,7 +113,7 @@ class JointSearchOptions:
     The methods of compare search the whole space all the same.
     """
     compare: tuple[str, ...] = ("nas then asic", "asic then nas", "reinforce", "random")
-    """Other methods to run with as many networks to measure; none is quickest.
+    """Other methods to run with as many networks to measure; without any the run is shortest.
     They are nas then asic, asic then nas, reinforce, random, evolution with sampled chips.
     """
 

@@ -105,7 +105,7 @@ class DiscriminatorOptions(_StageOptions):
     """Workers that train pairs side by side, where pairing is averaged."""
     average_every_steps: int = 0
     """Groups of steps between two averagings, where pairing is averaged.
-    0 averages at the end of each round only.
+    With 0 they are averaged at the end of each round only.
     """
 
     def __post_init__(self) -> None:

@@ -66,7 +66,7 @@ class SearchOptions:
     rungs: int = 1
     """Rungs of successive halving: measurements on the way to all validation images.
     Each takes three times as many images as the one before, and drops the worse candidates.
-    1 measures every candidate on all images.
+    With 1 every candidate is measured on all images.
     """
     warm_start: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=("--from",))] = ()
     """Run folders of the same space to start from: their best networks are measured first.

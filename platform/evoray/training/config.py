@@ -60,7 +60,7 @@ class TrainConfig:
     """Factor of the exponential schedule, between 0 and 1, for every decay_epochs."""
     decay_epochs: float = 0.0
     """Epochs in which the exponential schedule applies decay_rate once.
-    0 chooses them so that the floor is reached after 65 % of the training, as in the paper.
+    With 0 the floor is reached after 65 % of the training, as in the paper.
     """
     floor: float = 0.05
     """Lowest learning rate, as a share of the peak, above 0 and at most 1."""
