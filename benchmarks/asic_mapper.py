@@ -1,5 +1,5 @@
-"""How fast layers are mapped to heterogeneous chips: chips a second on one core, and against trying
-everything; one JSON line.
+"""Speed of mapping layers to heterogeneous chips, in chips a second on one core, and the gap to
+trying everything; one JSON line.
 
     evoray bench asic_mapper [--chips 4000] [--layers 30]
 

@@ -1,4 +1,4 @@
-"""How fast accelerators are priced: (layer, accelerator) pairs a second on one core, tables checked
+"""Speed of pricing accelerators: (layer, accelerator) pairs a second on one core, tables checked
 and encoded; one JSON line.
 
     evoray bench asic_price [--count 1000000]

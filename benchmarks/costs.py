@@ -1,5 +1,5 @@
-"""How fast analytic costs are: architectures a second at one thread, and against counting networks
-that stand built; one JSON line.
+"""Speed of analytic costs: architectures a second at one thread, and against counting networks that
+stand built; one JSON line.
 
     evoray bench costs [--space bignas] [--count 1000000]
 

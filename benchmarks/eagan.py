@@ -1,4 +1,4 @@
-"""What EAGAN's search shows on digits; one JSON line.
+"""Runs EAGAN's search on digits beside its ablations and random pairs; one JSON line.
 
     evoray bench eagan --dir DIR [--seeds 3] [--random 20] [--epochs 8]
                        [--piece search:0 --piece ...]
@@ -407,7 +407,7 @@ def generator_of(setting: Setting, folder: Path) -> Architecture:
 
 
 def result(folder: Path, piece: str) -> dict[str, Any]:
-    """What a piece has found, {} before it has."""
+    """Reads the result of a piece, {} before it has one."""
     file = folder / f"{piece.replace(':', '-')}.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found

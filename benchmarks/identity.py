@@ -80,7 +80,9 @@ def rows(files: Iterable[Path]) -> list[dict[str, Any]]:
 
 
 def certain(row: dict[str, Any]) -> dict[str, Any]:
-    """What of a record the seed decides: no time, no place, and no latency that was measured."""
+    """Keeps the part of a record that the seed decides: no time, no place, no latency that was
+    measured.
+    """
     chance = {*_BY_CHANCE, "latency"} if "latency_seconds" in row else _BY_CHANCE
     return {
         name: value

@@ -36,7 +36,7 @@ FILL = 20_000  # records in one append on the way to the next size
 
 
 def records(num: int, rng: np.random.Generator) -> Records:
-    """What a search writes: two values, a time, parents."""
+    """Makes records such as a search writes: two values, a time, parents."""
     choices = rng.integers(0, SPACE.num_options, (num, SPACE.num_genes), dtype=np.int16)
     keys = key_array(SPACE, choices)
     return Records.filled(

@@ -66,7 +66,7 @@ QUARTERS = (0.25, 0.5, 0.75, 1.0)
 
 
 def hypervolume(study: Study, records: Records) -> float:
-    """Of the feasible records, in units of the specs; 0 where the records have no chip."""
+    """Hypervolume of the feasible records, in units of the specs; 0 where they have no chip."""
     if COSTS[0] not in records.values:
         return 0.0
     met = records.take(np.flatnonzero(records.violations <= 0))
@@ -237,8 +237,8 @@ def piece(
 
 
 def fits(workload: str, pairs: int) -> dict[str, Any]:
-    """How many of so many random network pairs each kind of chip can serve within the specs, and at
-    what energy beside heterogeneous.
+    """Counts for each kind of chip how many of so many random network pairs it can serve within the
+    specs, and compares the energy with that of heterogeneous chips.
     """
     studies = {
         kind: stub_study(workload.lower(), WORKLOADS[workload], **options)
@@ -269,7 +269,7 @@ def fits(workload: str, pairs: int) -> dict[str, Any]:
 
 
 def summary(pieces: list[dict[str, Any]]) -> dict[str, Any]:
-    """By workload, kind of chip and method: means and spreads over the seeds."""
+    """Means and spreads over the seeds, by workload, kind of chip and method."""
     found: dict[str, Any] = {}
     for one in pieces:
         found.setdefault(f"{one['workload']} {one['kind']} {one['method']}", []).append(one)

@@ -36,13 +36,13 @@ TEN_MS = 0.01
 
 
 class Bare:
-    """What any pool of actors would call."""
+    """An actor without any of our code, as any pool of actors would call it."""
 
     def measure(self, choices: bytes) -> float:
         return 0.0
 
     def sleep(self, seconds: float) -> float:
-        """How long it slept."""
+        """Sleeps, and returns the seconds that it really took."""
         start = time.perf_counter()
         time.sleep(seconds)
         return time.perf_counter() - start

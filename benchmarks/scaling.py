@@ -1,4 +1,5 @@
-"""How a search scales to 64 one-CPU workers, and where its driver saturates; one JSON line.
+"""Efficiency of a search on up to 64 one-CPU workers, and the load at which its driver saturates;
+one JSON line.
 
     evoray bench scaling [--seconds 0.1] [--nodes 1 2 4] [--evaluations 60]
 
@@ -64,15 +65,15 @@ class DriverCosts:
 
 
 def batch_of(duration: float) -> int:
-    """How many candidates go into one call."""
+    """Number of candidates that go into one call."""
     return max(1, int(CALL_SECONDS / duration))
 
 
 def modelled_efficiency(
     workers: int, duration: float, evaluations: int, costs: DriverCosts
 ) -> float:
-    """Of a steady-state search: the driver takes an answer, breeds, and sends the next call to the
-    same worker.
+    """Efficiency of a steady-state search in the model: the driver takes an answer, breeds, and
+    sends the next call to the same worker.
     """
     batch = batch_of(duration)
     num_calls = max(workers, evaluations // batch)
@@ -191,7 +192,7 @@ def driver_costs() -> DriverCosts:
 
 
 def real_efficiencies(cluster: Cluster, options: argparse.Namespace) -> dict[int, float]:
-    """By number of nodes; the cluster grows."""
+    """Measures the efficiency of a real search by number of nodes; the cluster grows."""
     found, there = {}, 0
     for nodes in sorted(options.nodes):
         for _ in range(nodes - there):

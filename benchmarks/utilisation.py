@@ -1,4 +1,4 @@
-"""How busy eight workers are when evaluation times differ much (lognormal, sigma 1), with and
+"""Utilisation of eight workers when evaluation times differ much (lognormal, sigma 1), with and
 without barriers; one JSON line.
 
     evoray bench utilisation [--evaluations 2000] [--seconds 0.03] [--repeats 1]
@@ -62,7 +62,7 @@ def utilisation(
     *,
     barriers: bool,
 ) -> float:
-    """Of one search."""
+    """Runs one search and returns its utilisation: time slept over workers times wall-clock."""
     searcher = "nsga2" if barriers else "steady_state"
     shards = LocalShards(
         problem,
@@ -76,7 +76,7 @@ def utilisation(
 
 
 class Sleeper:
-    """What ActorPool calls."""
+    """An actor for ray.util.ActorPool that only sleeps."""
 
     def sleep(self, duration: float) -> float:
         start = time.perf_counter()

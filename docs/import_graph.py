@@ -26,8 +26,8 @@ class Room:
     """One package.
 
     Attributes:
-        modules: How many files it has itself, rooms within it not counted.
-        lines: Of all of them.
+        modules: Number of its own files, rooms within it not counted.
+        lines: Lines of all of these files.
         imports: The other rooms that they import.
     """
 

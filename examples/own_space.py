@@ -26,8 +26,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 @dataclass(frozen=True)
 class Perceptrons:
-    """How many hidden layers, how wide all of them, and which activation: 2 coordinates in, 2
-    classes out.
+    """Fully connected networks with 2 inputs and 2 classes: how many hidden layers, how wide all of
+    them, and which activation.
     """
 
     name = "perceptrons"

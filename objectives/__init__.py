@@ -41,8 +41,8 @@ def build(name: str, offered: Mapping[str, Any]) -> Measurable | CostModel:
 
     Args:
         name: The module or the import path.
-        offered: What is handed over to parameters of these names: of `build`, or of the class or
-            function at the import path.
+        offered: Objects for the parameters of these names: of `build`, or of the class or function
+            at the import path.
 
     Raises:
         ValueError: There is none, it cannot be loaded, wants something that is not offered, or

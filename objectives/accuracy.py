@@ -11,7 +11,7 @@ class Accuracy(LabelledImages):
     of machine.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ, in percent points.
+        tolerance: Difference that two measurements of one candidate may have, in percent points.
     """
 
     name = "accuracy"

@@ -28,7 +28,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Goal(Enum):
-    """Which way is better."""
+    """Direction in which a value is better."""
 
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
@@ -66,8 +66,8 @@ class Value:
 
     Attributes:
         name: A column name, as `Objective.name`.
-        unit: For tables and plots: "ms", "%".
-        goal: Which way is better; its text, such as "maximize", will do.
+        unit: Unit for tables and plots: "ms", "%".
+        goal: Direction in which the value is better; its text, such as "maximize", will do.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Candidate:
     """One architecture on a worker.
 
     Attributes:
-        architecture: What is measured.
+        architecture: Architecture to measure.
         supernet: The trained supernet, or None where objectives need no weights. Shared: do not
             write to it.
     """
@@ -186,7 +186,7 @@ class Objective(Measurable, Protocol):
 
     @property
     def unit(self) -> str:
-        """For tables and plots: "ms", "%"."""
+        """Unit for tables and plots: "ms", "%"."""
         ...
 
     @property
@@ -209,7 +209,7 @@ class Multivalued(Measurable, Protocol):
 
     @property
     def yields(self) -> tuple[Value, ...]:
-        """Its values, at least one."""
+        """Values of one measurement, at least one."""
         ...
 
     def measure(self, candidate: Candidate) -> Mapping[str, float] | Measurement:
@@ -235,7 +235,7 @@ class Separable(Measurable, Protocol):
         """The network's predictions, which depend on no decoding gene.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: The network cannot be measured.
         """
         ...
 
@@ -244,7 +244,7 @@ class Separable(Measurable, Protocol):
         options of the decoding genes by name.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: The predictions cannot be scored.
         """
         ...
 
@@ -360,7 +360,7 @@ class Combined(Protocol):
     """An objective that is computed from others' values, so that nothing is measured for it."""
 
     def combine(self, values: Mapping[str, float]) -> float:
-        """Its value, from the measured values by name."""
+        """Computes its value from the measured values by name."""
         ...
 
 

@@ -5,6 +5,7 @@ what turns both into polygons; together and apart.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,14 +96,11 @@ class DetectionLatency:
                 rows = torch.from_numpy(
                     np.column_stack([np.zeros(count), rectangles]).astype(np.float32)
                 ).to(self._device)
-                seconds.append(self._median(lambda rows=rows: network.second(features, rows)))  # type: ignore[misc]
-                look = drawn(rectangles, network.second(features, rows).shape[-2:])
+                second = partial(network.second, features, rows)
+                seconds.append(self._median(second))
+                look = drawn(rectangles, second().shape[-2:])
                 original = Original(int(size[1]), int(size[0]))
-                decodings.append(
-                    self._median(
-                        lambda look=look, original=original: detections(look, original, settings)
-                    )  # type: ignore[misc]
-                )
+                decodings.append(self._median(partial(detections, look, original, settings)))
         sums = [
             first + second + decoding for second, decoding in zip(seconds, decodings, strict=True)
         ]

@@ -16,7 +16,7 @@ class IntersectionOverUnion(LabelledImages):
     background and foreground, or (b, 1, h, w), foreground above 0.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ, in percent points.
+        tolerance: Difference that two measurements of one candidate may have, in percent points.
     """
 
     name = "iou"

@@ -15,7 +15,7 @@ class Latency:
     work: give its worker a core of its own.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ, as a factor.
+        tolerance: Factor by which two measurements of one candidate may differ.
     """
 
     unit = "ms"

@@ -18,7 +18,7 @@ class Joint(Protocol):
 
     @property
     def networks(self) -> Mapping[str, SearchSpace]:
-        """Their spaces, by label."""
+        """Spaces of the networks, by label."""
         ...
 
     def architectures(self, architecture: Architecture) -> Mapping[str, Architecture]:
@@ -62,10 +62,10 @@ class TaskObjective:
         return f"{self._data} {self._space.architectures(architecture)[self._label].key}"
 
     def measure(self, candidate: Candidate) -> float:
-        """What the task's objective says of the task's network.
+        """Measures the task's objective on the task's network.
 
         Raises:
-            MeasurementError: As the task's objective.
+            MeasurementError: The task's objective raised it.
         """
         own = self._space.architectures(candidate.architecture)[self._label]
         supernet: Any = candidate.supernet  # Any: a module with `networks`
@@ -83,7 +83,7 @@ class WeightedMean:
     never measured.
 
     Attributes:
-        weights: By objective's name; their sum is 1.
+        weights: Weights by objective's name; their sum is 1.
     """
 
     goal = Goal.MAXIMIZE
@@ -103,11 +103,11 @@ class WeightedMean:
         self.unit = unit
 
     def combine(self, values: Mapping[str, float]) -> float:
-        """From all that it is the mean of."""
+        """Weighted mean of the values by name."""
         return sum(weight * values[of] for of, weight in self.weights.items())
 
     def open(self, device: torch.device) -> None:
-        """There is nothing to open."""
+        """Opens nothing."""
 
     def measure(self, candidate: Candidate) -> float:
         raise RuntimeError(

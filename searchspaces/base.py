@@ -38,8 +38,8 @@ class Gene:
 
     Attributes:
         name: Unique within its space, dotted from the outside in: "stage2.width".
-        options: What may be chosen, smallest first where there is an order; numpy's scalars become
-            Python's, lists tuples.
+        options: Values to choose from, smallest first where there is an order; numpy's scalars
+            become Python's, lists tuples.
     """
 
     name: str
@@ -104,10 +104,10 @@ class ComplexityLevels:
     A space that `HasLevels` offers those of its authors.
 
     Attributes:
-        cost: Which of the space's costs.
-        starts: Where each window begins, ascending, in the cost's unit.
-        span: How wide each window is.
-        floors: For each window the network that none of its subnets is below in any gene.
+        cost: Name of one of the space's costs.
+        starts: Lower end of each window, ascending, in the cost's unit.
+        span: Width of each window.
+        floors: Network of each window that none of its subnets is below in any gene.
     """
 
     cost: str
@@ -136,7 +136,7 @@ class CostTable:
 
     Attributes:
         columns: The genes it depends on, as columns of the choices.
-        strides: What one option of each gene moves the index by.
+        strides: Distance in the index of one option of each gene from the next.
         values: One (entries,) array a cost.
     """
 
@@ -147,16 +147,16 @@ class CostTable:
 
 @dataclass(frozen=True, eq=False)
 class CostChain:
-    """How a cost adds up along a network, for a space that `HasCostChain`: a part
+    """Chain in which a cost adds up along a network, for a space that `HasCostChain`: a part
     depends on what all share, on its own link, on that of the part before, and on genes of its own,
     which `repair` leaves alone.
 
     Attributes:
-        cost: Which of the tables' costs.
+        cost: Index of the cost among the tables' costs.
         shared: Genes that every part may depend on.
-        links: Of each part the gene that the next one depends on too; None where it is no gene.
-            `repair` may raise it to the least option that the link before allows, and does nothing
-            else.
+        links: Link of each part, the gene that the next one depends on too; None where it is no
+            gene. `repair` may raise it to the least option that the link before allows, and does
+            nothing else.
         parts: The tables of each part.
     """
 
@@ -171,7 +171,7 @@ class SearchSpace(Protocol):
 
     @property
     def name(self) -> str:
-        """How `searchspaces.load` finds it: "NAME" or "NAME:PRESET"."""
+        """Name by which `searchspaces.load` finds the space: "NAME" or "NAME:PRESET"."""
         ...
 
     @property
@@ -249,7 +249,7 @@ class HasDecodingGenes(Protocol):
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Their names; not all of the space's genes."""
+        """Names of the decoding genes; not all of the space's genes."""
         ...
 
 
@@ -287,7 +287,7 @@ class BuildsNetworks(Protocol):
     """A part of a joint space that builds networks; one that describes hardware does not."""
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
-        """As `SearchSpace.build_subnet`."""
+        """Extracts the subnet, as `SearchSpace.build_subnet`, also without a supernet."""
         ...
 
 
@@ -386,7 +386,7 @@ def largest(space: SearchSpace) -> Architecture:
 
 
 def space_size(space: SearchSpace) -> int:
-    """How many rows of choices there are, before `repair` makes some of them equal."""
+    """Number of rows of choices, before `repair` makes some of them equal."""
     return int(np.prod([len(gene.options) for gene in space.genes], dtype=object))
 
 
@@ -399,7 +399,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def as_json(architecture: Architecture, space: SearchSpace) -> dict[str, Any]:
-    """What `architecture.json` holds."""
+    """Content of `architecture.json`: space, key, choices and options of the network."""
     return {
         "space": architecture.space,
         "key": architecture.key,

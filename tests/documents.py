@@ -22,9 +22,9 @@ class Block:
     """One fenced block.
 
     Attributes:
-        mark: Of the comment before it; "" for none.
+        mark: Text of the comment before it; "" for none.
         language: "python", "sh", "" for none.
-        text: Its lines.
+        text: Lines of the block.
     """
 
     mark: str

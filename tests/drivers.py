@@ -65,8 +65,8 @@ def _search(folder: Path, complaint: Path | None, *, full_after: int = 0, **opti
 
 
 def _limit_files(num_parts: int, folder: Path) -> None:
-    """From so many parts of the ledger on, this process cannot write a file of more than 200 bytes:
-    the kernel refuses, as on a full disk.
+    """Keeps this process from writing a file of more than 200 bytes, from so many parts of the
+    ledger on: the kernel refuses, as on a full disk.
     """
 
     def limit() -> None:

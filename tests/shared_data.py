@@ -1,6 +1,4 @@
-"""Where real data may be: the folder that EVORAY_DATA names, or shared/data beside the
-repository.
-"""
+"""Folder of real data: the one that EVORAY_DATA names, or shared/data beside the repository."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class Score:
 
 
 def score_of(architecture: Architecture) -> float:
-    """What Score measures."""
+    """Computes the value that Score measures."""
     bump = _hash(architecture.key) % 1000 / 100.0
     choices = np.array(architecture.choices)
     return float(50 + 20 * np.log1p(TableSpace().costs(choices[None])["macs"][0]) / 8 + bump)
@@ -139,7 +139,7 @@ class Faulty:
     """Wraps an objective; fails for a repeatable share of the keys, in a chosen way.
 
     Attributes:
-        share: Of candidates that fail.
+        share: Share of candidates that fail.
         how: "raise", "nan", "hang", "die", "segfault", "exhaust" (more memory than there can be),
             "error" (MeasurementError), "none" (a wrong type).
     """
@@ -184,7 +184,7 @@ class Scores:
     """Three values of one look at a TableSpace network, and a small file about it.
 
     Attributes:
-        name: Of the measurement.
+        name: Name of the measurement.
         broken: The value that is NaN for a repeatable third of the keys; "" for none.
         file: The name of the file that it leaves; "" for none.
         log: A file to which every look adds a line.
@@ -230,7 +230,7 @@ class Detection:
     Attributes:
         log: A file to which every forward pass adds a line.
         size: Numbers that the network predicts.
-        broken: Whether the forward pass fails for a repeatable third of the networks.
+        broken: Makes the forward pass fail for a repeatable third of the networks.
     """
 
     name: str = "detection"
@@ -303,8 +303,8 @@ class Leaky(Score):
     more than it has when it is opened.
 
     Attributes:
-        limit_bytes: Of address space; what is leaked is never touched, so the machine does not
-            notice.
+        limit_bytes: Bytes of address space; what is leaked is never touched, so the machine does
+            not notice.
         leak_bytes: Each time.
     """
 

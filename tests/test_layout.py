@@ -86,7 +86,9 @@ def test_ray_stays_in_distributed(layer: str, file: Path) -> None:
 
 
 def written_in_the_locales_encoding(call: ast.Call) -> bool:
-    """Whether a call opens, reads or writes a text file without saying in which encoding."""
+    """Returns True for a call that opens, reads or writes a text file without saying in which
+    encoding.
+    """
     if any(keyword.arg == "encoding" for keyword in call.keywords):
         return False
     is_method = isinstance(call.func, ast.Attribute)

@@ -34,7 +34,7 @@ class LogMacs:
         self._space = space
 
     def open(self, device: torch.device) -> None:
-        """There is nothing to open."""
+        """Opens nothing."""
 
     def measure(self, candidate: Candidate) -> float:
         macs = self._space.costs(np.array([candidate.architecture.choices], dtype=np.int16))[

@@ -28,7 +28,7 @@ class Driven:
 
     Attributes:
         process: The driver.
-        folder: What its cluster keeps its session in.
+        folder: Session folder of its cluster.
     """
 
     def __init__(self, words: list[str], log: Path) -> None:
@@ -49,7 +49,7 @@ class Driven:
             )
 
     def text(self) -> str:
-        """What it has printed so far."""
+        """Everything the process has printed so far."""
         return self._output.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, reached: Callable[[], bool]) -> bool:

@@ -43,7 +43,9 @@ def _ancestors(pid: int, parents: dict[int, int]) -> set[int]:
 
 
 def lives(pid: int) -> bool:
-    """Whether the process is there and no mere entry that waits for its parent."""
+    """Returns True while the process runs; one that only waits to be reaped by its parent does not
+    count.
+    """
     try:
         return (
             Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]

@@ -1,5 +1,5 @@
-"""What several benchmarks search: a plain grid of genes, and objectives that cost nothing or a
-known time.
+"""Problems that several benchmarks search: a plain grid of genes, and objectives that cost nothing
+or a known time.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Sleeping:
 
     Attributes:
         seconds: The median.
-        sigma: Of the logarithm; 0 for always the same.
+        sigma: Standard deviation of the logarithm; 0 for always the same time.
     """
 
     seconds: float = 0.01

@@ -31,7 +31,7 @@ class Table:
     """A space whose networks are the distinct rows of `rows`; their values are to be minimised.
 
     Attributes:
-        values: By name (n,), in the order of the distinct canonical rows.
+        values: Columns (n,) by name, in the order of the distinct canonical rows.
     """
 
     name: str
@@ -65,7 +65,9 @@ class Table:
         return nn.Identity()
 
     def exact_hypervolume(self, names: Sequence[str]) -> float:
-        """Of the whole table's front, on values scaled to [0, 1] with the reference at 1.1."""
+        """Hypervolume of the whole table's front, on values scaled to [0, 1] with the reference at
+        1.1.
+        """
         return dominance.hypervolume(
             self.scaled(np.arange(len(self.rows)), names), np.full(len(names), 1.1)
         )

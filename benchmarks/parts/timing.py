@@ -1,4 +1,4 @@
-"""How several benchmarks time and report: interleaved repeats, medians with their spread."""
+"""Timing and reporting for several benchmarks: interleaved repeats, medians with their spread."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def interleaved(ways: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """What each way returned in each repeat; the ways take turns, so that a busy moment hits all of
-    them.
+    """Returns each way's results, one a repeat; the ways take turns, so that a busy moment hits all
+    of them.
     """
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
@@ -36,5 +36,5 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
 
 
 def ratios(above: Sequence[float], below: Sequence[float], digits: int = 2) -> dict[str, float]:
-    """Of values that were measured side by side."""
+    """Spread of the ratios above/below, of values that were measured side by side."""
     return spread([a / b for a, b in zip(above, below, strict=True)], digits)

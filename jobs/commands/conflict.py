@@ -40,19 +40,19 @@ class _Options:
     """
 
     space: tyro.conf.Positional[str]
-    """NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
-    path/to/file.py:object.
+    """Search space: NAME or NAME:PRESET of `evoray spaces`, or one of your own.
+    That is named as package.module:object or path/to/file.py:object.
     """
     samplers: tuple[str, ...] = ("uniform", "complexity_aware")
-    """Files of evoray.training.samplers."""
+    """Samplers to compare, each in a training of its own: names as in --train.sampler."""
     data: DataOptions = field(default_factory=DataOptions)
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(epochs=5.0, checkpoint_every_seconds=1e9)
     )
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the comparison, another one shows its spread."""
     output: Path | None = None
-    """An HTML file for the curves."""
+    """HTML file to draw the curves into; None prints the table alone."""
 
 
 def main(arguments: Sequence[str]) -> None:

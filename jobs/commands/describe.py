@@ -31,11 +31,11 @@ def describe(
     """Describes a search space.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
-            path/to/file.py:object.
-        published: List the published networks with their costs.
-        levels: List the complexity levels of conflict-aware training: the authors', or those
-            derived from the space's costs.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them, or a space of your own.
+            That is named as package.module:object or path/to/file.py:object.
+        published: Lists the published networks with their costs.
+        levels: Lists the complexity levels of conflict-aware training.
+            They are the authors', or else derived from the space's costs.
     """
     with user_input():
         described = searchspaces.load(space)

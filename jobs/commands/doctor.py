@@ -52,7 +52,7 @@ def doctor(ray_start: bool = True) -> None:
     1 when something is missing.
 
     Args:
-        ray_start: Whether to start a local cluster for a moment.
+        ray_start: Starts a local Ray cluster for a moment; switch it off to look at the rest only.
     """
     checks: dict[str, Callable[[], Finding]] = {
         "python": _python,

@@ -37,14 +37,14 @@ def export(
     sets each has its own, such as --first.data.root DIR.
 
     Args:
-        run: The run folder.
-        pick: A key or the beginning of one, "knee", or "best:NAME" for the front's best under an
-            objective or cost.
-        to: The format.
-        output: Folder to write to, in it a folder for each of several tasks; without it
-            RUN/export/KEY.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere
-            than at the start, or changed since.
+        run: Run folder.
+        pick: Network of the front: its key or the beginning of it, knee, or best:NAME.
+            The last is the front's best under an objective or cost.
+        to: Format: onnx for any runtime, pt2 for torch.export, safetensors to load in Python.
+        output: Folder to write to, with a folder inside for each of several tasks.
+            None: RUN/export/KEY.
+        own: Import paths of the run's own space and objectives, named again.
+            Needed where they are elsewhere than at the start, or have changed since.
         roots: Folders of data that has moved, by option.
     """
     with user_input():

@@ -54,15 +54,17 @@ def measure(
     """Times a space's operators on this machine and fits a predictor.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
-            path/to/file.py:object.
-        output: The table, a Parquet file.
-        image_size: Side of the input in pixels.
-        label: Of this device: the cost will be "predicted_latency@LABEL".
-        samples: Subnets whose operators are collected.
-        networks: Of them, measured whole; half of these tell how good the predictions are.
-        threads: Of one forward pass.
-        seed: Of the subnets.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them, or a space of your own.
+            That is named as package.module:object or path/to/file.py:object.
+        output: Parquet file to write the table to.
+        image_size: Side of the networks' input in pixels.
+        label: Name of this device: the cost will be "predicted_latency@LABEL".
+        samples: Subnets whose operators are timed, 32 or more.
+            More of them cover rare operators and take longer.
+        networks: Number of the samples to time whole, 8 or more.
+            Half of them tell how good the predictions are.
+        threads: CPU threads of one forward pass; take the number that you deploy with.
+        seed: Seeds the choice of the subnets.
     """
     console = Terminal()
     with user_input():
@@ -85,13 +87,14 @@ def operators(
     and the script that times them.
 
     Args:
-        space: NAME or NAME:PRESET, as `evoray spaces` lists them; or package.module:object,
-            path/to/file.py:object.
-        output: A folder that does not exist yet.
-        image_size: Side of the input in pixels.
-        samples: Subnets whose operators are collected.
-        networks: Of them, to be measured whole.
-        seed: Of the subnets.
+        space: NAME or NAME:PRESET, as `evoray spaces` lists them, or a space of your own.
+            That is named as package.module:object or path/to/file.py:object.
+        output: Folder to write, which does not exist yet.
+        image_size: Side of the networks' input in pixels.
+        samples: Subnets whose operators are timed, 32 or more.
+            More of them cover rare operators and take longer.
+        networks: Number of the samples to time whole, 8 or more.
+        seed: Seeds the choice of the subnets.
     """
     console = Terminal()
     with user_input():
@@ -136,12 +139,12 @@ def fit_times(folder: _HERE, times: _HERE, /, label: str, output: Path, space: s
     """Makes a table from what the script of `evoray latency operators` measured.
 
     Args:
-        folder: What `evoray latency operators` wrote.
-        times: What the script wrote on the device.
-        label: Of the device: the cost will be "predicted_latency@LABEL".
-        output: The table, a Parquet file.
-        space: The import path of a space of your own, named again; other spaces are known from the
-            folder.
+        folder: Folder that `evoray latency operators` wrote.
+        times: File that its script wrote on the device.
+        label: Name of the device: the cost will be "predicted_latency@LABEL".
+        output: Parquet file to write the table to.
+        space: Import path of a space of your own, named again.
+            Other spaces are known from the folder.
     """
     with user_input():
         about, measured = (_read_json(path) for path in (folder / "operators.json", times))
@@ -173,7 +176,7 @@ def show(table: _HERE, /) -> None:
     """Prints what a table is of, how well it predicts, and its dearest operators.
 
     Args:
-        table: A latency table.
+        table: Parquet file of a latency table.
     """
     with user_input():
         _print(LatencyTable.load(table), Terminal())

@@ -27,8 +27,8 @@ def report(
     """Writes the picture of a run, one self-contained file.
 
     Args:
-        runs: Run folders; several are drawn into one report.
-        output: Where to; without it report.html in the first run folder.
+        runs: Run folders; several are drawn into one report, to compare them.
+        output: HTML file to write; None for report.html in the first run folder.
     """
     with user_input():
         if not runs:

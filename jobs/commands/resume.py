@@ -40,13 +40,13 @@ def resume(
     each has its own, such as --first.data.root DIR.
 
     Args:
-        run: The run folder.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere
-            than at the start, or changed since.
-        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
-            not say so.
+        run: Run folder.
+        own: Import paths of the run's own space and objectives, named again.
+            Needed where they are elsewhere than at the start, or have changed since.
+        trust_code: Loads teachers from .pt2 files, which can run any code: only those you trust.
+            Give it again for a run that was started with it; the run folder does not keep it.
         roots: Folders of data that has moved, by option.
-        cluster: Where it goes on; the run folder keeps that.
+        cluster: Cluster on which the run goes on; the run folder keeps that.
     """
     with ExitStack() as stack:
         with user_input():
@@ -68,7 +68,7 @@ def _check(stage: RunFolder) -> None:
     """Names what is damaged before hours are spent.
 
     Raises:
-        ValueError: What is recorded is of another run than job.json.
+        ValueError: The records are of another run than job.json.
     """
     job, table = stage.job(), read_ledger(stage.ledger)
     if table is not None:

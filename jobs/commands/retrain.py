@@ -75,7 +75,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _options(source: OpenedRun | None, words: Sequence[str]) -> RetrainOptions:
-    """What the command line says; what it does not say is as in the run's own training."""
+    """Reads the options from the command line; those not given are taken from the run's own
+    training.
+    """
     recipe, seed = TrainConfig(), 0
     if source is not None:
         recipe = source.pipeline.single_supernet(source.folder, source.config).recipe

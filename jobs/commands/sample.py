@@ -41,16 +41,16 @@ def sample(
     Where the run's data has moved, --data.root DIR says where it is now.
 
     Args:
-        run: The run folder.
-        pick: A key or the beginning of one, of a generator or of a discriminator for its pair;
-            final for the finally trained pair; knee or best:NAME of the last stage's front. Without
-            it final where there is one, else the found pair.
-        count: Images.
-        seed: Of the latent vectors.
-        walk: Whether each row goes from one latent vector to another.
-        output: The file; without it RUN/samples/STAGE-KEY.png.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere
-            than at the start, or changed since.
+        run: Run folder of a GAN search.
+        pick: Generator: its key or the beginning of it, or a discriminator's for its pair.
+            Also final for the finally trained pair, knee or best:NAME of the last stage's front.
+            Empty: final where there is one, else the found pair.
+        count: Number of images in the grid, 1 to 10,000.
+        seed: Seeds the latent vectors: another seed shows other images.
+        walk: Goes from one latent vector to another in each row.
+        output: PNG file to write; None for RUN/samples/STAGE-KEY.png.
+        own: Import paths of the run's own space and objectives, named again.
+            Needed where they are elsewhere than at the start, or have changed since.
         roots: Folders of data that has moved, by option.
     """
     with user_input():

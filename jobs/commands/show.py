@@ -34,9 +34,9 @@ def show(
     file.
 
     Args:
-        run: The run folder.
-        json: Print one JSON object instead, with every value in full.
-        csv: Print comma-separated values instead, with every value in full.
+        run: Run folder.
+        json: Prints one JSON object instead, with every value in full.
+        csv: Prints comma-separated values instead, with every value in full.
     """
     with user_input():
         if json and csv:

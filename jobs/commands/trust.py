@@ -45,15 +45,16 @@ def trust(
     sets each has its own, such as --first.data.root DIR.
 
     Args:
-        run: The run folder, searched; of a GAN search its generators are probed, of a co-search the
-            networks of all tasks together.
-        probes: Networks to train alone, spread over the inherited values.
-        own: Import paths of the run's own space and objectives, named again: for those elsewhere
-            than at the start, or changed since.
-        trust_code: Whether files that can run code, .pt2 teachers, are loaded; the run folder does
-            not say so.
+        run: Run folder with a finished search.
+            A GAN search's generators are probed, a co-search's networks of all tasks together.
+        probes: Networks to train alone, spread over the inherited values, 2 or more.
+            Each takes a training; fewer than 8 give a vague correlation.
+        own: Import paths of the run's own space and objectives, named again.
+            Needed where they are elsewhere than at the start, or have changed since.
+        trust_code: Loads teachers from .pt2 files, which can run any code: only those you trust.
+            Give it again for a run that was started with it; the run folder does not keep it.
         roots: Folders of data that has moved, by option.
-        cluster: Where the probes are trained.
+        cluster: Cluster on which the probes are trained.
     """
     console = Terminal()
     with user_input():

@@ -33,7 +33,7 @@ from searchspaces.plugins.own import admitted, recorded, replaced
 
 
 class JobConfig(Protocol):
-    """What every configuration has."""
+    """Fields that every configuration has."""
 
     @property
     def cluster(self) -> RayOptions: ...
@@ -62,11 +62,11 @@ class Run(Generic[C_co, S_co]):
     """A run that is carried out on a cluster.
 
     Attributes:
-        folder: Where everything is kept.
-        config: As the run was started.
-        setup: What that means.
-        use_gpu: Whether training and measuring take GPUs.
-        console: Where progress is shown.
+        folder: Run folder, which keeps everything.
+        config: Configuration that the run was started with.
+        setup: Objects that the configuration means.
+        use_gpu: True if training and measuring take GPUs.
+        console: Terminal that shows progress.
     """
 
     folder: RunFolder
@@ -77,10 +77,10 @@ class Run(Generic[C_co, S_co]):
 
 
 class Pipeline(Protocol[C, S]):
-    """What the jobs of one system go through. Methods without a body are the system's own.
+    """Phases that the jobs of one system go through. Methods without a body are the system's own.
 
     Attributes:
-        config_type: Of the configuration, a frozen dataclass.
+        config_type: Type of the configuration, a frozen dataclass.
         report: Sections of its own in the report of a run.
     """
 
@@ -92,7 +92,7 @@ class Pipeline(Protocol[C, S]):
         """Builds the objects that a configuration means; reads only, and every mistake shows here.
 
         Args:
-            config: Of the run.
+            config: Configuration of the run.
             gpus: GPUs that a worker of an objective may take.
 
         Raises:
@@ -103,7 +103,9 @@ class Pipeline(Protocol[C, S]):
 
     @abstractmethod
     def described(self, config: C, setup: S) -> dict[str, Any]:  # Any: JSON
-        """What job.json says of the search: space, genes, values, constraints; or its stages."""
+        """Describes the search for job.json: space, genes, values, constraints; or the stages that
+        have them.
+        """
         ...
 
     @abstractmethod

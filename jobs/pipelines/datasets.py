@@ -116,7 +116,7 @@ def check_readable(setup: _Sourced) -> None:
 
 
 def _data_of(config: Any) -> dict[str, DataOptions]:  # Any: a configuration or a part of one
-    """Its data options, by the command line's names for them."""
+    """Data options of a configuration, by the command line's names for them."""
     found = {}
     for part in dataclasses.fields(config):
         value = getattr(config, part.name)

@@ -37,15 +37,15 @@ def problem_of(
     """Objectives and constraints of a search, all by name.
 
     Args:
-        space: What is searched.
+        space: Space that is searched.
         measured: Objectives that the system brings.
         costs: Cost models that it brings.
-        targets: What is optimised: names of the system's own, of files in objectives/, or import
+        targets: Values to optimise: names of the system's own, of files in objectives/, or import
             paths (all values of what they lead to), or names of others' values.
         others: Objectives that are recorded and may be constrained without being targets, named as
             there.
         constraints: Bounds such as "macs<=2e6".
-        offered: What is handed over to objectives that ask for it by these names.
+        offered: Objects for the parameters of these names, where an objective asks for them.
 
     Raises:
         ValueError: One is not there, or two have one name.
@@ -77,13 +77,13 @@ def validation_of(
     """The objective by which a task's networks are measured; its first value stands for all.
 
     Args:
-        task: Which names it.
-        space: Of the networks.
+        task: Task that names the objective.
+        space: Space of the networks.
         source: The data.
         recalibrate: Recomputes a network's batch-norm statistics; None leaves them.
-        split: Of the data.
+        split: Split of the data to measure on.
         limit: Examples at most; None for all.
-        needs: Of a worker.
+        needs: Resources of one worker.
 
     Raises:
         ValueError: There is no such objective.

@@ -22,9 +22,9 @@ class OpenedRun:
     """A run and how it is carried out.
 
     Attributes:
-        folder: Of the run.
-        pipeline: Of its job.
-        config: As it was started, with what the command line says.
+        folder: Run folder.
+        pipeline: Pipeline of its job.
+        config: Configuration that it was started with, changed by the command line.
     """
 
     folder: RunFolder
@@ -51,10 +51,10 @@ def opened(
     """Opens a run.
 
     Args:
-        run: Its folder.
+        run: Run folder.
         own: Import paths of its own objects, named again.
-        trust_code: Whether files that can run code are loaded.
-        cluster: Where it goes on.
+        trust_code: Loads files that can run code.
+        cluster: Cluster on which the run goes on.
 
     Raises:
         FileNotFoundError: `run` is no run folder.

@@ -32,18 +32,28 @@ def check_least(options: object, group: str, **least: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Which pictures."""
+    """Images to train and validate on."""
 
     name: Annotated[str, tyro.conf.arg(aliases=("--data",))] = "digits"
-    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder."""
+    """Data set: digits, cifar10, cifar100, fashion_mnist, stl10 or image_folder.
+    For pictures of your own take image_folder and name their folder with --data.root.
+    """
     root: Path | None = None
-    """Folder of the data; without it EVORAY_DATA, or the source's own place."""
+    """Folder of the data.
+    None: the folder that EVORAY_DATA names, or else the data set's usual place.
+    """
     image_size: int | None = None
-    """Side in pixels that images are brought to; none for the source's own."""
+    """Side in pixels to which images are resized; None for the data set's own.
+    Smaller images train faster and less accurately.
+    """
     limit: int | None = None
-    """At most so many training images, the same share of each class."""
+    """Largest number of training images, the same share of each class; None for all.
+    A few thousand make a quick trial.
+    """
     download: bool = False
-    """Whether the source may fetch what is missing."""
+    """Downloads the data where it is missing.
+    Without it a run stops and says what is missing.
+    """
 
     def __post_init__(self) -> None:
         for name in ("image_size", "limit"):
@@ -56,24 +66,31 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RayOptions:
-    """What is run where."""
+    """Ray cluster to run on, and the actors and GPUs to use there."""
 
     address: str = ""
-    """A Ray cluster to join: HOST:PORT, or auto for the one that `ray start` started on this
-    machine. Without it the one that this program was submitted to, or else, as by local, one of its
-    own."""
+    """Ray cluster to join: HOST:PORT, local for a new one of its own, or auto for this machine's.
+    The one that auto joins was started with `ray start`.
+    Empty: the cluster that this program was submitted to, or else a new one of its own.
+    """
     train_workers: int = 2
-    """Training workers, data-parallel; from two on they are Ray Train's."""
+    """Data-parallel training workers; the batch is divided among them.
+    With 2 or more they are Ray Train's: take one for each GPU.
+    """
     train_gpus: bool | None = None
-    """Whether each training worker and the accuracy objective take a GPU; none for: if the cluster
-    has one.
+    """Gives each training worker and the accuracy objective a GPU.
+    None: where the cluster has one.
     """
     max_failures: int = 3
-    """How often training is started again after a worker died."""
+    """Times that training restarts from its last checkpoint after a worker was lost.
+    Raise it on machines that are taken away at any time; 0 stops the run at the first loss.
+    """
     timeout_seconds: float = 120.0
-    """A measurement that takes longer is stopped with its actor."""
+    """Longest time of one measurement in seconds; then its actor is stopped.
+    Raise it when candidates fail only because they are slow.
+    """
     max_attempts: int = 2
-    """How often a measurement is started before its candidate counts as failed."""
+    """Times that a measurement is started before its candidate is recorded as failed."""
 
     def __post_init__(self) -> None:
         check_address(self.address, "cluster.address")
@@ -84,14 +101,16 @@ class RayOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOptions(RayOptions):
-    """What is run where."""
+    """Ray cluster to run on, and the actors and GPUs to use there."""
 
     min_train_workers: int = 0
-    """Training goes on with as few workers as this when machines are lost; 0 for exactly
-    train_workers.
+    """Smallest number of training workers to go on with when machines are lost.
+    With 0 training waits until all train_workers have a place again.
     """
     accuracy_workers: int = 1
-    """Actors that measure accuracy."""
+    """Actors that measure accuracy side by side, each on a CPU or GPU of its own.
+    More of them shorten the search as long as the cluster has places for them.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,6 +134,6 @@ class CodeOptions:
     """A configuration that may name files which can run code."""
 
     trust_code: bool = False
-    """Whether files that can run code, .pt2 teachers, are loaded; a run folder does not keep this:
-    say it again to resume.
+    """Loads teachers from .pt2 files, which can run any code: only those of makers you trust.
+    A run folder does not keep this: give it again to resume.
     """

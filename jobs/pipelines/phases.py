@@ -50,13 +50,13 @@ def train_supernet(
     """Trains a supernet with Ray Train, or goes on with that.
 
     Args:
-        run: Whose seed and cluster are used.
-        space: Of its subnets.
-        task: What is learned.
-        recipe: How it is trained.
+        run: Run with the seed and the cluster.
+        space: Space of its subnets.
+        task: Task that it learns.
+        recipe: Recipe of its training.
         teachers: Networks from outside.
         place: Folder of its checkpoints and metrics.
-        name: Of the phase.
+        name: Name of the phase.
 
     Raises:
         RuntimeError: The training failed again and again.
@@ -83,8 +83,8 @@ def train_supernet(
 def pool_of(
     options: RayOptions, *, workers: int = 1, workers_of: Mapping[str, int] | None = None
 ) -> PoolOptions:
-    """How objectives are measured on the cluster: `workers` actors for each, but for those that
-    `workers_of` names.
+    """Options of the actors that measure objectives on the cluster: `workers` for each, but for
+    those that `workers_of` names.
     """
     return PoolOptions(
         workers=workers,
@@ -112,17 +112,17 @@ def evolve(
     """Searches with one population shard a searcher, or goes on with that.
 
     Args:
-        run: Whose progress is shown.
-        problem: What is searched.
+        run: Run that shows progress.
+        problem: Problem that is searched.
         searchers: One a shard.
         evaluator: Measures candidates.
-        ledger: Gets the records.
-        schedule: How long, and when shards exchange candidates.
+        ledger: Ledger that gets the records.
+        schedule: Length of the search, and exchange among the shards.
         snapshots: Folder of the shards' states.
         reuse: Records whose measurements are not repeated.
-        is_steady: Whether there are no generations.
-        name: Of the phase.
-        watch: Told of every barrier.
+        is_steady: True for a search without generations.
+        name: Name of the phase.
+        watch: Called at every barrier.
 
     Raises:
         RuntimeError: The search cannot go on; what is done stays.

@@ -60,7 +60,7 @@ class SingleSupernet:
     """A run with one supernet, whose networks can be trained alone.
 
     Attributes:
-        recipe: By which the supernet was trained.
+        recipe: Recipe by which the supernet was trained.
         build: (recipe, whether code in files is trusted, image size or None for the run's own) ->
             its space and data, with the teachers of that recipe.
     """
@@ -71,18 +71,20 @@ class SingleSupernet:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainOptions(CodeOptions):
-    """How the network is trained; by default as the run's supernet was."""
+    """Training of the network; by default as the run's supernet was trained."""
 
     train: TrainConfig
     workers: int = 2
-    """Training workers, data-parallel; from two on they are Ray Train's."""
+    """Data-parallel training workers; the batch is divided among them.
+    With 2 or more they are Ray Train's: take one for each GPU.
+    """
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the training, another one shows its spread."""
     weights: Literal["fresh", "supernet"] | Path = "fresh"
-    """What it starts from: "fresh", "supernet", or the folder of an earlier retraining."""
+    """Weights to start from: fresh, supernet, or the folder of an earlier retraining."""
     image_size: int | None = None
-    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas);
-    positions are interpolated.
+    """Side in pixels to train at, where the space's networks can change theirs (vit_resnas).
+    Positions are interpolated; None for the run's own.
     """
 
     def __post_init__(self) -> None:
@@ -97,17 +99,18 @@ class RetrainOptions(CodeOptions):
 
 @dataclass(frozen=True)
 class Retraining:
-    """What is to be trained, checked.
+    """Checked parts of one retraining: the network, its data and task, and the weights it starts
+    from.
 
     Attributes:
         architecture: The network.
         space: At the resolution of the training.
         source: The data, too.
-        task: What is learned of it.
-        calibration: Of batch norms, for the supernet's weights.
+        task: Task that it learns.
+        calibration: Recomputes batch-norm statistics, for the supernet's weights.
         teachers: Networks from outside.
-        initial: What it starts from; None for fresh weights.
-        values: Of the run, by name, of this network.
+        initial: State dict that it starts from; None for fresh weights.
+        values: Values of this network in the run, by name.
         output: Folder that gets everything.
     """
 
@@ -127,7 +130,9 @@ class Retraining:
 
 
 def alone(recipe: TrainConfig) -> TrainConfig:
-    """What a supernet's recipe has for several subnets a step means nothing to one network."""
+    """Puts back to the defaults everything in a supernet's recipe that concerns several subnets a
+    step and means nothing to one network.
+    """
     defaults = TrainConfig()
     return replace(
         recipe,

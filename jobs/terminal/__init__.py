@@ -1,1 +1,1 @@
-"""What people see in a terminal: errors in one line, live progress."""
+"""Output in the terminal: errors in one line, live progress."""

@@ -16,11 +16,13 @@ C = TypeVar("C", bound=Any)  # Any: the configuration of any job
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOption:
-    """The Ray cluster to join."""
+    """Ray cluster to join."""
 
     address: str | None = None
-    """HOST:PORT of a Ray cluster, auto for the one that `ray start` started on this machine, local
-    for one of its own; without it as the run folder says."""
+    """Ray cluster to join: HOST:PORT, local for a new one of its own, or auto for this machine's.
+    The one that auto joins was started with `ray start`.
+    None: the cluster that the run folder names.
+    """
 
     def __post_init__(self) -> None:
         if self.address is not None:

@@ -17,7 +17,7 @@ _MISTAKES = (
 
 @contextmanager
 def user_input() -> Iterator[None]:
-    """Around code that only reads what a user gave and writes nothing: its errors are the user's to
+    """Wraps code that only reads what a user gave and writes nothing: its errors are the user's to
     mend.
 
     Raises:

@@ -99,7 +99,7 @@ def call_on_run(function: Callable[..., None], arguments: Sequence[str], *, prog
     folders of data that has moved: what --NAME.root says, by NAME.
 
     Raises:
-        SystemExit: As `call`.
+        SystemExit: `call` raised it.
     """
     with user_input():
         words, roots = take_roots(arguments)

@@ -1,4 +1,4 @@
-"""What whole chips cost for whole networks: layers priced on every sub-accelerator, mapped, summed;
+"""Costs of whole chips for whole networks: layers priced on every sub-accelerator, mapped, summed;
 a cost model for any space.
 
 A space may know more than its genes' names. `layers(choices)` gives its networks' layers without
@@ -132,8 +132,9 @@ class ChipModel:
     Attributes:
         space: Any search space.
         slots: The chip, where the space has no genes for one.
-        constants: Whose energies and areas.
-        noc_scope: Which networks the bandwidth limits: "top", or "all" as NASAIC's tool does.
+        constants: Energies and areas of the cost model.
+        noc_scope: On-chip networks that the bandwidth limits: "top", or "all" as NASAIC's tool
+            does.
         latency_limit: Cycles within which energy is minimised.
         image: (channels, height, width) where the space says nothing of its inputs.
         num_priced: Designs that were priced and mapped so far, repeats included.

@@ -24,9 +24,9 @@ class Constants:
     `constants.toml` explains each.
 
     Attributes:
-        name: Of the set.
-        mode: Whose rule gives cycles and traffic: MAESTRO's, or that of a competent mapper.
-        energy_unit: What one unit of energy is.
+        name: Name of the set.
+        mode: Rule for cycles and traffic: MAESTRO's, or that of a competent mapper.
+        energy_unit: Name of the unit of energy, such as "nJ".
     """
 
     name: str

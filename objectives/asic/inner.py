@@ -37,7 +37,7 @@ class ChipGenes(KnowsChips, Protocol):
 
     @property
     def same_dataflow(self) -> bool:
-        """Whether all slots must have one dataflow."""
+        """True if all slots must have one dataflow."""
         ...
 
     @property
@@ -63,8 +63,8 @@ class ChipSearch:
 
     Attributes:
         num_networks: Network tuples that were searched.
-        num_infeasible: Those for which no chip of the grid meets the specs: proven where no bound
-            keeps them, else after `most_priced`.
+        num_infeasible: Network tuples for which no chip of the grid meets the specs: proven where
+            no bound keeps them, else after `most_priced`.
         num_priced: Whole chips that were mapped.
         num_unproven: Directions that ended at `most_priced`.
     """

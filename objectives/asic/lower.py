@@ -32,7 +32,7 @@ def lower(network: nn.Module, inputs: Sequence[int] | Sequence[Tensor]) -> dict[
     rows: weights are shared.
 
     Args:
-        network: Not changed; a copy runs in evaluation mode.
+        network: Network to lower, left unchanged; a copy runs in evaluation mode.
         inputs: The shape of its one input, (batch, channels, height, width) or any other; or its
             input tensors.
 

@@ -50,7 +50,7 @@ def delay(words: float, bandwidth: float) -> float:
 
 @inlined
 def written(count: float, units: float) -> float:
-    """How many of `count` results on `units` units the tool writes back."""
+    """Number of results that the tool writes back, of `count` results on `units` units."""
     return count - 1.0 if 1.0 < count < units else count
 
 

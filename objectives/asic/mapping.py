@@ -1,4 +1,5 @@
-"""Which sub-accelerator of a heterogeneous chip runs which layer, and when.
+"""Mapping of layers to the sub-accelerators of a heterogeneous chip, and the times at which they
+run.
 
 A network is a chain of layers; several share one chip. A sub-accelerator runs one layer at a time
 without pre-emption. The least energy within a latency limit is wanted, which is NP-hard.
@@ -47,9 +48,8 @@ def map_layers(
 
     Args:
         latency: (n, sub-accelerators, layers) cycles, inf where the layer does not fit.
-        energy: The same for energy.
-        tasks: How many of the layers belong to each network, in order; their sum is the number of
-            layers.
+        energy: (n, sub-accelerators, layers) energy, inf likewise.
+        tasks: Number of layers of each network, in order; their sum is the number of layers.
         limit: Cycles, one for all chips or (n,).
 
     Raises:
@@ -61,11 +61,11 @@ def map_layers(
 def map_exactly(
     latency: ArrayLike, energy: ArrayLike, tasks: Sequence[int], *, limit: ArrayLike = np.inf
 ) -> Mapping:
-    """Of all assignments under the same list scheduler: the least energy within the limit, else the
-    least makespan.
+    """Tries all assignments under the same list scheduler; returns that of the least energy within
+    the limit, or of the least makespan where none keeps it.
 
     Raises:
-        ValueError: As `map_layers`, or there are more than 2^20 assignments.
+        ValueError: `map_layers` would raise it, or there are more than 2^20 assignments.
     """
     checked = _checked(latency, energy, tasks, limit)
     units, layers = checked[0].shape[1:]

@@ -119,7 +119,7 @@ def _up(values: Column, multiple: float) -> Column:
 
 
 def _sweeps(needed: Column, room: Column) -> Column:
-    """How often the other operand streams past what fits; once a kilobyte-sized block where nothing
-    fits.
+    """Counts how often the other operand streams past the part that fits; once a kilobyte-sized
+    block where nothing fits.
     """
     return np.asarray(np.where(needed > room, np.ceil(needed / np.maximum(room, 1.0)), 1.0))

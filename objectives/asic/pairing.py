@@ -37,8 +37,8 @@ def bounds_within(
         first: (m + 1,) where each task begins in the layers, and n.
         limits: (3,) of latency, energy and area.
         budgets: (2,) units and bandwidth of a whole chip.
-        pairs: Whether chips of two are looked at.
-        alike: Whether both must have one dataflow.
+        pairs: Looks at chips of two sub-accelerators too.
+        alike: Demands one dataflow of both.
         chosen: (room, 2) gets the two sub-accelerators, -1 for none.
         bounds: (room, 3) gets least latency, energy and area. Area is exact; energy is where the
             latency limit allows it.

@@ -179,7 +179,7 @@ def physical_pairs(
     grid: bool,
     out: NDArray[np.float64],
 ) -> None:
-    """As maestro_pairs; every template maps every layer."""
+    """Prices pairs as `maestro_pairs` does, but every template maps every layer."""
     lanes, weight_words, input_words, output_words = (
         registers[0],
         registers[1],

@@ -32,12 +32,12 @@ _ROWS = 1 << 13  # checked and priced at a time: their columns then stay in the 
 
 @dataclass(frozen=True, eq=False)
 class Prices:
-    """What pairs cost; also read as `prices["cycles"]`.
+    """Cost of each (layer, accelerator) pair; also read as `prices["cycles"]`.
 
     Attributes:
         cycles: Latency in cycles; inf where the template cannot map the layer (row stationary with
             fewer units than kernel rows).
-        energy: In the constants' `energy_unit`; inf there too.
+        energy: Energy in the constants' `energy_unit`; inf there too.
         utilization: MACs over cycles x units, in (0, 1]; 0 there.
         area: um2 of the accelerator, whatever the layer.
         traffic: Words by path: "l2_read_input", "l2_read_weight", "l2_write_output", "l1_read",

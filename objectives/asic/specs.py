@@ -16,11 +16,11 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Specs:
-    """What a chip may cost; inf for no limit.
+    """Limits that a chip must keep; inf for no limit.
 
     Attributes:
         latency: Cycles.
-        energy: In the energy unit of the constants used.
+        energy: Largest energy, in the energy unit of the constants used.
         area: um2.
     """
 
@@ -68,8 +68,8 @@ class Specs:
         return tuple(name for name in METRICS if bounds[name] <= getattr(self, name))
 
     def nearest_met(self, values: Mapping[str, ArrayLike]) -> Specs:
-        """These specs, widened as little as any of the designs given needs: what could have been
-        met where nothing meets these.
+        """Widens these specs as little as any of the designs given needs: the limits that could
+        have been met where nothing meets these.
 
         The design with the least violation decides; a spec that it keeps stays as it is.
 

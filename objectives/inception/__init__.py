@@ -1,4 +1,4 @@
-"""How good a generator's images are: inception score, Frechet and kernel distance, on one of two
+"""Quality of a generator's images: inception score, Frechet and kernel distance, on one of two
 kinds of feature extractor.
 """
 

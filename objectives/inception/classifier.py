@@ -77,7 +77,7 @@ class Classifier(nn.Module):
 
     @staticmethod
     def shape_of(metadata: Mapping[str, str]) -> Shape:
-        """What `save` wrote into a file.
+        """Reads the shape that `save` wrote into a file.
 
         Raises:
             ValueError: It is none of our files.

@@ -1,5 +1,5 @@
-"""What turns images into features and class logits: the published Inception network, or a
-classifier trained on the data set itself.
+"""Feature extractors, from images to features and class logits: the published Inception network, or
+a classifier trained on the data set itself.
 
 Scores of the second kind bear its name ("fid@digits-cnn") and can never be taken for published
 ones.
@@ -29,11 +29,11 @@ _N = TypeVar("_N", bound=nn.Module)
 
 
 class Features(NamedTuple):
-    """Of a batch.
+    """Features and logits of a batch of images.
 
     Attributes:
-        features_bd: For FID and KID.
-        logits_bk: For IS.
+        features_bd: Features for FID and KID.
+        logits_bk: Logits for IS.
     """
 
     features_bd: Tensor
@@ -45,12 +45,12 @@ class Extractor(Protocol):
 
     @property
     def label(self) -> str:
-        """What stands behind the score's name after "@"; "" for the published network alone."""
+        """Suffix of the score's name, after "@"; "" for the published network alone."""
         ...
 
     @property
     def digest(self) -> str:
-        """Of the weights: equal digests give equal features."""
+        """Digest of the weights: equal digests give equal features."""
         ...
 
     @property

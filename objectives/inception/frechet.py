@@ -17,7 +17,7 @@ from objectives.inception.moments import Array, Moments
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """What a set of images is compared with.
+    """Mean and covariance of the features of a set of images.
 
     Attributes:
         mean: (d,)
@@ -42,7 +42,7 @@ class Gaussian:
 
     @staticmethod
     def of(moments: Moments) -> Gaussian:
-        """Of at least two images."""
+        """Builds the Gaussian from the moments of at least two images."""
         return Gaussian(moments.mean, moments.covariance)
 
     @cached_property

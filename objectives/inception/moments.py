@@ -43,7 +43,7 @@ class Moments:
         """Takes (b, d) rows.
 
         Raises:
-            ValueError: Of another shape, or a value is not finite.
+            ValueError: The rows have another shape, or a value is not finite.
         """
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != self.dimension:
@@ -105,7 +105,7 @@ class Moments:
         return np.concatenate(self._rows) - self.mean if self._rows else None
 
     def _fold(self) -> None:
-        """From kept rows to a scatter."""
+        """Folds the kept rows into a scatter."""
         if self._scatter is not None:
             return
         rows, self._rows = self._rows, []
@@ -128,7 +128,7 @@ class Moments:
 
 
 def moments_of(batches: Iterable[NDArray[np.floating]], dimension: int) -> Moments:
-    """Of all rows of all batches."""
+    """Moments of all rows of all batches."""
     found = Moments(dimension)
     for batch in batches:
         found.add(batch)

@@ -23,7 +23,7 @@ class GenerativeScores:
     machine.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ.
+        tolerance: Difference that two measurements of one candidate may have.
     """
 
     tolerance = 1e-6

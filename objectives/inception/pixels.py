@@ -20,7 +20,7 @@ class PixelSource(LabelledSource, Protocol):
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Of each channel, on a scale of 0 to 1."""
+        """Mean of each channel, on a scale of 0 to 1."""
         ...
 
     @property

@@ -29,10 +29,10 @@ class Reference:
     """Real images, seen by one extractor.
 
     Attributes:
-        gaussian: Of all their features.
+        gaussian: Mean and covariance of all their features.
         rows: (m, d) float32, features of at most `max_rows` images, evenly spread, for the kernel
             distance.
-        count: How many images there are.
+        count: Number of images.
     """
 
     gaussian: Gaussian
@@ -48,7 +48,7 @@ def reference(
     max_rows: int = 5000,
     cache: Path | None = None,
 ) -> Reference:
-    """Of the images of these splits, in order; `extractor` must be open.
+    """Statistics of the real images of these splits, in order; `extractor` must be open.
 
     Published scores compare with the training set; here that is "train" and the "val" that was held
     out of it.

@@ -25,7 +25,7 @@ from objectives.inception.scores import InceptionScore, kernel_distance
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one generator.
+    """Scores of one generator.
 
     Attributes:
         inception_score: Mean over the splits, the larger the better.
@@ -42,7 +42,7 @@ class Scores:
 
 @dataclass(eq=False)
 class Part:
-    """What one process has seen of a generator's images."""
+    """Sums over the part of a generator's images that one process has seen."""
 
     moments: Moments
     score: InceptionScore
@@ -81,12 +81,12 @@ class Scorer:
         Args:
             latent: Length of the generator's input.
             num_images: Generated for one generator.
-            num_splits: Of the inception score.
+            num_splits: Number of splits of the inception score.
             max_rows: Images of each side that enter the kernel distance.
             reference_splits: Real images.
             cache: Folder for the reference statistics; None computes them whenever it is opened.
-            allow_few: Whether fewer images than features are warned of instead of refused: the
-                covariance is then singular and FID biased far upwards.
+            allow_few: Warns of fewer images than features instead of refusing them: the covariance
+                is then singular and FID biased far upwards.
         """
         if min(latent, batch_size, max_rows) < 1 or max_rows < 2:
             raise ValueError(
@@ -138,8 +138,8 @@ class Scorer:
         self._reference, self._device = found, device
 
     def part(self, network: nn.Module, key: str, batches: range | None = None) -> Part:
-        """What the images of these batches add; None for all. `network` is used in the mode it is
-        in.
+        """Runs these batches and returns the sums over their images; None for all. `network` is
+        used in the mode it is in.
 
         Raises:
             MeasurementError: The generator returns what is no image of the data set's shape, or
@@ -172,7 +172,7 @@ class Scorer:
         return found
 
     def scores(self, whole: Part) -> Scores:
-        """Of a part that has seen all images, or of all parts merged."""
+        """Computes the scores from a part that has seen all images, or from all parts merged."""
         real = self._opened()
         mean, std = whole.score.value()
         rows = np.concatenate([rows for _, rows in whole.rows])[: self._max_rows]

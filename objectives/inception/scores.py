@@ -20,8 +20,8 @@ class InceptionScore:
         """
         Args:
             total: Images over all processes; split i has those from i total / splits on.
-            num_classes: Of the extractor.
-            splits: How many scores are averaged.
+            num_classes: Number of classes of the extractor.
+            splits: Number of scores that are averaged.
             start: Index of the first image that this object will see.
         """
         if splits < 1 or total < 2 * splits:

@@ -1,4 +1,4 @@
-"""From a space and a device's times to a latency table."""
+"""Fitting of a latency table to a space and a device's times."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """What a device takes.
+    """Times of operators and networks, measured on one device.
 
     Attributes:
         operators: Seconds of each operator of a sample.
         networks: Seconds of each of its `networks`.
-        threads, torch, machine: For people.
+        threads, torch, machine: Circumstances of the measurement, for people.
     """
 
     operators: Sequence[float]
@@ -105,7 +105,7 @@ def sample(
 
 
 def times_here(space: SearchSpace, taken: Sample, *, threads: int = 1) -> Times:
-    """This machine's times."""
+    """Measures the times on this machine."""
     seconds = time_operators([json.loads(text) for text in taken.operators], threads)
     chosen = architectures(space, taken.choices[list(taken.networks)])
     built = [space.build_subnet(None, architecture).eval() for architecture in chosen]

@@ -1,4 +1,4 @@
-"""Which operators a network runs, and with what shapes: the rows of a latency table."""
+"""Operators that a network runs, with their shapes: the rows of a latency table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
 
 
 def operators_of(network: nn.Module, x_bchw: torch.Tensor) -> Counter[str]:
-    """How often a forward pass in eval mode runs each operator; an operator is its JSON, as
+    """Counts how often a forward pass in eval mode runs each operator; an operator is its JSON, as
     `time_operators` reads it.
     """
     network.eval()

@@ -53,15 +53,15 @@ class Smooth:
 
 @dataclass(frozen=True, eq=False)
 class LatencyTable:
-    """What a device takes for the operators of a space, and for whole networks by prediction.
+    """Times of a space's operators on one device, and the prediction of whole networks from them.
 
     Attributes:
         space: Name of the space.
-        label: Of the device; the cost is "predicted_latency@LABEL".
-        seconds: Of each operator, by its JSON.
+        label: Name of the device; the cost is "predicted_latency@LABEL".
+        seconds: Seconds of each operator, by its JSON.
         smooth: Predicts the logarithm of a network's milliseconds.
-        held_out: How well, on networks it was not fitted to: "networks", "kendall_tau", "rmse_ms",
-            "rmse_percent", "within_10_percent".
+        held_out: Quality of the predictions on networks it was not fitted to: "networks",
+            "kendall_tau", "rmse_ms", "rmse_percent", "within_10_percent".
         about: Threads, torch version, machine, input shape, for people.
     """
 
@@ -89,7 +89,7 @@ class LatencyTable:
 
     @staticmethod
     def load(path: Path) -> LatencyTable:
-        """What `save` wrote.
+        """Reads a table that `save` wrote.
 
         Raises:
             FileNotFoundError: There is no such file.

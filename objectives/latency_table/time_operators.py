@@ -44,7 +44,7 @@ def revived(value: Any) -> Any:  # Any: JSON
 
 
 def median_seconds(run: Callable[[], Any]) -> float:
-    """Of at least seven calls and two milliseconds, after a warm-up."""
+    """Median seconds of at least seven calls and two milliseconds, after a warm-up."""
     for _ in range(_WARM_UP):
         run()
     seconds: list[float] = []

@@ -1,5 +1,5 @@
-"""What objectives on labelled images share: opening a split, recalibrating, running the network
-over it.
+"""Shared steps of the objectives on labelled images: opening a split, recalibrating, running the
+network over it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from searchspaces.base import Architecture, SearchSpace
 
 @dataclass(frozen=True)
 class Result:
-    """What a search found.
+    """Records of a finished search, and the networks to take from it.
 
     Attributes:
         records: Every evaluation in the order of completion, the ledger's columns.
@@ -102,7 +102,7 @@ def search(
     """Evolves architectures of `space` and returns everything it has learnt.
 
     Args:
-        space: Where candidates come from.
+        space: Search space that candidates come from.
         objectives: Measured objectives and cost models, mixed.
         constraints: Bounds on any of them; those on costs hold before anything is measured.
         targets: Names of the values to optimise, of an objective with several perhaps only some;
@@ -114,16 +114,17 @@ def search(
         evaluations: Distinct networks to evaluate.
         population: Candidates a generation and shard; None: 8 for the predictor, 32 for the others.
         num_shards: Parts of the population, which exchange elites.
-        migration: How they do; None: two elites along the ring, every second generation.
-        asynchronous: Whether a finished candidate is replaced at once instead of at the end of its
-            generation; None: as the searcher wants it ("steady_state" does).
+        migration: Exchange among the shards; None: two elites along the ring, every second
+            generation.
+        asynchronous: Replaces a finished candidate at once instead of at the end of its generation;
+            None: as the searcher wants it ("steady_state" does).
         halving: Successive halving over the data of objectives that can be measured on a part of
             it; None measures on all data.
         warm_start: Run folders of earlier searches of this space: their best are measured first,
             the predictor learns from all.
-        seed: Of all randomness.
+        seed: Seeds all randomness.
         supernet: Trained weights for objectives that need them.
-        evaluator: Where to measure; None for this process, or the cluster.
+        evaluator: Measures candidates; None for this process, or the cluster.
         cluster: None for this process; "local" for a Ray cluster of its own, which ends with the
             search, "auto" for the one that `ray start` started on this machine, HOST:PORT for
             another. Shards and objectives run there, with the same records.
@@ -238,7 +239,7 @@ def _kinds(searcher: str | Searcher | Sequence[str] | None, problem: Problem) ->
 def _is_steady(
     asynchronous: bool | None, shard_searchers: Sequence[Searcher], halving: Halving | None
 ) -> bool:
-    """Whether a finished candidate is replaced at once.
+    """Decides between the loops: True if a finished candidate is replaced at once.
 
     Raises:
         ValueError: So it is, and there is successive halving.

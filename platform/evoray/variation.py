@@ -27,7 +27,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True, eq=False)
 class GeneKinds:
-    """What variation must know of the genes.
+    """Kinds of the genes, as variation needs them.
 
     Attributes:
         counts: (g,) how many options each gene has.
@@ -41,7 +41,7 @@ class GeneKinds:
 
     @staticmethod
     def of(genes: Sequence[Gene]) -> GeneKinds:
-        """Of a space's genes."""
+        """Reads the kinds of a space's genes."""
         counts = np.array([len(gene.options) for gene in genes], dtype=np.int16)
         ordered = np.array([_is_ordered(gene) for gene in genes], dtype=bool)
         return GeneKinds(counts, ordered, np.flatnonzero(ordered & (counts > FINE)))

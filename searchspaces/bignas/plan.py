@@ -1,6 +1,4 @@
-"""What a BigNAS architecture decides, written out: the widths, kernels and shortcuts of every
-layer.
-"""
+"""Plan of a BigNAS architecture, written out: the widths, kernels and shortcuts of every layer."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ class Stage:
         widths: Output channels, ascending.
         depths: Numbers of blocks, ascending.
         kernels: Sides of the depthwise kernel, odd, ascending.
-        stride: Of the first block; the others have 1.
+        stride: Stride of the first block; the others have 1.
         expand: Factor from a block's input width to its depthwise width; 1 for no expansion.
     """
 
@@ -55,7 +53,7 @@ class Plan:
         in_channels: Channels of the input.
         resolution: Side of the resized input in pixels.
         stem_width: Channels after the first 3x3 convolution.
-        stem_stride: Its stride.
+        stem_stride: Stride of the stem.
         stages: The blocks of each stage.
         last_width: Channels before the classifier.
         num_classes: Outputs.

@@ -31,7 +31,7 @@ class BigNAS:
     of choices is a network of its own, so `repair` only clips.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         resolutions: Sides in pixels to which the network resizes its input.
         stem_widths: Channels after the first 3x3 convolution.
         stages: The MBConv stages.
@@ -39,12 +39,12 @@ class BigNAS:
         stem_stride: Stride of the first convolution.
         num_classes: Outputs.
         in_channels: Input channels.
-        zero_gamma: Whether the last scale of every block starts at 0, so that it starts as its
-            shortcut; a block that may lack a shortcut starts at 1 all the same.
-        squeeze_base: What squeeze-and-excitation has a quarter of: the block's input width, as
-            EfficientNet, or its expanded width, there rounded to a multiple of 8 as in the
+        zero_gamma: Starts the last scale of every block at 0, so that it starts as its shortcut; a
+            block that may lack a shortcut starts at 1 all the same.
+        squeeze_base: Width of which squeeze-and-excitation has a quarter: the block's input width,
+            as EfficientNet, or its expanded width, there rounded to a multiple of 8 as in the
             re-implementations that do so.
-        shortcut_convs: Whether blocks that change the width have a shortcut too, through a 1x1
+        shortcut_convs: Gives blocks that change the width a shortcut too, through a 1x1
             convolution.
     """
 

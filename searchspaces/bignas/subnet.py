@@ -18,7 +18,7 @@ class BigNASSubnet(nn.Module):
     """The network of one plan, with running statistics of its own.
 
     Attributes:
-        plan: What it was built from.
+        plan: Plan that it was built from.
     """
 
     def __init__(self, plan: Plan) -> None:

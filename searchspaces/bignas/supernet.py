@@ -38,11 +38,11 @@ class BigNASSupernet(nn.Module):
         """
         Args:
             largest: The network of every largest option.
-            plan: What an architecture decides.
-            width_changes: For each stage whether its first block changes the width in some subnet.
-            shortcut_convs: Whether blocks that change the width have a shortcut.
-            zero_gamma: Whether the last scale of every block that has a shortcut in all subnets
-                starts at 0.
+            plan: Returns the plan of an architecture.
+            width_changes: True for each stage whose first block changes the width in some subnet.
+            shortcut_convs: Gives blocks that change the width a shortcut.
+            zero_gamma: Starts at 0 the last scale of every block that has a shortcut in all
+                subnets.
         """
         super().__init__()
         self.plan = plan

@@ -44,7 +44,7 @@ class _Cell(nn.Module):
     edges: nn.ModuleDict
 
     def run(self, edge: str, option: str, x_bchw: Tensor) -> Tensor | None:
-        """What the edge carries; None for "none"."""
+        """Applies an edge's operation to its input; None for "none"."""
         if option == "none":
             return None
         operation = self.edges[edge][option]  # type: ignore[index]  # each edge is a ModuleDict

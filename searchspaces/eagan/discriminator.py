@@ -44,7 +44,7 @@ class _Stem(nn.Module):
 
 
 class _Network(nn.Module):
-    """What supernet and extracted network share; weights bear the same names in both."""
+    """Base of supernet and extracted network; weights bear the same names in both."""
 
     def __init__(self, space: Discriminator, options: Sequence[Options]) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ _IN_A, _IN_B, _A_MID, _B_MID, _A_OUT, _B_OUT, _MID_OUT = range(7)
 
 
 class _Network(nn.Module):
-    """What supernet and extracted network share; weights bear the same names in both."""
+    """Base of supernet and extracted network; weights bear the same names in both."""
 
     def __init__(
         self, space: Generator, options: Sequence[Options], norm: Callable[[int], nn.Module]

@@ -32,10 +32,10 @@ class Pairs:
     """The discriminators of one population.
 
     Attributes:
-        discriminators: Whose genes, rules and costs these are.
+        discriminators: Space with these genes, rules and costs.
         generators: The space of the generators.
-        generator: Their architecture.
-        keys: Of the discriminators that have a generator, in the order of the copies.
+        generator: Architecture of all generators.
+        keys: Keys of the discriminators that have a generator, in the order of the copies.
     """
 
     discriminators: CellSpace
@@ -59,7 +59,7 @@ class Pairs:
         return self.discriminators.repair(choices)
 
     def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
-        """Of the discriminator."""
+        """Costs of the discriminator."""
         return self.discriminators.costs(choices)
 
     def sample(self, num: int, rng: Rng) -> Choices:

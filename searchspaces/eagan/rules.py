@@ -1,5 +1,4 @@
-"""Which genotypes are valid, and how valid ones are drawn, mutated and crossed, whole populations
-at once.
+"""Rules of valid genotypes, and their drawing, mutation and crossover, whole populations at once.
 
 EAGAN (Ying et al. 2022, arXiv:2111.15097), section 4.3, and its released code where the paper is
 silent: one gene changes a time, uniform over what keeps every node connected. All results are
@@ -22,10 +21,10 @@ _SKIP_CONNECT = 1
 
 @dataclass(frozen=True)
 class Rules:
-    """What binds the genes of a space together.
+    """Rules that bind the genes of a space together.
 
     Attributes:
-        counts: How many options each gene has.
+        counts: Number of options of each gene.
         groups: Columns of which at least one must not be option 0 ("none"): the edges into one
             node.
         switches: (column, dependent): while the first is option 0 ("keep") the dependent gene is

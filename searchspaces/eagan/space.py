@@ -1,4 +1,4 @@
-"""What the generator's and the discriminator's spaces share: genes, rules, genotypes as the paper
+"""Base of the generator's and the discriminator's spaces: genes, rules, genotypes as the paper
 prints them, and extraction.
 """
 
@@ -36,11 +36,11 @@ class CellSpace(ABC):
     graph with other weights of the supernet, and stay distinct.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         image_size: Side of the images in pixels, a multiple of 16, as both networks halve or double
             it so often.
         image_channels: 3 for colour.
-        channels: Of the cells.
+        channels: Channels of the cells.
     """
 
     name: str
@@ -72,7 +72,7 @@ class CellSpace(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Of one input of the network."""
+        """Shape of one input of the network."""
 
     @property
     def offsets(self) -> tuple[int, ...]:

@@ -76,7 +76,7 @@ class SpectralConv2d(nn.Conv2d, _Spectral):
         self._register()
 
     def forward(self, x_bchw: Tensor) -> Tensor:
-        """As torch's."""
+        """Convolves as torch does, with the normalised weights."""
         return F.conv2d(
             x_bchw, self.normalised(), self.bias, self.stride, self.padding, self.dilation
         )
@@ -90,7 +90,7 @@ class SpectralLinear(nn.Linear, _Spectral):
         self._register()
 
     def forward(self, x: Tensor) -> Tensor:
-        """As torch's."""
+        """Multiplies as torch does, with the normalised weights."""
         return F.linear(x, self.normalised(), self.bias)
 
 

@@ -1,5 +1,5 @@
-"""Which non-linearities a convolutional block uses: swish throughout, or the hard ones of
-MobileNetV3 (arXiv:1905.02244).
+"""Non-linearities of a convolutional block: swish throughout, or the hard ones of MobileNetV3
+(arXiv:1905.02244).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Activations:
     """The non-linearities of one block.
 
     Attributes:
-        block: After its convolutions.
+        block: Non-linearity after the block's convolutions.
         squeeze: Inside squeeze-and-excitation.
-        gate: On what squeeze-and-excitation multiplies with.
+        gate: Non-linearity of squeeze-and-excitation's factors.
     """
 
     block: Activation

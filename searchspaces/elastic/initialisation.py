@@ -1,4 +1,4 @@
-"""How fresh weights are drawn, for elastic layers and for stand-alone networks alike."""
+"""Drawing of fresh weights, for elastic layers and for stand-alone networks alike."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ class ElasticTokenNorm(nn.Module):
     Attributes:
         weight: (largest width,) scale; ones.
         bias: (largest width,) shift; zeros.
-        joint: Whether mean and variance are taken over all tokens of a sample together, as
-            torch.nn.GroupNorm with one group, or token by token, as torch.nn.LayerNorm.
+        joint: Takes mean and variance over all tokens of a sample together, as torch.nn.GroupNorm
+            with one group; else token by token, as torch.nn.LayerNorm.
         eps: Added to the variance.
     """
 

@@ -35,8 +35,8 @@ def resized_positions(table_nc: Tensor, num_positions: int) -> Tensor:
 
 
 def fitted_weights(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """What of `weights` the network takes, for its state dict; positions are brought to its grids,
-    heads that it lacks are left out.
+    """Picks from `weights` the state dict that the network takes; positions are brought to its
+    grids, heads that it lacks are left out.
 
     Raises:
         ValueError: They are of a network of another shape.
@@ -62,7 +62,7 @@ def fitted_weights(weights: Mapping[str, Tensor], network: nn.Module) -> dict[st
 
 
 def _grid(num_positions: int) -> tuple[int, int]:
-    """Its side, and how many positions come before the grid's."""
+    """Side of the grid, and the number of positions before the grid's."""
     for leading in (0, 1):
         side = math.isqrt(num_positions - leading)
         if side and side**2 == num_positions - leading:

@@ -20,9 +20,9 @@ class MBConvShape:
         out_width: Output channels.
         kernel: Side of the depthwise kernel, odd.
         stride: 1 or 2.
-        expand: Whether a 1x1 convolution comes first.
-        shortcut: Whether the input is added to the output: pooled 2x2 at stride 2, by a 1x1
-            convolution where the widths differ.
+        expand: Begins with a 1x1 convolution.
+        shortcut: Adds the input to the output: pooled 2x2 at stride 2, by a 1x1 convolution where
+            the widths differ.
     """
 
     in_width: int
@@ -53,12 +53,12 @@ class MBConvShape:
 
     @property
     def shortcut_conv(self) -> bool:
-        """Whether the shortcut is a 1x1 convolution."""
+        """True if the shortcut is a 1x1 convolution."""
         return self.shortcut and self.in_width != self.out_width
 
     @property
     def identity(self) -> bool:
-        """Whether the shortcut is the input itself."""
+        """True if the shortcut is the input itself."""
         return self.shortcut and self.in_width == self.out_width and self.stride == 1
 
     @property
@@ -118,7 +118,7 @@ class TransformerShape:
 
     @property
     def heads(self) -> int:
-        """How many heads there are."""
+        """Number of attention heads."""
         return self.width // self.head_width
 
     @property

@@ -1,5 +1,5 @@
-"""What parts of an ElasticViT network cost: exact multiply-accumulates, and as the released code
-counts them.
+"""Costs of the parts of an ElasticViT network: exact multiply-accumulates, and those that the
+released code counts.
 
 The released numbers leave out what it leaves out: eight ninths of the depthwise convolution on the
 values, squeeze-and-excitation and shortcuts of the blocks that lead in a transformer stage, and

@@ -1,4 +1,4 @@
-"""What an ElasticViT architecture decides, written out: the shape of every block and layer."""
+"""Plan of an ElasticViT architecture, written out: the shape of every block and layer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ class ConvStage:
         depths: Numbers of blocks, ascending.
         kernels: Sides of the depthwise kernel, odd, ascending.
         expands: Factors from a block's input width to its depthwise width, ascending.
-        stride: Of the first block; the others have 1.
-        squeeze: Whether blocks have squeeze-and-excitation, with a quarter of the depthwise width
-            inside.
+        stride: Stride of the first block; the others have 1.
+        squeeze: Gives blocks squeeze-and-excitation, with a quarter of the depthwise width inside.
     """
 
     widths: tuple[int, ...]
@@ -54,7 +53,7 @@ class TransformerStage:
         mlp_ratios: Factors from the width to the hidden width of the feed-forward network,
             ascending.
         value_scales: Factors from the head width to a head's value width, ascending.
-        stride: Of the leading block.
+        stride: Stride of the leading block.
     """
 
     widths: tuple[int, ...]
@@ -91,7 +90,7 @@ class Plan:
         in_channels: Channels of the input.
         resolution: Side of the resized input in pixels.
         first_width: Channels after the first 3x3 convolution.
-        first_stride: Its stride.
+        first_stride: Stride of the first convolution.
         conv_stages: The blocks of the stem and of every stage of MBConv.
         transformer_stages: The blocks of every transformer stage.
         mixing_width: Channels of the linear layer on every token before pooling.

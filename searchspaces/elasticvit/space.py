@@ -55,7 +55,7 @@ class ElasticViT:
     never fall from stage to stage: `repair` raises a width to the smallest that is allowed.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         resolutions: Sides in pixels to which the network resizes its input.
         stem_widths: Channels after the first 3x3 convolution and of the stem's blocks, which do not
             expand.
@@ -69,8 +69,8 @@ class ElasticViT:
         last_width: Channels after pooling.
         num_classes: Outputs.
         in_channels: Input channels.
-        joint_norm: Whether layer norms take mean and variance over all tokens of a sample together,
-            as in the released code, or token by token.
+        joint_norm: Takes layer norms' mean and variance over all tokens of a sample together, as in
+            the released code; else token by token.
     """
 
     name: str
@@ -366,7 +366,7 @@ class ElasticViT:
         )
 
     def cost_chain(self, cost: str) -> CostChain:
-        """How one of the costs adds up, stage by stage along the widths."""
+        """Chain of one of the costs, stage by stage along the widths."""
         links = tuple(
             self._columns.get(self._width_name(stage)) for stage in range(len(self._widths))
         )

@@ -67,9 +67,9 @@ class ElasticViTSupernet(nn.Module):
         """
         Args:
             largest: The network of every largest option.
-            plan: What an architecture decides.
-            width_changes: For each stage whether its first block changes the width in some subnet.
-            joint_norm: Whether layer norms take their statistics over all tokens of a sample.
+            plan: Returns the plan of an architecture.
+            width_changes: True for each stage whose first block changes the width in some subnet.
+            joint_norm: Takes layer norms' statistics over all tokens of a sample.
         """
         super().__init__()
         self.plan = plan

@@ -38,13 +38,13 @@ class Hardware:
     """Genes of a chip with so many slots; an empty slot is ("none", 0, 0).
 
     Attributes:
-        name: For messages.
+        name: Name for messages.
         num_slots: Sub-accelerators at most.
         most_units: Processing elements of all slots together.
         unit_step: Grid of the units.
         most_bandwidth: Words a cycle of all slots together.
         bandwidth_step: Grid of the bandwidth.
-        same_dataflow: Whether all slots have the first one's dataflow (a homogeneous chip).
+        same_dataflow: Gives all slots the first one's dataflow (a homogeneous chip).
     """
 
     name: str = "chip"

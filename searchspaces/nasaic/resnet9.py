@@ -48,7 +48,7 @@ class ResNet9:
     """Genes FN0, then FNi and SKi a block; FNi = 0 leaves the block out, its pooling too.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         stem_widths: Options of FN0.
         widths: Options of FNi, ascending; a leading 0 makes blocks optional.
         num_blocks: Blocks at most.

@@ -35,7 +35,7 @@ class UNet:
     """Genes height h, filters at full resolution, and a factor for each of the h lower levels.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         heights: Options of h, ascending.
         base_widths: Options of the filters at full resolution.
         factors: Options of the growth from one level to the next below.

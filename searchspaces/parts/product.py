@@ -25,7 +25,7 @@ from searchspaces.base import (
 
 
 class Genes(Protocol):
-    """What a part must offer: genes and their canonical form. A part that also builds networks is a
+    """Contract of a part: genes and their canonical form. A part that also builds networks is a
     `SearchSpace`.
     """
 
@@ -43,12 +43,12 @@ class Product:
     """Parts side by side; genes are named "LABEL.GENE", and a part's own rules hold within it.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         labels: One a part.
         parts: Search spaces, and things with genes alone such as chips; at least one search space.
-        in_channels: Of an input that all networks share, for tests and profiles; tasks have inputs
-            of their own.
-        image_size: Its side.
+        in_channels: Channels of an input that all networks share, for tests and profiles; tasks
+            have inputs of their own.
+        image_size: Side of that input.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Product:
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Those of the parts."""
+        """Decoding genes of all parts, each with its part's label in front."""
         return tuple(
             f"{label}.{name}"
             for label, part in zip(self.labels, self.parts, strict=True)
@@ -173,7 +173,7 @@ class JointNetwork(nn.Module):
     """Several stand-alone networks.
 
     Attributes:
-        networks: By label; a task runs its own on its own inputs.
+        networks: Networks by label; a task runs its own on its own inputs.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module]) -> None:
@@ -189,7 +189,7 @@ class JointSupernet(nn.Module):
     """The supernets of a product's networks.
 
     Attributes:
-        networks: By label.
+        networks: Networks by label.
     """
 
     def __init__(self, space: Product, networks: Mapping[str, nn.Module]) -> None:

@@ -29,11 +29,11 @@ class Own:
     """The place of an object.
 
     Attributes:
-        text: As the user wrote it.
-        folder: From where its module is imported.
-        file: Of the module.
-        module: Its import name.
-        attribute: Of the module; dotted where the object is inside another.
+        text: Text that the user wrote.
+        folder: Folder from where its module is imported.
+        file: File of the module.
+        module: Import name of the module.
+        attribute: Name in the module; dotted where the object is inside another.
     """
 
     text: str
@@ -162,7 +162,7 @@ def recorded(texts: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def admitted(texts: Sequence[str], known: Any, given: Sequence[str], run: Path) -> dict[str, str]:
-    """For each text of a run's job.json the import path that is followed.
+    """Maps each text of a run's job.json to the import path that is followed.
 
     A run folder may be somebody else's. Its names are followed into the current folder and those of
     PYTHONPATH only, never into the run folder, and only to a file that is the one the run was

@@ -39,7 +39,7 @@ class Registry:
     """The modules of one package that offer something by name.
 
     Attributes:
-        package: Its import name.
+        package: Import name of the package.
         kind: A word for one module: "search space".
         offers: The name that a module must define.
     """
@@ -53,7 +53,7 @@ class Registry:
         return [name for name, file in self._files() if self.offers in _read(file).names]
 
     def abouts(self) -> dict[str, str]:
-        """Those modules with the first paragraph of their docstring; read, never imported."""
+        """Names of the modules with the first paragraph of each docstring; read, not imported."""
         found = {name: _read(file) for name, file in self._files()}
         return {name: read.about for name, read in found.items() if self.offers in read.names}
 
@@ -116,8 +116,8 @@ def guarded(
 
     Args:
         work: The code.
-        what: It is about, for the message: "search space 'mine'".
-        file: Of the plug-in.
+        what: Subject of the message: "search space 'mine'".
+        file: File of the plug-in.
         passes: Exceptions that say themselves what the user has to mend.
 
     Raises:
@@ -182,7 +182,7 @@ class _Reading:
     """One file, read and not imported.
 
     Attributes:
-        names: Those that it defines.
+        names: Names that it defines.
         fault: The end of a sentence that begins with the file; "" where it could be read.
         about: The first paragraph of its docstring, in one line.
     """

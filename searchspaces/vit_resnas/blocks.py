@@ -28,7 +28,7 @@ from searchspaces.vit_resnas.subnet import EPS, attend, reduced_residual, with_c
 
 @dataclass(frozen=True)
 class BlockMasks:
-    """What each image's network keeps of one block; ones and zeros.
+    """Masks of ones and zeros that say what each image's network keeps of one block.
 
     Attributes:
         width: (b, 1, c) channels of a token.

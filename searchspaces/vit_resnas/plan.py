@@ -1,4 +1,4 @@
-"""What a ViT-ResNAS architecture decides, written out: the shape of every block and reduction, with
+"""Plan of a ViT-ResNAS architecture, written out: the shape of every block and reduction, with
 exact costs.
 """
 
@@ -18,7 +18,7 @@ class Stage:
             width.
         heads: Numbers of heads, for each block, ascending.
         hidden: Channels inside the feed-forward network, for each block, ascending.
-        optional: For each block whether a network may go without it.
+        optional: True for each block that a network may go without.
     """
 
     widths: tuple[int, ...]
@@ -51,9 +51,9 @@ class BlockShape:
     """One transformer block.
 
     Attributes:
-        index: Its place in its stage, counting blocks that the network goes without.
+        index: Place in its stage, counting blocks that the network goes without.
         width: Channels of a token.
-        heads: Of attention.
+        heads: Heads of attention.
         head_width: Channels of a head.
         hidden: Channels inside the feed-forward network.
     """
@@ -92,12 +92,12 @@ class BlockShape:
 
 @dataclass(frozen=True, kw_only=True)
 class StemShape:
-    """From the image to the first grid of tokens.
+    """Stem, from the image to the first grid of tokens.
 
     Attributes:
-        in_channels: Of the image.
+        in_channels: Channels of the image.
         middle: Channels of the three 3x3 convolutions; they are not searched.
-        stride: Of the first of them.
+        stride: Stride of the first 3x3 convolution.
         patch: Side and stride of the convolution that makes the tokens.
         width: Channels of a token.
         grid: Tokens a side.
@@ -172,9 +172,9 @@ class Plan:
 
     Attributes:
         image_size: Side of the resized input in pixels.
-        stem: Before the first stage.
+        stem: Stem, before the first stage.
         stages: The blocks of each stage that the network has.
-        lengths: How many blocks each stage has in the space, those that the network goes without
+        lengths: Number of blocks of each stage in the space, those that the network goes without
             included.
         reductions: Between the stages.
         num_classes: Outputs.
@@ -194,7 +194,7 @@ class Plan:
 
     @property
     def params(self) -> int:
-        """Of the whole network, without the patch head that only training has."""
+        """Parameters of the whole network, without the patch head that only training has."""
         blocks = sum(block.params for stage in self.stages for block in stage)
         return (
             self.stem.params
@@ -206,12 +206,12 @@ class Plan:
 
     @property
     def head_params(self) -> int:
-        """Of the classifier; the patch head has as many."""
+        """Parameters of the classifier; the patch head has as many."""
         return (self.width + 1) * self.num_classes
 
     @property
     def macs(self) -> int:
-        """Of the whole network and one image."""
+        """Multiply-accumulates of the whole network for one image."""
         macs = (
             self.stem.macs
             + sum(reduction.macs for reduction in self.reductions)
@@ -227,8 +227,8 @@ class Plan:
         return (self.stem.grid, *(reduction.grid for reduction in self.reductions))
 
     def drop_rate(self, stage: int, index: int, drop_connect: float) -> float:
-        """Of a block's branches: from 0 at the first block to `drop_connect` at the last, absent
-        blocks counted.
+        """Drop rate of a block's branches: from 0 at the first block to `drop_connect` at the last,
+        absent blocks counted.
         """
         place, last = sum(self.lengths[:stage]) + index, sum(self.lengths) - 1
         return drop_connect * place / last if last else 0.0

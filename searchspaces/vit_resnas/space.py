@@ -29,7 +29,7 @@ class ViTResNAS:
     its own, and some blocks may be missing: `repair` sets a missing block's genes to option 0.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         stages: Each with half the grid of the one before; no width may be below the largest of the
             stage before.
         image_size: Side in pixels to which the network resizes its input; a multiple of all strides

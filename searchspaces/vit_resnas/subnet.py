@@ -109,7 +109,7 @@ class ViTResNASSubnet(nn.Module):
     """The network of one plan.
 
     Attributes:
-        plan: What it was built from.
+        plan: Plan that it was built from.
         patch_head: Classifies every patch, for training by token-mixup; None in networks that are
             deployed.
     """
@@ -162,7 +162,7 @@ class ViTResNASSubnet(nn.Module):
         nn.init.zeros_(self.patch_head.bias)
 
     def remove_patch_head(self) -> None:
-        """What is left is what is deployed."""
+        """Removes the head that only training needs; the rest is what is deployed."""
         self.patch_head = None
 
     def _logits(self, x_bnc: Tensor, dropout: float) -> Tensor:

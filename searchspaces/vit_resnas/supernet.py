@@ -92,8 +92,8 @@ class ViTResNASSupernet(nn.Module):
             masked: Run the largest network once with masks, as the authors do; else each network on
                 slices for its own images, which computes the same, and the same gradients, with
                 less work.
-            dropout: Of the class token before the classifier.
-            drop_connect: Of the last block's branches.
+            dropout: Dropout of the class token before the classifier.
+            drop_connect: Drop rate of the last block's branches.
 
         Returns:
             (b, num_classes) logits of the images and (b, grid^2, num_classes) of the last stage's
@@ -122,9 +122,10 @@ class ViTResNASSupernet(nn.Module):
         )[back]
 
     def unit_orders(self) -> list[tuple[Tensor, list[tuple[str, int]]]]:
-        """Of every block the order of its heads and of its hidden units, the strongest first, and
-        the parameters' dimensions that count them. A unit is as strong as the sum of the absolute
-        values of all weights that lead into it and out of it (section 4.3)."""
+        """Orders the heads and the hidden units of every block, the strongest first, with the
+        parameters' dimensions that count them. A unit is as strong as the sum of the absolute
+        values of all weights that lead into it and out of it (section 4.3).
+        """
         return [
             order
             for number, stage in enumerate(self._stages())

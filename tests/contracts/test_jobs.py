@@ -1,4 +1,4 @@
-"""What every job keeps to, found by listing `jobs/`."""
+"""Contracts that every job keeps, found by listing `jobs/`."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Echo:
     label, digest, num_features, num_classes = "digits-cnn", "echo", 8, 5
 
     def open(self, device: torch.device) -> None:
-        """There is nothing to read."""
+        """Opens nothing."""
 
     def extract(self, pixels_bchw: torch.Tensor) -> Features:
         flat = pixels_bchw.flatten(1).float() / 255.0

@@ -54,7 +54,9 @@ SMALL = [
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Its own folder for Ray, outside tmp_path because socket paths are limited to 107 bytes."""
+    """Environment with a folder of its own for Ray, outside tmp_path because socket paths are
+    limited to 107 bytes.
+    """
     folder = tempfile.mkdtemp(prefix="evoray-chip-")
     yield {
         **os.environ,

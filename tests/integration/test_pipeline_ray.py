@@ -46,7 +46,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Setup:
-    """What they mean."""
+    """Objects that the configuration means."""
 
     problem: Problem
 

@@ -66,7 +66,7 @@ def evaluator_of(problem: Problem, **options: object) -> Iterator[RayEvaluator]:
 def collected(
     evaluator: RayEvaluator, count: int, *, patience_seconds: float = 60.0
 ) -> list[Record]:
-    """So many records, in the order in which they came."""
+    """Collects so many records, in the order in which they come."""
     records: list[Record] = []
     until = time.monotonic() + patience_seconds
     while len(records) < count:

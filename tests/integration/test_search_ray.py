@@ -31,7 +31,7 @@ SCHEDULE = Schedule(evaluations=60, population=10, migration=Migration(every=2, 
 
 
 def local(problem: Problem) -> Records:
-    """What a search in this process records."""
+    """Records of a search in this process."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
     Search(
@@ -68,9 +68,7 @@ def on_ray(
     timeout: float = 60.0,
     disturb: Callable[[MemoryLedger], None] | None = None,
 ) -> Records:
-    """What the same search on actors records; `disturb` runs beside it and can look at the
-    ledger.
-    """
+    """Records of the same search on actors; `disturb` runs beside it and can look at the ledger."""
     ledger = MemoryLedger()
     searchers = searchers_for(problem, "nsga2", num_shards=2, seed=3, population=10)
     shards = RayShards(problem, searchers)

@@ -53,7 +53,7 @@ def any_rows(space: Space, count: int, seed: int) -> Choices:
 
 
 def changed(space: Space, before: Choices, after: Choices) -> list[int]:
-    """How many integers of each printed genotype differ; an idle gene prints as -1."""
+    """Counts the integers of each printed genotype that differ; an idle gene prints as -1."""
     counts = []
     for one, other in zip(before, after, strict=True):
         left, right = ([*row] for row in (one, other))
@@ -79,8 +79,8 @@ def test_an_extracted_network_is_the_supernets_path(space: Space, seed: int) -> 
 def test_an_identity_into_the_middle_node_leaves_the_copies_as_they_are(
     mid: tuple[int, int],
 ) -> None:
-    """In-place additions to the middle node would also change the copy that it is, and with it the
-    other edges that read it.
+    """Guards the middle node: in-place additions to it would also change the copy that it is, and
+    with it the other edges that read it.
     """
     space = SPACES["generator"]
     rows = drawn(space, 12, 0).reshape(-1, 3, 7)

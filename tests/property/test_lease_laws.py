@@ -53,7 +53,7 @@ class World:
             assert self._turn_ended.wait(PATIENCE_SECONDS)
 
     def sleep(self, seconds: float) -> None:
-        """Until the clock has moved on; others run."""
+        """Waits until the clock has moved on; others run."""
         woken = threading.Event()
         self._asleep[threading.current_thread()] = (self.now + seconds, woken)
         self._turn_ended.set()

@@ -94,7 +94,7 @@ def test_extracted_networks_of_bigger_presets_compute_what_the_supernet_computes
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_parameter_of_the_biggest_network_is_the_whole_of_the_supernet(preset: str) -> None:
-    """So weight decay in the largest network's loss reaches every weight."""
+    """Weight decay in the largest network's loss therefore reaches every weight."""
     space = build(preset)
     supernet = space.build_supernet()
     subnet = space.build_subnet(supernet, largest(space))

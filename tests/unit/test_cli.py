@@ -248,7 +248,7 @@ def test_help_shows_the_common_options_and_help_all_every_one(
     assert len(options["--help"]) <= len(config.common) < len(options["--help-all"])
     assert options["--help"] < options["--help-all"]
     assert "--help-all: all" in shown["--help"].replace("\n", " ")
-    assert "Distinct" in shown["--help"] or "Generated for one score" in shown["--help"]
+    assert "Budget of the search" in shown["--help"] or "images for one score" in shown["--help"]
 
 
 def test_an_option_that_is_not_there_cannot_be_common() -> None:

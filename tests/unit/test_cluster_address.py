@@ -1,4 +1,4 @@
-"""Which cluster a program uses: its own, unless it is asked to join one."""
+"""Choice of the cluster: a program uses its own, unless it is asked to join one."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ def outcome(
 
 
 def judged(file: str, damage: str, whole: Any, found: tuple[int, str, Any]) -> str:
-    """How a command took a damaged file."""
+    """Judges how a command took a damaged file."""
     code, said, values = found
     named = Path(file).name.strip("_").removesuffix(".json") in said or (
         Path(file).parent.name in said and Path(file).name in ("state.json", "weights.safetensors")

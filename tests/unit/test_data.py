@@ -131,7 +131,7 @@ def test_cifar10_sheets_hold_the_pixels_of_the_original() -> None:
 
 
 class Evil:
-    """What a pickle can do."""
+    """An object that runs code when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (print, ("the pickle ran code",))

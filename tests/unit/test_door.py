@@ -56,7 +56,7 @@ class Toy:
 
 
 class ToyCost:
-    """Its analytic cost."""
+    """Analytic cost of the toy space."""
 
     name, unit, goal = "macs", "MACs", Goal.MINIMIZE
 

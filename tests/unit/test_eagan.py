@@ -148,7 +148,7 @@ def test_only_the_selected_operations_get_gradients(preset: str) -> None:
 
 
 def _unread(s: Any, name: str, architecture: Architecture) -> bool:
-    """Whether it is the weight of an up-sampled copy or a middle node that nothing reads."""
+    """Returns True for the weight of an up-sampled copy or a middle node that nothing reads."""
     cell = s.chosen(architecture)[int(name.split(".")[1])]
     copy = {"in_a": ("a_mid", "a_out"), "in_b": ("b_mid", "b_out")}.get(name.split(".")[3])
     return copy is not None and all(cell[edge] == "none" for edge in copy)

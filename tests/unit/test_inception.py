@@ -242,7 +242,7 @@ class Thumb:
         self.calls = 0
 
     def open(self, device: torch.device) -> None:
-        """There is nothing to read."""
+        """Opens nothing."""
 
     def extract(self, pixels_bchw: Any) -> Features:
         self.calls += 1

@@ -50,7 +50,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def made_old(folder: Path) -> None:
-    """As a version wrote it that knew no digests."""
+    """Rewrites a ledger as a version did that knew no digests."""
     for part in folder.glob("part-*"):
         pq.write_table(pq.read_table(part).replace_schema_metadata(None), part)
     (folder / "_manifest.json").unlink()

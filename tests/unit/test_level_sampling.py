@@ -70,7 +70,7 @@ STARTS = (100, 200, 400, 700, 900, 1200)
 
 
 def shares_inside(rows: Choices) -> list[float]:
-    """Of the published windows, in the whole space."""
+    """Shares of the rows that lie in each published window, in the whole space."""
     macs = FINAL.costs(rows)["released_macs"] / 1e6
     return [float(((macs >= start) & (macs <= start + 20)).mean()) for start in STARTS]
 

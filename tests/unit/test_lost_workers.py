@@ -1,4 +1,4 @@
-"""Which failures of several training workers are worth another start."""
+"""Failures of training workers: some are worth another start, the others end the training."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_block_left_out_is_the_same_network_wherever_it_stood() -> None:
 
 
 def test_more_filters_or_skips_never_cost_less() -> None:
-    """On fixed sub-accelerators: MACs, weights and energy."""
+    """Compares MACs, weights and energy on fixed sub-accelerators."""
     for name in ("nasaic:cifar10", "nasaic:nuclei"):
         space: Any = searchspaces.load(name)
         rows = space.repair(drawn(space, 40, 1))

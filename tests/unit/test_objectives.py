@@ -1,4 +1,4 @@
-"""What the objectives measure, on networks and data whose answers are known."""
+"""Values of the objectives, on networks and data whose answers are known."""
 
 from __future__ import annotations
 

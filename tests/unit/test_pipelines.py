@@ -1,4 +1,6 @@
-"""What pipelines share: objectives follow from the task, and options refuse what cannot be."""
+"""Shared parts of the pipelines: objectives follow from the task, and options refuse what cannot
+be.
+"""
 
 from __future__ import annotations
 

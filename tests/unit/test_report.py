@@ -44,7 +44,7 @@ def page(*folders: RunFolder) -> str:
 
 
 def body(text: str) -> str:
-    """What a reader sees, without plotly and the figures' data."""
+    """Text that a reader sees, without plotly and the figures' data."""
     return text[text.index("<main>") : text.index("</main>")]
 
 

@@ -29,7 +29,7 @@ COLUMNS = schema(["score", "macs"], ["score"])
 
 
 def record(index: int) -> Record:
-    """Of a front of about 200 and a cloud behind it, with a failure of its own kind now and
+    """Record of a front of about 200 and a cloud behind it, with a failure of its own kind now and
     then.
     """
     key, parents = f"{index:06d}", (f"{index - 1:06d}", f"{index // 2:06d}") if index else ()

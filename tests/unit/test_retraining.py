@@ -1,4 +1,4 @@
-"""What a retraining starts from, and positions at another resolution."""
+"""Retraining from fresh, inherited and earlier weights, and positions at another resolution."""
 
 from __future__ import annotations
 

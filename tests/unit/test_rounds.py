@@ -51,7 +51,7 @@ class Counting(LocalEvaluator):
 
 
 class Turned(Score):
-    """What was best is worst."""
+    """Score with its sign turned: the best becomes the worst."""
 
     def measure(self, candidate: Candidate) -> float:
         return -super().measure(candidate)
@@ -188,7 +188,7 @@ class Echo:
     label, digest, num_features, num_classes = "echo", "echo", 4, 5
 
     def open(self, device: torch.device) -> None:
-        """There is nothing to read."""
+        """Opens nothing."""
 
     def extract(self, pixels_bchw: torch.Tensor) -> Features:
         flat = pixels_bchw.flatten(1).float() / 255.0

@@ -40,7 +40,7 @@ def run(
 
 
 def facts(table: pa.Table) -> dict[str, tuple[object, ...]]:
-    """What must be equal, whoever measured it and whenever."""
+    """Facts that must be equal, whoever measured them and whenever."""
     return {
         r.key: (r.choices, dict(r.values), r.shard, r.generation, r.parents, r.operator)
         for r in from_table(table)

@@ -1,4 +1,4 @@
-"""What `evoray submit` sends to a cluster: our packages, wherever they are installed, and the
+"""Files that `evoray submit` sends to a cluster: our packages, wherever they are installed, and the
 user's folder where it is needed.
 """
 

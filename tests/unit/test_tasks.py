@@ -1,5 +1,5 @@
-"""What is learned: masks move with their images, and a task of another kind goes through the loop,
-its checkpoints and a group of ranks as classification does.
+"""Tasks in training: masks move with their images, and a task of another kind goes through the
+loop, its checkpoints and a group of ranks as classification does.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ SPACE: Any = dataclasses.replace(searchspaces.load("bignas:digits"), num_classes
 
 
 class Evil:
-    """What a pickle can do."""
+    """An object that runs code when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return (os.mkdir, ("ran",))

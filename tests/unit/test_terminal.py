@@ -88,7 +88,7 @@ def printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def on_a_terminal(*words: str, columns: int = 80) -> str:
-    """What a command writes to a terminal of its own."""
+    """Runs a command in a terminal of its own and returns what it writes there."""
     mine, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "LANG": "C.UTF-8"}
     with subprocess.Popen(

@@ -64,7 +64,7 @@ def sampled(space: ViTResNAS, count: int, seed: int = 0) -> Choices:
 
 
 def supernet_of(space: ViTResNAS) -> ViTResNASSupernet:
-    """With weights large enough that every part matters."""
+    """Supernet with weights large enough that every part matters."""
     supernet = space.build_supernet()
     assert isinstance(supernet, ViTResNASSupernet)
     for parameter in supernet.parameters():

@@ -1,3 +1,3 @@
-"""What jobs share that search networks and the chip that runs them together: configuration, setup,
-methods, phases of a run.
+"""Shared parts of the jobs that search networks and the chip that runs them together:
+configuration, setup, methods, phases of a run.
 """

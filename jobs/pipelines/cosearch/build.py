@@ -1,5 +1,5 @@
-"""From a configuration to the parts of a co-search: space, tasks, cost model, study. Reads only;
-every mistake shows here.
+"""Building a co-search from its configuration: space, tasks, cost model, study. Reads only; every
+mistake shows here.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class WorkloadTask:
     """One task of a workload.
 
     Attributes:
-        label: Of its network in the joint space.
+        label: Label of its network in the joint space.
         supernet: Folder name of its supernet; tasks of one data set with the same networks and
             recipe have one.
-        space: Of its networks, for the data's classes and size.
+        space: Space of its networks, for the data's classes and size.
         source: The data.
-        options: As configured.
-        calibration: Of its networks' batch norms.
-        objective: What its networks are measured by.
+        options: Configuration of the task.
+        calibration: Recomputes the batch-norm statistics of its networks.
+        objective: Objective that measures its networks.
         teachers: Networks from outside.
     """
 
@@ -68,10 +68,10 @@ class WorkloadTask:
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a configuration means.
+    """Objects that a configuration means.
 
     Attributes:
-        tasks: In the order of the space.
+        tasks: Tasks in the order of the space.
         study: The problem; its evaluator measures untrained networks, until a pipeline gives it
             another.
         space: The study's, with the fixed genes.

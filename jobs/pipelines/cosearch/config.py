@@ -11,11 +11,11 @@ from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, che
 
 @dataclass(frozen=True, kw_only=True)
 class TaskData(DataOptions):
-    """Which pictures of one task of several, so that the name has no short option of its own."""
+    """Images of one of several tasks, so that the name has no short option of its own."""
 
     name: str = "digits"
-    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder; strokes and
-    nuclei to segment.
+    """Data set: digits, cifar10, cifar100, fashion_mnist, stl10 or image_folder to classify.
+    Also strokes or nuclei to segment.
     """
 
 
@@ -28,11 +28,15 @@ class TaskOptions:
     data: TaskData = field(default_factory=TaskData)
     train: TrainConfig = field(default_factory=TrainConfig)
     weight: float = 1.0
-    """Share of the task in the weighted accuracy."""
+    """Weight of the task in the mean accuracy of the tasks; 0 leaves it out of the mean."""
     calibration_images: int = 512
-    """Training images from which each network's batch-norm statistics are recomputed."""
+    """Training images that recompute each network's batch-norm statistics, 2 or more.
+    More give steadier accuracies and take longer.
+    """
     validation_limit: int | None = None
-    """At most so many validation images; none for all."""
+    """Largest number of validation images for the accuracy; None for all.
+    Fewer are faster and noisier.
+    """
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -50,26 +54,28 @@ class TaskOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ChipOptions:
-    """What the chip may be, may cost, and whose cost model says so."""
+    """Limits of the chip, and the cost model that prices it."""
 
     latency: float | None = None
-    """At most so many cycles; none for no limit."""
+    """Largest latency in cycles, all networks mapped to the chip; None for no limit."""
     energy: float | None = None
-    """At most so much, in the energy unit of the constants."""
+    """Largest energy in the unit of the constants; None for no limit."""
     area: float | None = None
-    """At most so many um2."""
+    """Largest area in square micrometres; None for no limit."""
     slots: Literal[1, 2] = 2
-    """Sub-accelerators at most."""
+    """Largest number of sub-accelerators on the chip."""
     same_dataflow: bool = False
-    """Whether all of them have one dataflow."""
+    """Gives all sub-accelerators of a chip one dataflow, which makes it homogeneous."""
     units: int = 4096
-    """Processing elements of all together."""
+    """Processing elements that all sub-accelerators together may have."""
     bandwidth: int = 64
-    """Words a cycle of all together."""
+    """Words a cycle of on-chip network that all sub-accelerators together may have."""
     constants: str = "maestro2019"
-    """Energies and areas: maestro2019 (as NASAIC was published with) or physical."""
+    """Energies and areas: maestro2019, maestro2021, eyeriss, physical or cacti45.
+    Take maestro2019 to compare with NASAIC as published, and physical for realistic chips.
+    """
     noc_scope: Literal["top", "all"] = "all"
-    """Which networks the bandwidth limits."""
+    """On-chip networks that the bandwidth limits: top (the upper one), or all, as NASAIC's tool."""
 
     def __post_init__(self) -> None:
         for name in ("latency", "energy", "area"):
@@ -87,25 +93,29 @@ class ChipOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class JointSearchOptions:
-    """How networks and chip are searched, and what that is compared with."""
+    """Search of the networks and the chip, and the methods to compare it with."""
 
     searcher: str = "pymoo_algorithm"
-    """An algorithm of evoray.searchers."""
+    """Search algorithm, a name that docs/searchers.md lists, such as pymoo_algorithm or nsga2."""
     chips: Literal["exact", "genes"] = "exact"
-    """Every network tuple gets its best chips by the exact inner search, or chips are genes like
-    any other.
+    """Choice of chips: exact finds the best ones for every tuple of networks.
+    With genes the chip is evolved like the networks.
     """
     evaluations: int = 240
-    """Distinct designs to evaluate; those that differ in the chip alone share their networks'
-    measurements.
+    """Budget of the search: distinct designs to evaluate.
+    Those that differ in the chip alone share their networks' measurements.
     """
     population: int = 16
-    """Designs that a generation proposes."""
+    """Designs that a generation proposes, 2 or more."""
     fixed: tuple[str, ...] = ()
-    """Genes that do not vary, such as "digit.stem.width=8"; of the chip's only with chips "genes".
-    The methods of `compare` search the whole space all the same."""
+    """Genes with one value throughout the search, such as "digit.stem.width=8".
+    Genes of the chip can be fixed with chips genes only.
+    The methods of compare search the whole space all the same.
+    """
     compare: tuple[str, ...] = ("nas then asic", "asic then nas", "reinforce", "random")
-    """Other methods that get as many network tuples to measure."""
+    """Other methods to run with as many networks to measure; without any the run is shortest.
+    They are nas then asic, asic then nas, reinforce, random, evolution with sampled chips.
+    """
 
     def __post_init__(self) -> None:
         check_least(self, "search", evaluations=1)
@@ -146,17 +156,17 @@ class CoSearch(CodeOptions):
     )  # what --help shows
 
     space: str = "nasaic:digits"
-    """A joint search space of two networks and a chip: NAME, NAME:PRESET, package.module:object or
-    path/to/file.py:object.
+    """Joint search space of two networks and a chip: NAME or NAME:PRESET of `evoray spaces`.
+    One of your own is package.module:object or path/to/file.py:object.
     """
     first: TaskOptions = field(default_factory=TaskOptions)
     second: TaskOptions = field(default_factory=TaskOptions)
     chip: ChipOptions = field(default_factory=ChipOptions)
     search: JointSearchOptions = field(default_factory=JointSearchOptions)
     accuracy: Literal["inherited", "scratch"] = "inherited"
-    """Networks are measured with a supernet's weights, or each is trained alone first;
-    cluster.timeout-seconds must allow for that.
+    """Weights that networks are measured with: inherited from a supernet, or scratch.
+    The latter trains each network alone first; cluster.timeout-seconds must allow for that.
     """
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the run, another one shows its spread."""

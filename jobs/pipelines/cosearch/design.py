@@ -98,7 +98,7 @@ def _networks(study: Study, rows: Choices) -> list[tuple[str, Any, Choices]]:
 
 
 def _slots(chips: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of one chip, empty slots too, so that indices are those of the mapping."""
+    """Slots of one chip, empty ones too, so that indices are those of the mapping."""
     columns = (
         np.asarray(chips[name])[0].tolist() for name in ("template", "pes", "noc_bw_elem_per_cycle")
     )

@@ -21,7 +21,7 @@ class TrainedFromScratch:
     The seed and the network decide.
 
     Attributes:
-        tolerance: By how much two measurements of one candidate may differ.
+        tolerance: Difference that two measurements of one candidate may have.
     """
 
     tolerance = 0.0
@@ -62,10 +62,10 @@ class TrainedFromScratch:
         self._device = device
 
     def measure(self, candidate: Candidate) -> float:
-        """As the objective, after the training.
+        """Trains the candidate's network alone, then measures the objective on it.
 
         Raises:
-            MeasurementError: As the objective.
+            MeasurementError: The objective raised it.
         """
         seed = seed_for(self._seed, "alone", candidate.architecture.key)
         with torch.random.fork_rng(devices=[]):

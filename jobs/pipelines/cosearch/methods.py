@@ -33,12 +33,12 @@ _DESIGNS = 40  # at most, for each network tuple that may be measured
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a method found.
+    """Result of one method: the design it hands over and the records behind it.
 
     Attributes:
-        method: Its name.
+        method: Name of the method.
         best: The design it hands over, canonical joint choices (g,).
-        values: Of that design: every objective and cost by name.
+        values: Objectives and costs of that design, by name.
         violation: 0 where it meets the specs.
         num_networks: Network tuples that were measured, or would have been had nothing been known.
         num_priced: Designs that were priced, repeats included.

@@ -184,7 +184,7 @@ def _searcher(study: Study, problem: Problem, config: CoSearch) -> Searcher:
 
 
 def values_of(records: Records, row: int) -> dict[str, float]:
-    """What is known of one record."""
+    """Known values of one record, by name; those that are NaN or infinite are left out."""
     return {
         name: float(column[row])
         for name, column in records.values.items()

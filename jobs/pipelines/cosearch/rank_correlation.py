@@ -24,7 +24,8 @@ from searchspaces.base import architectures
 
 
 def accuracy_probing(folder: RunFolder, config: CoSearch, probes: int) -> Probing:
-    """Of `probes` designs that differ in their networks, spread over the inherited accuracy.
+    """Prepares the stand-alone training of `probes` designs that differ in their networks, spread
+    over the inherited accuracy.
 
     Raises:
         ValueError: The run has no evaluations or not so many networks, or trained no supernets.

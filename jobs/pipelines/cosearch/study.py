@@ -31,17 +31,17 @@ COSTS = tuple(f"asic_{metric}" for metric in METRICS)
 
 @dataclass(frozen=True)
 class Study:
-    """What methods are compared on.
+    """Problem, specs and prices that all methods are compared on.
 
     Attributes:
         space: Networks, then the chip.
-        specs: What the chip may cost.
+        specs: Limits of the chip.
         model: Prices whole designs of the space; its latency limit is the latency spec.
         objectives: (space) -> what is measured in a product of these networks, with or without the
             chip; the last is named "accuracy".
         evaluator: (problem) -> measures its direct objectives.
         ledger: (method, problem) -> where the method's records are kept.
-        memory: What is known of networks, for all methods together.
+        memory: Known values of networks, for all methods together.
     """
 
     space: Product

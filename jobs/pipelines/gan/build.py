@@ -1,4 +1,4 @@
-"""From a configuration to the objects of a GAN search. Reads only; every mistake shows here."""
+"""Building a GAN search from its configuration. Reads only; every mistake shows here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _S = TypeVar("_S", Generator, Discriminator)
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a configuration means.
+    """Objects that a configuration means.
 
     Attributes:
         generators: Space of stage 1.
@@ -52,7 +52,7 @@ class SearchSetup:
 
     @property
     def label(self) -> str:
-        """What the scores' names end with."""
+        """Suffix of the scores' names: the extractor's own, or the data's name and "-cnn"."""
         return f"{self.source.name}-cnn" if self.extractor is None else self.extractor.label
 
 

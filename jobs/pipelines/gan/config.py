@@ -20,17 +20,27 @@ class _StageOptions:
     _group: ClassVar[str]
 
     channels: int | None = None
-    """Channels of the networks' cells; none for the space's own."""
+    """Channels of the networks' cells; None for the space's own.
+    Halve them to train on a CPU or a small GPU.
+    """
     population: int = 32
-    """Candidates in a round."""
+    """Candidates in a round, 2 or more."""
     crossover_probability: float = 0.3
-    """That a child takes a gene of another parent."""
+    """Probability that a child takes one gene from another parent.
+    The sum with mutation_probability must be above 0 and at most 1.
+    """
     mutation_probability: float = 0.5
-    """That one gene changes; what is left is drawn afresh."""
+    """Probability that a child changes one gene at random.
+    What is left to 1, after crossover_probability, are children drawn afresh.
+    """
     selector: Literal["nsga2", "cars"] = "nsga2"
-    """nsga2, or cars, the released code's, for comparison only."""
+    """Selection of a round's survivors: nsga2, or cars, the released code's.
+    The latter is there for comparison.
+    """
     pick: str = "best:fid"
-    """The one that the run goes on with: a key, knee, or best:NAME on the front."""
+    """Candidate that the run goes on with after the stage: a key, knee, or best:NAME.
+    The last is the front's best under a score or cost, such as best:fid.
+    """
 
     def __post_init__(self) -> None:
         name, crossover, mutation = (
@@ -63,11 +73,12 @@ class GeneratorOptions(_StageOptions):
     _group = "generators"
 
     space: str = "eagan:generator"
-    """A space of generators."""
+    """Search space of generators: NAME or NAME:PRESET, as `evoray spaces` lists them."""
     opponent: Literal["autogan", "plain"] | Path = "autogan"
-    """The fixed discriminator: autogan (AdversarialNAS's), plain (the released code's, variant GD2;
-    32 pixels and more), or the folder of an earlier run, whose discriminator it becomes (variant
-    GD3)."""
+    """Fixed discriminator to train against: autogan, plain, or the folder of an earlier run.
+    The first is AdversarialNAS's, the second the released code's GD2, for 32 pixels and more.
+    The discriminator that an earlier run found makes the paper's variant GD3.
+    """
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_one()))
 
 
@@ -80,19 +91,22 @@ class DiscriminatorOptions(_StageOptions):
     _group = "discriminators"
 
     space: str = "eagan:discriminator"
-    """A space of discriminators."""
+    """Search space of discriminators: NAME or NAME:PRESET, as `evoray spaces` lists them."""
     train: StageConfig = field(default_factory=lambda: StageConfig(gan=recipes.stage_two()))
     weight_resetting: bool = True
-    """Whether every round starts with copies of the best generator; else each goes on with its own
-    or its parent's.
+    """Starts every round with copies of the best generator, as the paper does.
+    Otherwise each pair goes on with its own generator or its parent's.
     """
     pairing: Literal["serial", "averaged"] = "serial"
-    """serial as the paper: pairs train in turn on the same discriminator weights. averaged: workers
-    train their pairs beside each other on weights of their own, averaged then."""
+    """Training of the pairs: serial, as in the paper, in turn on the same discriminator weights.
+    With averaged, workers train pairs side by side on copies that are averaged: faster.
+    """
     pair_workers: int = 2
-    """Workers of averaged pairs."""
+    """Workers that train pairs side by side, where pairing is averaged."""
     average_every_steps: int = 0
-    """Groups of steps between two averagings; 0 for the end of each round."""
+    """Groups of steps between two averagings, where pairing is averaged.
+    With 0 they are averaged at the end of each round only.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,17 +115,19 @@ class DiscriminatorOptions(_StageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FinalOptions:
-    """The found pair, trained alone from fresh weights."""
+    """Final training of the found pair, alone and from fresh weights."""
 
     epochs: float = 0.0
-    """Passes over the images; 0 for no final training."""
+    """Passes over the images; 0 for no final training.
+    A published result takes hundreds.
+    """
     gan: GanConfig = field(default_factory=recipes.final_cifar10)
     num_images: int = 50_000
-    """Generated for the final scores."""
+    """Generated images for the final scores, 2 or more; published scores take 50,000."""
     checkpoint_every_seconds: float = 300.0
-    """Seconds between two checkpoints."""
+    """Seconds between two checkpoints: at most so much work is lost in a crash."""
     log_every_steps: int = 100
-    """Steps between two lines of metrics.jsonl."""
+    """Steps between two lines of metrics.jsonl; fewer make finer curves and a larger file."""
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.num_images < 2 or self.log_every_steps < 1:
@@ -124,19 +140,25 @@ class FinalOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
-    """How generators are scored."""
+    """Scoring of generators."""
 
     inception: Annotated[Path | None, tyro.conf.arg(aliases=("--inception",))] = None
-    """File of the published Inception weights (pt_inception-2015-12-05-6726825d.pth); without it a
-    classifier is trained on the data, and the scores bear its name."""
+    """File of the published Inception weights, pt_inception-2015-12-05-6726825d.pth.
+    Needed for scores that compare with publications.
+    None: a classifier is trained on the data instead, and the scores bear its name.
+    """
     classifier_epochs: int = 30
-    """Passes over the images of that classifier's training."""
+    """Passes over the images when that classifier is trained, 1 or more."""
     num_images: int = 5000
-    """Generated for one score during the search."""
+    """Generated images for one score during the search, 20 or more.
+    Fewer are faster; FID then is noisier and biased upwards.
+    """
     calibration_images: int = 1024
-    """Latent vectors from which each generator's batch-norm statistics are recomputed."""
+    """Latent vectors that recompute each generator's batch-norm statistics, 2 or more."""
     allow_few: bool = False
-    """Whether fewer images than features are warned of instead of refused."""
+    """Only warns where there are fewer images than features, for which FID is badly biased.
+    Without it such a run is refused.
+    """
 
     def __post_init__(self) -> None:
         check_least(self, "measure", classifier_epochs=1, num_images=20, calibration_images=2)
@@ -144,16 +166,22 @@ class ScoreOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class GanCluster(RayOptions):
-    """What is run where."""
+    """Ray cluster to run on, and the actors and GPUs to use there."""
 
     train_workers: int = 1
-    """Workers of stage 1; from two on they are Ray Train's and share each step's images."""
+    """Training workers of stage 1, which share each step's images.
+    With 2 or more they are Ray Train's: take one for each GPU.
+    """
     train_gpus: bool | None = None
-    """Whether training and scoring take a GPU; none for: if the cluster has one."""
+    """Gives training and scoring a GPU each.
+    None: where the cluster has one.
+    """
     score_workers: int = 1
-    """Actors of each score."""
+    """Actors that divide the images of each score among them."""
     timeout_seconds: float = 600.0
-    """A measurement that takes longer is stopped with its actor."""
+    """Longest time of one measurement in seconds; then its actor is stopped.
+    Raise it when candidates fail only because scoring is slow.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,4 +222,4 @@ class GanSearch:
     measure: ScoreOptions = field(default_factory=ScoreOptions)
     cluster: GanCluster = field(default_factory=GanCluster)
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the run, another one shows its spread."""

@@ -56,7 +56,7 @@ def spherical(start_z: Tensor, end_z: Tensor, share: float) -> Tensor:
 
 
 def columns_of(count: int) -> int:
-    """Of a grid of so many images: a little wider than high."""
+    """Number of columns of a grid of so many images: a little wider than high."""
     return max(1, math.ceil(math.sqrt(count)))
 
 
@@ -83,7 +83,7 @@ def grid(pixels_bchw: Tensor, columns: int) -> Image.Image:
 
 
 def write(picture: Image.Image, file: Path) -> None:
-    """As PNG, whole or not at all."""
+    """Writes the picture as PNG, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as stream:
         picture.save(stream, format="PNG", optimize=True)

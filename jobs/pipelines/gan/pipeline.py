@@ -115,8 +115,8 @@ PIPELINE = GanPipeline()
 
 
 def _share(config: GanSearch, resources: Mapping[str, float], use_gpu: bool) -> Needs:
-    """What each process of training or scoring may take, so that all of them find a place at
-    once.
+    """Resources that each process of training or scoring may take, so that all of them find a place
+    at once.
     """
     options, second = config.cluster, config.discriminators
     trainers = second.pair_workers if second.pairing == "averaged" else 1

@@ -30,7 +30,8 @@ from searchspaces.base import SearchSpace, architectures
 
 
 def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes: int) -> Probing:
-    """Of `probes` generators of stage 1's last round, spread over the inherited FID.
+    """Prepares the stand-alone training of `probes` generators of stage 1's last round, spread over
+    the inherited FID.
 
     Raises:
         ValueError: The stage has not so many records.
@@ -48,7 +49,7 @@ def fid_probing(folder: RunFolder, config: GanSearch, setup: SearchSetup, probes
 
 
 def setting_of(run: Path, config: GanSearch) -> Setting:
-    """For what is measured in this process, by the extractor of a run that has one."""
+    """Setting for measuring in this process, with the extractor of a run that has one."""
     setup = build_setup(config)
     extractor = setup.extractor
     if extractor is None:

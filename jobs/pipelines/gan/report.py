@@ -12,7 +12,9 @@ from jobs.pipelines.gan.run_files import read_collapses
 
 
 def collapses(folder: RunFolder, run: RunView) -> Iterator[Section]:
-    """How often a generator was seen to collapse."""
+    """Counts how often a generator was seen to collapse; no section where the run kept no such
+    counts.
+    """
     found = read_collapses(folder)
     if found is not None:
         rows = [("collapses noticed in training", len(found))]

@@ -34,11 +34,11 @@ class FoundGenerator:
     """One generator of a run, recalibrated and in eval mode.
 
     Attributes:
-        key: Of the record: in stage 2 the discriminator's.
+        key: Key of its record: in stage 2 the discriminator's.
         stage: "generators", "discriminators" or "final".
-        values: Its scores and costs by name.
+        values: Scores and costs by name.
         network: (b, latent) -> (b, c, h, w) in [-1, 1].
-        generator: Its architecture.
+        generator: Architecture of the generator.
     """
 
     key: str

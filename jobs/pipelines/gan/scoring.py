@@ -1,5 +1,5 @@
-"""What scores generators: the classifier that stands in for Inception, and one generator's scores
-on several workers.
+"""Scoring of generators: the classifier that stands in for Inception, and one generator's scores on
+several workers.
 
 Apart from the pipeline, so that workers which run these functions import little.
 """

@@ -50,14 +50,14 @@ from searchspaces.eagan.pairs import Pairs, copies_state
 
 @dataclass(frozen=True)
 class Setting:
-    """What both stages of a run need.
+    """Configuration, parts and resources that both stages of a run need.
 
     Attributes:
-        config: Of the run.
-        setup: Its parts.
-        extractor: Opened by workers.
+        config: Configuration of the run.
+        setup: Objects that the configuration means.
+        extractor: Feature extractor, opened by workers.
         cache: Folder for reference statistics.
-        takes: What one process of training or scoring takes. Objective actors stay while the
+        takes: Resources of one process of training or scoring. Objective actors stay while the
             supernet trains on, though they rest, so together all of them take no more than the
             cluster has. None for all in this process, without Ray.
     """
@@ -104,7 +104,7 @@ class Setting:
 
 
 class StageRun(Protocol):
-    """How one stage trains and measures."""
+    """Stage as a run drives it: its training, its rounds, the spaces that are measured."""
 
     @property
     def name(self) -> str: ...
@@ -120,7 +120,7 @@ class StageRun(Protocol):
     def round(self, population: Population) -> Round: ...
 
     def space(self, population: Population) -> SearchSpace:
-        """Whose networks are measured."""
+        """Space of the networks that are measured."""
         ...
 
     def weights(self, checkpoint: Checkpoint) -> Weights: ...
@@ -282,7 +282,7 @@ def _searcher(run: StageRun, setting: Setting, problem: Problem) -> OneGene:
 
 
 def is_measured(folder: RunFolder, number: int, size: int, problem: Problem) -> bool:
-    """Whether the round's ledger is complete."""
+    """Returns True once the round's ledger has a record of each of its `size` candidates."""
     place = round_ledger(folder, number)
     if not place.exists():
         return False
@@ -339,7 +339,7 @@ class Scoring:
             self._evaluator = None
 
     def _evaluator_for(self, problem: Problem) -> Evaluator:
-        """With the weights of the newest checkpoint."""
+        """Evaluator with the weights of the newest checkpoint."""
         checkpoint = checkpoints.latest(self._folder.supernet)
         assert checkpoint is not None
         weights, digest = self._run.weights(checkpoint), checkpoint.digest

@@ -1,3 +1,3 @@
-"""What jobs share that train a supernet and search it: configuration, setup, the phases of a
-run.
+"""Shared parts of the jobs that train a supernet and search it: configuration, setup, the phases of
+a run.
 """

@@ -1,5 +1,5 @@
-"""From a configuration to the objects of a search: space, data, objectives, constraints. Reads
-only; every mistake shows here.
+"""Building a search from its configuration: space, data, objectives, constraints. Reads only; every
+mistake shows here.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from searchspaces.base import SearchSpace
 
 @dataclass(frozen=True)
 class SearchSetup:
-    """What a configuration means.
+    """Objects that a configuration means.
 
     Attributes:
-        space: With the data's classes and channels, and the fixed genes.
+        space: Search space with the data's classes and channels, and the fixed genes.
         source: The data.
-        task: What is learned of it.
+        task: Task that the supernet learns.
         problem: Objectives, costs, constraints.
         calibration: Recomputes a subnet's batch-norm statistics.
         teachers: Networks from outside.

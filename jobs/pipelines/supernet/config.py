@@ -24,48 +24,62 @@ _BIGGEST_POPULATION = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """How the trained supernet is searched."""
+    """Search of the trained supernet."""
 
     searcher: tuple[str, ...] = ("predictor",)
-    """Algorithms of evoray.searchers; with several the shards take turns."""
+    """Search algorithm, a name that docs/searchers.md lists, such as predictor or nsga2.
+    With several names the shards take turns.
+    """
     options: tuple[str, ...] = ()
-    """The algorithm's own options, such as "bins=8"."""
+    """Options of the algorithm itself as NAME=VALUE, such as "bins=8"."""
     targets: tuple[str, ...] = ("accuracy", "latency")
-    """What is optimised: measured objectives (accuracy, latency), costs (macs, params,
-    predicted_latency@LABEL), and your own: a file's name in objectives/, package.module:object, or
-    path/to/file.py:object."""
+    """Values to optimise, two or more for a front: accuracy, latency, macs, params.
+    Also predicted_latency@LABEL of a latency table, and objectives of your own.
+    Those are named by a file in objectives/, package.module:object or path/to/file.py:object.
+    """
     constraints: tuple[str, ...] = ()
-    """Bounds such as "macs<=2e6"; those on costs hold before anything is measured."""
+    """Bounds that networks must keep, such as "macs<=2e6" or "accuracy>=90".
+    Those on costs hold before anything is measured, so they also save time.
+    """
     fixed: tuple[str, ...] = ()
-    """Genes that do not vary, such as "resolution=32"."""
+    """Genes with one value throughout the search, such as "resolution=32"."""
     evaluations: int = 256
-    """Distinct networks to evaluate."""
+    """Budget of the search: distinct networks to evaluate.
+    Twice as many take twice as long and find a better front.
+    """
     population: int = 8
-    """Candidates that each shard proposes a generation."""
+    """Candidates that each shard proposes in a generation, 2 or more.
+    Take at least as many as there are workers that measure.
+    """
     shards: int = 1
-    """Parts of the population, each an actor."""
+    """Populations that evolve side by side, each in an actor of its own.
+    Raise it for large populations or several algorithms.
+    """
     migrate_every: int = 2
-    """Generations between exchanges among the shards; 0 for never."""
+    """Generations between two exchanges among the shards; 0 for none."""
     num_migrants: int = 2
-    """Candidates that a shard sends to each of its neighbours."""
+    """Candidates that a shard sends to each of its neighbours in an exchange."""
     topology: str = "ring"
-    """Which shards are neighbours: ring, star or full."""
+    """Neighbours of a shard: ring (the next one), star (all by way of the first), full (all)."""
     migrants: str = "elites"
-    """What a shard sends: elites, or random ones of its best."""
+    """Candidates that are exchanged: elites (a shard's best), or random (drawn from its best)."""
     asynchronous: bool = False
-    """Whether a finished candidate is replaced at once instead of at the end of its generation; the
-    searcher steady_state always is.
+    """Replaces each candidate as soon as it is measured, instead of waiting for its generation.
+    Keeps workers busy where evaluation times differ; steady_state always does so.
     """
     rungs: int = 1
-    """Successive halving: measurements on the way to all validation images, each on three times as
-    many as the one before.
+    """Rungs of successive halving: measurements on the way to all validation images.
+    Each takes three times as many images as the one before, and drops the worse candidates.
+    With 1 every candidate is measured on all images.
     """
     warm_start: Annotated[tuple[Path, ...], tyro.conf.arg(aliases=("--from",))] = ()
-    """Runs of the same space: their best networks are measured first, the predictor learns from all
-    of theirs.
+    """Run folders of the same space to start from: their best networks are measured first.
+    The searcher predictor also learns from all that they measured.
     """
     baseline: bool = True
-    """Whether random search with the same number of evaluations follows, for comparison."""
+    """Runs random search with the same number of evaluations afterwards, for comparison.
+    Switch it off to halve the time.
+    """
 
     def __post_init__(self) -> None:
         check_least(self, "search", evaluations=1, shards=1, migrate_every=0, num_migrants=0)
@@ -116,7 +130,7 @@ class SearchOptions:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the search has no generations."""
+        """Returns True if the search has no generations."""
         return self.asynchronous or set(self.searcher) == {"steady_state"}
 
 
@@ -129,22 +143,28 @@ def _value(text: str) -> Any:  # Any: an algorithm's option may be of any plain 
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureOptions:
-    """How candidates are measured."""
+    """Measurement of candidates."""
 
     calibration_images: int = 1024
-    """Training images from which each network's batch-norm statistics are recomputed."""
+    """Training images that recompute each network's batch-norm statistics, 2 or more.
+    More give steadier accuracies and take longer.
+    """
     validation_limit: int | None = None
-    """At most so many validation images for the accuracy; none for all."""
+    """Largest number of validation images for the accuracy; None for all.
+    Fewer are faster and noisier.
+    """
     latency_batch: int = 1
-    """Images in one timed forward pass."""
+    """Images in one timed forward pass; take the number that you deploy with."""
     latency_threads: int = 1
-    """Threads of one timed forward pass."""
+    """CPU threads of one timed forward pass; take the number that you deploy with."""
     objectives: tuple[str, ...] = ()
-    """Objectives and cost models of your own that are recorded and may be constrained without being
-    targets, named as there.
+    """Objectives and cost models that are recorded without being targets, named as those.
+    They may be constrained.
     """
     latency_tables: tuple[Path, ...] = ()
-    """Tables of `evoray latency`, one a device: each adds the cost "predicted_latency@LABEL"."""
+    """Latency tables to predict latency from, one for each device, made by `evoray latency`.
+    Each adds the cost "predicted_latency@LABEL", for targets and constraints.
+    """
 
     def __post_init__(self) -> None:
         check_least(self, "measure", calibration_images=2, latency_batch=1, latency_threads=1)
@@ -183,17 +203,19 @@ class SupernetSearch(CodeOptions):
     )  # what --help shows
 
     space: str = "bignas:digits"
-    """A search space: NAME, NAME:PRESET, package.module:object or path/to/file.py:object."""
+    """Search space: NAME or NAME:PRESET of `evoray spaces`, or one of your own.
+    That is named as package.module:object or path/to/file.py:object.
+    """
     data: DataOptions = field(default_factory=DataOptions)
     train: TrainConfig = field(default_factory=TrainConfig)
     search: SearchOptions = field(default_factory=SearchOptions)
     measure: MeasureOptions = field(default_factory=MeasureOptions)
     cluster: ClusterOptions = field(default_factory=ClusterOptions)
     seed: int = 0
-    """Of all randomness."""
+    """Seeds all randomness: the same seed repeats the run, another one shows its spread."""
 
     def task_of(self, source: DataSource) -> Task:
-        """What is learned of this data.
+        """The task that this data is for, learned by the recipe.
 
         Raises:
             ValueError: The recipe does not fit it.

@@ -19,7 +19,8 @@ from searchspaces.base import architectures
 def accuracy_probing(
     folder: RunFolder, config: SupernetSearch, weights: Weights, digest: str, probes: int
 ) -> Probing:
-    """Of `probes` networks, spread over what they were validated by with inherited weights.
+    """Prepares the stand-alone training of `probes` networks, spread over the validated value that
+    they reached with inherited weights.
 
     Raises:
         ValueError: The run has no evaluations, or not so many.

@@ -45,7 +45,7 @@ def load(
         root: Folder of the data; None for EVORAY_DATA or the source's own place.
         image_size: Side in pixels that images are brought to; None for the source's own.
         limit: At most so many training images, the same share of each class.
-        download: Whether the source may fetch what is missing.
+        download: Downloads the data where it is missing.
 
     Raises:
         ValueError: There is no such source or preset, or an impossible size or limit.

@@ -37,7 +37,7 @@ class ImageFolder:
     Attributes:
         folder: Holds the splits, or the class folders themselves.
         classes: Folder names, sorted; a class's index is its place here.
-        splits: Of train, val and test those that have a folder, with its name.
+        splits: (split, folder name) of each of train, val and test that has a folder.
         image_size: Pictures are scaled so that the shorter side has so many pixels, then the centre
             is cut out.
         limit: At most so many training images.

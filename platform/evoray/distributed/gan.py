@@ -112,7 +112,7 @@ def train_pairs_on_ray(
 
 
 def calendar_of(stage: Stage) -> Calendar:
-    """Which step is in which round."""
+    """Computes from the data's size which step of the stage is in which round."""
     return Calendar.of(
         stage.config,
         RealImages(stage.source, stage.config.gan.discriminator_batch, seed=stage.seed),

@@ -41,7 +41,7 @@ class RayShards:
         return len(self._actors)
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...] | None]) -> list[Any]:
-        """As `ShardGroup.call`, on all shards at once.
+        """Calls a method on all shards at once; otherwise as `ShardGroup.call`.
 
         Raises:
             RuntimeError: A shard died again and again.

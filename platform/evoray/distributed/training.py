@@ -51,15 +51,15 @@ def train_on_ray(
     one returns at once.
 
     Args:
-        space: What to train.
-        task: What is learned; each worker opens it.
+        space: Space of the supernet to train.
+        task: Task that it learns; each worker opens it.
         config: The recipe; its batch is divided among the workers.
-        seed: Of all randomness.
-        folder: Seen by every worker.
+        seed: Seeds all randomness.
+        folder: Folder of the checkpoints, seen by every worker.
         num_workers: One worker, data-parallel ones, or (fewest, most) for elastic training.
-        use_gpu: Whether each worker takes a GPU.
+        use_gpu: Gives each worker a GPU.
         threads_per_worker: Torch threads, and Ray CPUs, of each worker.
-        max_failures: How often the training is started again from its last checkpoint after
+        max_failures: Times that the training is started again from its last checkpoint after
             workers, nodes or their links were lost.
         architecture: Trains this network alone, instead of the supernet.
         initial: The state dict that it starts from; None for fresh weights.

@@ -49,7 +49,7 @@ class Bookkeeping:
 
     @property
     def num_ended(self) -> int:
-        """Those of them that have a record."""
+        """Number of the networks asked for that have a record."""
         return len(self._counted) - len(self.waiting)
 
     def admit(self, proposals: Proposals, generation: int) -> Proposals:
@@ -112,11 +112,11 @@ class Bookkeeping:
         return records
 
     def records(self, keys: Keys) -> Records:
-        """Of networks that have one."""
+        """Records of networks that have one."""
         return self._ledger.take(self._ledger.rows(keys))
 
     def counted(self) -> Records:
-        """Those that count towards the budget, in the ledger's order."""
+        """Records that count towards the budget, in the ledger's order."""
         rows = (
             self._ledger.rows(np.array(sorted(self._counted), dtype=np.bytes_))
             if self._counted

@@ -33,7 +33,7 @@ class Population:
     Attributes:
         choices: (n, g) canonical.
         keys: (n,)
-        lineage: How they were made; a survivor is "survivor" of itself.
+        lineage: Operators and parents that made them; a survivor is "survivor" of itself.
         origins: (n,) index in the population before: its own, its first parent's, or the best one's
             where it has no parent; () in the first population.
         best: Index of the best one in the population before.
@@ -68,7 +68,7 @@ class Given:
         return self._population.lineage.take(self._rows)
 
     def tell(self, records: Sequence[Record]) -> None:
-        """There is nothing to learn."""
+        """Learns nothing."""
 
     def state(self) -> dict[str, Any]:
         return {"next": self._next}

@@ -86,7 +86,7 @@ class SearchLoop(ABC):
 
     @abstractmethod
     def _about(self) -> dict[str, Any]:
-        """Where the search stands, as JSON, for a snapshot; `_take` reads it."""
+        """Position of the search, as JSON, for a snapshot; `_take` reads it."""
 
     @abstractmethod
     def _take(self, snapshot: Mapping[str, Any]) -> None:

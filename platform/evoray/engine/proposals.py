@@ -20,7 +20,7 @@ class Proposals:
         choices: (n, g) canonical.
         keys: (n,) their text ids.
         costs: Every cost by name, (n,).
-        lineage: How they were made.
+        lineage: Operators and parents that made them.
         shards: (n,) index of their shard.
     """
 
@@ -34,14 +34,14 @@ class Proposals:
         return len(self.keys)
 
     def take(self, rows: NDArray[np.int64]) -> Proposals:
-        """These rows, in this order."""
+        """Takes these rows, in this order."""
         costs = {name: column[rows] for name, column in self.costs.items()}
         return Proposals(
             self.choices[rows], self.keys[rows], costs, self.lineage.take(rows), self.shards[rows]
         )
 
     def architectures(self, space: str) -> list[Architecture]:
-        """As objects, for evaluators."""
+        """Builds the proposals as architectures, for evaluators."""
         rows = zip(self.choices.tolist(), self.keys.tolist(), strict=True)
         return [Architecture(space, tuple(row), key.decode()) for row, key in rows]
 

@@ -1,4 +1,4 @@
-"""How long a search lasts, how its shards meet, and where it stands."""
+"""Length of a search, meetings of its shards, and its progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOPOLOGIES: dict[str, Callable[[int, int], list[int]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """How shards exchange candidates.
+    """Exchange of candidates between shards.
 
     Attributes:
         every: Generations between two exchanges; 0 for never.
@@ -43,7 +43,7 @@ class Migration:
                 raise ValueError(f"no migration {what} {value!r}; {nearest(value, known)}")
 
     def is_due(self, generation: int, num_shards: int) -> bool:
-        """Whether shards exchange after this many generations."""
+        """Returns True if shards exchange after this many generations."""
         return (
             num_shards > 1
             and self.every > 0
@@ -52,7 +52,7 @@ class Migration:
         )
 
     def senders(self, num_shards: int) -> list[list[int]]:
-        """For each shard, those it receives from."""
+        """Lists for each shard the shards that it receives from."""
         return [
             sorted(set(TOPOLOGIES[self.topology](index, num_shards)) - {index})
             for index in range(num_shards)
@@ -61,12 +61,12 @@ class Migration:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long a search lasts and how its shards meet.
+    """Length of a search, and the meetings of its shards.
 
     Attributes:
         evaluations: Distinct networks to evaluate.
         population: Candidates that each shard proposes a generation.
-        migration: How shards exchange candidates.
+        migration: Exchange of candidates among shards.
         in_flight: Without barriers: candidates that are being measured or wait for it, all shards
             together; None for a population a shard. With barriers it has no meaning.
     """
@@ -86,7 +86,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands.
+    """Progress of a search, in counts.
 
     Attributes:
         generation: Complete generations.

@@ -73,7 +73,7 @@ class Shard:
         )
 
     def tell(self, records: Sequence[Record]) -> None:
-        """What became of its proposals, or migrants of other shards."""
+        """Takes the records of its proposals, or migrants of other shards."""
         columns = Records.of(records, len(self._problem.space.genes))
         self._searcher.tell(columns)
         if self._sends:

@@ -39,7 +39,7 @@ class Snapshots:
 
     @property
     def is_due(self) -> bool:
-        """Whether saving keeps within its share of the time."""
+        """Returns True if saving now keeps within its share of the time."""
         return time.monotonic() >= self._free_at
 
     def save(

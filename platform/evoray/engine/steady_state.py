@@ -190,7 +190,7 @@ class SteadySearch(SearchLoop):
 
 
 class _Digest:
-    """Of keys in their order."""
+    """Digest of keys in their order."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)

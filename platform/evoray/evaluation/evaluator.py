@@ -72,10 +72,10 @@ class Attempt:
     out.
 
     Attributes:
-        architecture: What is measured.
-        share: On how much of the data.
+        architecture: Architecture to measure.
+        share: Share of the data to measure on.
         waiting: Objectives of the present stage that have no value yet.
-        nodes_lost: How many nodes went down while they measured it.
+        nodes_lost: Number of nodes that went down while they measured it.
     """
 
     __slots__ = (
@@ -138,8 +138,8 @@ class Attempt:
         return False
 
     def next_stage(self) -> list[str]:
-        """When nothing is waiting: the objectives of the next stage, which are waiting now; empty
-        when the candidate is done.
+        """Moves on when nothing is waiting: returns the objectives of the next stage, which are
+        waiting now; none when the candidate is done.
         """
         if not self.waiting and self._stages and not self._error:
             if self._problem.violation(self._values) > 0:

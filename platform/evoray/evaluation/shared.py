@@ -56,8 +56,8 @@ class SharedEvaluator:
                 )
 
     def num_subjects(self, records: Records) -> int:
-        """How many of these records' values had to be measured on their own, had nothing been
-        known.
+        """Number of these records' values that would have had to be measured on their own, had
+        nothing been known.
         """
         return len(self.subjects(records))
 

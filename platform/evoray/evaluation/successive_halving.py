@@ -20,12 +20,14 @@ from searchspaces.base import Architecture
 
 @dataclass(frozen=True, kw_only=True)
 class Halving:
-    """How much of the data candidates see.
+    """Rungs of successive halving: the share of the data that candidates see before the next
+    choice.
 
     Attributes:
         rungs: Measurements on the way up, the last on all data; 1 measures everything on all data
             at once.
-        eta: Of so many candidates one climbs, and sees so many times as much data.
+        eta: Factor from rung to rung: one of so many candidates climbs, and sees so many times as
+            much data.
     """
 
     rungs: int = 2

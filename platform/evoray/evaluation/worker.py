@@ -45,7 +45,7 @@ class Reading(NamedTuple):
     """One candidate's measurement by one objective.
 
     Attributes:
-        values: In the order of what the objective yields; empty when it failed.
+        values: Values in the order of what the objective yields; empty when it failed.
         seconds: Wall-clock.
         error: Why it failed; "" otherwise.
         files: Small files about the candidate, by name.

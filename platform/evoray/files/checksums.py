@@ -73,7 +73,7 @@ class SealedTable:
 
     Attributes:
         table: Without what the seal adds.
-        about: What was said of it when it was sealed; None where it was written without a seal.
+        about: Facts that were sealed with the table; None where it was written without a seal.
     """
 
     table: pa.Table

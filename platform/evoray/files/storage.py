@@ -39,7 +39,8 @@ class Storage(Protocol):
         ...
 
     def write(self, name: str, data: pa.Buffer) -> None:
-        """When it returns the file is durable; a reader sees the old file or the whole new one.
+        """Writes a file, durable when this returns; a reader sees the old file or the whole new
+        one.
 
         Raises:
             OSError: It could not be written; nothing has changed.

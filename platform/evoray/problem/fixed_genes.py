@@ -37,7 +37,7 @@ class SpaceWithFixedGenes:
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Those of the whole space."""
+        """Decoding genes of the whole space, the fixed ones included."""
         return self.inner.decoding_genes if isinstance(self.inner, HasDecodingGenes) else ()
 
     @property

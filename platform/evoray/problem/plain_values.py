@@ -24,7 +24,7 @@ def plain(value: Any, name: str) -> Any:  # Any: whatever a user hands in, and J
     Args:
         value: Numbers and arrays of Python and numpy, texts, enums, paths (made absolute),
             dataclasses, and what holds them.
-        name: Of the option or argument, for the error.
+        name: Name of the option or argument, for the error.
 
     Raises:
         ValueError: A number is not finite, or something in it is not plain data.

@@ -130,7 +130,7 @@ class Problem:
     """A space, its objectives and constraints.
 
     Attributes:
-        space: Where candidates come from.
+        space: Search space that candidates come from.
         measured: Objectives measured on workers, each with one value or several.
         costs: Cost models computed from genes.
         targets: Names of those that are optimised, in the order of the loss columns; the rest are
@@ -228,11 +228,11 @@ class Problem:
         return tuple(c for c in self.constraints if c.name in self.measured_names)
 
     def goal(self, name: str) -> Goal:
-        """Which way `name` is better."""
+        """Direction in which the value `name` is better."""
         return Goal(self._described(name).goal)
 
     def unit(self, name: str) -> str:
-        """In what `name` is counted."""
+        """Unit of the value `name`."""
         return self._described(name).unit
 
     def cost_values(self, choices: Choices) -> dict[str, NDArray[np.float64]]:

@@ -27,7 +27,7 @@ class Kind(ABC):
     """One kind of columns.
 
     Attributes:
-        arrow: Its type in Arrow.
+        arrow: Type in Arrow.
     """
 
     arrow: pa.DataType

@@ -42,7 +42,9 @@ _READ_ATTEMPTS = (
 
 
 class Ledger(Protocol):
-    """Where a search writes its records before it uses them; it holds one record a key."""
+    """Durable list of a search's records, written before the search uses them; it holds one record
+    a key.
+    """
 
     def append(self, records: Sequence[Record]) -> None:
         """Adds records of new keys. When it returns they are kept, as safely as this ledger can."""
@@ -60,7 +62,7 @@ class Ledger(Protocol):
 
 
 class MemoryLedger:
-    """For a search that leaves no files; lost with the process."""
+    """Ledger of a search that leaves no files; lost with the process."""
 
     def __init__(self, num_genes: int = 0) -> None:
         self._parts: list[Records] = []
@@ -337,7 +339,7 @@ def read_ledger(location: Location) -> pa.Table | None:
 
 
 def num_parts(location: Location) -> int:
-    """How many files a ledger consists of at the moment."""
+    """Number of files that a ledger consists of at the moment."""
     return len(open_storage(location).names("part-"))
 
 

@@ -69,9 +69,10 @@ class Manifest:
 
     Attributes:
         ledger: The ledger's id, which every part bears.
-        appends: So many were made.
-        records: So many the parts must hold.
-        unsealed: So many of the first appends were written without a digest, by an older version.
+        appends: Number of appends that were made.
+        records: Number of records that the parts must hold.
+        unsealed: Number of the first appends that were written without a digest, by an older
+            version.
         lost: Appends that are known to be lost: their evaluations are repeated.
     """
 
@@ -102,7 +103,7 @@ class Manifest:
         storage.write(_MANIFEST, pa.py_buffer(sealed_json(asdict(self)).encode()))
 
     def with_append(self, records: int) -> Manifest:
-        """After one more append of so many records."""
+        """Manifest after one more append of so many records."""
         return replace(self, appends=self.appends + 1, records=self.records + records)
 
 
@@ -153,7 +154,7 @@ class Tables:
     """Parts that were read; they never change, so each is read once.
 
     Attributes:
-        damaged: Those that could not be read.
+        damaged: Parts that could not be read.
     """
 
     def __init__(self, storage: Storage, manifest: Manifest | None, *, set_aside: bool) -> None:
@@ -186,7 +187,7 @@ class Tables:
             )
 
     def together(self, parts: Sequence[Part]) -> pa.Table | None:
-        """Their rows one after the other; None for no parts."""
+        """Joins the parts' rows one after the other; None for no parts."""
         return pa.concat_tables([self._tables[p].table for p in parts]) if parts else None
 
     def ids(self) -> Counter[str]:

@@ -26,7 +26,7 @@ from searchspaces.base import Choices, Keys
 
 
 class Status(Enum):
-    """How an evaluation ended.
+    """Outcome of an evaluation.
 
     OK: every objective has a finite value. CANCELLED: a measured constraint was broken, so the
     objectives that come after it were not measured. STOPPED: others of its generation did better on
@@ -41,7 +41,7 @@ class Status(Enum):
 
     @property
     def code(self) -> int:
-        """Its number in `Records.status`."""
+        """Number of the status in `Records.status`."""
         return STATUSES.index(self)
 
 
@@ -59,14 +59,14 @@ class Record:
             measured is absent.
         seconds: Wall-clock of each measurement, by its objective's name.
         violation: Sum of the constraints' relative violations; 0 when feasible.
-        status: How the evaluation ended.
+        status: Outcome of the evaluation.
         error: Why it failed; "" otherwise.
-        attempts: How many times the evaluation was started.
+        attempts: Times that the evaluation was started.
         shard: Index of the population shard that proposed it.
         generation: The shard's generation in which it was proposed, from 0.
         parents: Keys of the parents; empty for a sampled one.
-        operator: How it was made: "sample", "crossover+mutation", "grid" ...
-        worker: Who measured it, for people.
+        operator: Operator that made it: "sample", "crossover+mutation", "grid" ...
+        worker: Worker that measured it, for people.
         weights_digest: First 16 hex digits of the SHA-256 of the supernet's weights; "" without
             one.
     """
@@ -102,8 +102,8 @@ class Records(Sequence[Record]):
     Attributes:
         keys: (n,) ASCII bytes.
         choices: (n, g) canonical.
-        values: By name (n,), NaN where it was not measured.
-        seconds: By name (n,), NaN where it was not measured.
+        values: Values by name (n,), NaN where it was not measured.
+        seconds: Seconds by name (n,), NaN where it was not measured.
         violations: (n,).
         status: (n,) indices into STATUSES.
         errors, operators, workers, digests: (n,) texts.
@@ -146,7 +146,7 @@ class Records(Sequence[Record]):
         )
 
     def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Records:
-        """These rows, in this order."""
+        """Takes these rows, in this order."""
         return Records(
             values={name: column[rows] for name, column in self.values.items()},
             seconds={name: column[rows] for name, column in self.seconds.items()},
@@ -217,10 +217,10 @@ class Column:
     """One fact of a record, as a column of `Records` and of the ledger.
 
     Attributes:
-        name: Of `Record`'s field and of the ledger's column.
-        plural: Of `Records`' field.
-        kind: Its types in memory and in Arrow.
-        default: What a record has that says nothing of it; MISSING where it must.
+        name: Name of `Record`'s field and of the ledger's column.
+        plural: Name of `Records`' field.
+        kind: Types in memory and in Arrow.
+        default: Value for a record that says nothing of it; MISSING where it must.
     """
 
     name: str
@@ -260,7 +260,7 @@ def _names(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _gathered(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
-    """By name (n,) values, NaN where a row has none."""
+    """Columns of values by name, each (n,); NaN where a row has none."""
     return {
         name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
         for name in _names(rows)
@@ -268,7 +268,7 @@ def _gathered(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
 
 
 def _joined(parts: Sequence[tuple[Mapping[str, Floats], int]]) -> dict[str, Floats]:
-    """By name the columns of all parts, which are given with their lengths."""
+    """Concatenates the columns of all parts, by name; the parts are given with their lengths."""
     return {
         name: np.concatenate([columns.get(name, np.full(num, np.nan)) for columns, num in parts])
         for name in _names(columns for columns, _ in parts)

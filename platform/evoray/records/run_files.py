@@ -194,8 +194,7 @@ def read_optional(file: Path, kind: Any, *, set_aside: bool = False) -> _Object 
     """A file that a run can do without; None where it is not there, or damaged, which is named.
 
     Args:
-        set_aside: Whether a damaged one is renamed to "damaged-...", for the one who is about to
-            replace it.
+        set_aside: Renames a damaged one to "damaged-...", for the one who is about to replace it.
     """
     if not file.is_file():
         return None

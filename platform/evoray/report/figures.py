@@ -267,7 +267,7 @@ def parallel_width(run: RunView, figure: Figure) -> int:
 
 
 def _letters(run: RunView) -> int:
-    """Of the longest option."""
+    """Number of letters of the longest option."""
     return max(
         (len(str(option)) for gene in run.job["genes"] for option in gene["options"]), default=0
     )

@@ -1,4 +1,4 @@
-"""Where the front's networks come from: their ancestors, drawn over the generations."""
+"""Genealogy of the front's networks: their ancestors, drawn over the generations."""
 
 from __future__ import annotations
 

@@ -35,9 +35,10 @@ def write_report(
     said in a sentence.
 
     Args:
-        folders: Of the runs.
+        folders: Run folders.
         output: The file.
-        report_of: What the system of a run adds; without it every run has the shared sections.
+        report_of: Returns the additions of a run's system; without it every run has the shared
+            sections.
 
     Raises:
         ValueError: No run, or runs with other targets than the first.
@@ -90,7 +91,7 @@ class _Page:
 
 
 def _write_fronts(page: _Page, runs: Sequence[RunView], systems: Sequence[SystemReport]) -> None:
-    """What is drawn of all runs together."""
+    """Writes the sections that show all runs together: header, front, hypervolume."""
     page.parts.append(SECTIONS.header([(run.name, headline(run)) for run in runs]))
     if all(run.table is None for run in runs):
         page.add("Front", [SECTIONS.note("Nothing has been evaluated yet.")])

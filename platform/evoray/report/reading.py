@@ -32,7 +32,7 @@ class RunView:
     """One run.
 
     Attributes:
-        name: Of its folder; of a stage "RUN/STAGE".
+        name: Name of its folder; "RUN/STAGE" for a stage.
         job: job.json.
         table: The ledger in the order of completion; None before the first evaluation.
         baseline: Random search's ledger, or None.
@@ -40,8 +40,8 @@ class RunView:
         statistics: Counters of proposals at the last barrier; empty before it.
         phases: Seconds of each phase.
         trust: trust.json, or None.
-        rounds: Where the supernet trained on between them: the ledger of each, from the first; else
-            empty.
+        rounds: Ledger of each round, from the first, for a supernet that trained on between them;
+            else empty.
     """
 
     name: str
@@ -111,8 +111,8 @@ class RunView:
         return f"{name} ({unit})" if unit else name
 
     def unit(self, name: str) -> str:
-        """Of an objective or cost; "" where the name says it already ("macs" in MACs, "params" in
-        parameters), and for anything else.
+        """Unit of an objective or cost; "" where the name says it already ("macs" in MACs, "params"
+        in parameters), and for anything else.
         """
         unit = next((str(v["unit"]) for v in self.values if v["name"] == name), "")
         return "" if unit.lower().startswith(name.lower().removesuffix("s")) else unit
@@ -215,7 +215,9 @@ def hypervolume_curve(
 
 
 def final_hypervolumes(run: RunView) -> tuple[float, float] | None:
-    """Of the run and of random search, up to one reference point; None without a baseline."""
+    """Hypervolumes of the run and of random search, up to one reference point; None without a
+    baseline.
+    """
     if run.table is None or run.baseline is None:
         return None
     reference = reference_of([run.table, run.baseline], run.values)

@@ -1,4 +1,4 @@
-"""How a population fared from round to round, where the supernet trains on between them."""
+"""Figures of a population from round to round, where the supernet trains on between them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Drawing:
     """A figure of a section.
 
     Attributes:
-        figure: Of plotly.
+        figure: Figure of plotly.
         least_width: Pixels below which it scrolls in its own box.
     """
 
@@ -46,7 +46,7 @@ class Section:
     """A part of the report under a title.
 
     Attributes:
-        title: Of the section.
+        title: Title of the section.
         parts: HTML, and figures that the page's script draws.
     """
 
@@ -59,13 +59,13 @@ SectionsOf = Callable[[RunFolder, RunView], Iterator[Section]]  # none for what 
 
 @dataclass(frozen=True)
 class SystemReport:
-    """What a system adds to the report of its runs.
+    """Sections and words that a system adds to the report of its runs.
 
     Attributes:
-        sections: Its own, after the genes and values.
+        sections: Sections of the system's own, after the genes and values.
         baseline: Names, one a level, of the folder inside the run's that holds random search's
             ledger.
-        pick_text: How a network of the front is used: a few words, and the command.
+        pick_text: Use of a network of the front: a few words, and the command.
     """
 
     sections: Sequence[SectionsOf] = ()
@@ -190,7 +190,7 @@ def _statistics(run: RunView) -> Markup:
 
 
 def _measured_breaks(run: RunView, constraint: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many records break one constraint on a measured objective."""
+    """Counts the records that break one constraint on a measured objective."""
     kinds = {v["name"]: v["kind"] for v in run.values}
     if kinds.get(constraint["name"]) != "measured":
         return []

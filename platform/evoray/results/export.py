@@ -42,13 +42,13 @@ class ExportedNetwork:
 
     Attributes:
         network: Stand-alone, batch norm recalibrated.
-        architecture: What it was built from.
-        space: Where the architecture is from.
-        input_shape: Of one input.
-        about: What architecture.json says beside the architecture.
-        names: Of input and output.
+        architecture: Architecture that it was built from.
+        space: Space of the architecture.
+        input_shape: Shape of one input.
+        about: Facts for architecture.json, beside the architecture.
+        names: Names of input and output.
         design: Key of the design that it is a part of, "" where it is all of it.
-        label: Its part of the design.
+        label: Part of the design that it is.
     """
 
     network: nn.Module
@@ -79,15 +79,16 @@ def export(
         network: Stand-alone, in eval mode, batch norm recalibrated; its forward takes (b,
             *input_shape). One that `RunsInParts` becomes a file for each of its graphs, but all of
             its weights are one file of safetensors.
-        architecture: What it was built from.
-        space: Where the architecture is from.
+        architecture: Architecture that it was built from.
+        space: Space of the architecture.
         input_shape: (channels, height, width) of an image, or (length,) of a generator's latent
             vector.
         to: "onnx" (opset of the installed exporter, any batch size), "pt2" (torch.export) or
             "safetensors".
-        folder: Made if need be; files of that name are replaced when the new ones are complete.
-        names: Of input and output in ONNX.
-        extra: Goes into architecture.json.
+        folder: Folder, made if need be; files of that name are replaced when the new ones are
+            complete.
+        names: Names of input and output in ONNX.
+        extra: Facts that go into architecture.json.
 
     Raises:
         ValueError: The format needs a package that is not installed.

@@ -46,12 +46,12 @@ class Probing:
     """Probes that are ready to be measured by workers.
 
     Attributes:
-        folder: Whose trust.json and report they are for.
-        objective: What they are ranked by.
-        unit: Of it.
+        folder: Run folder that gets trust.json and the report.
+        objective: Objective that they are ranked by.
+        unit: Unit of the objective.
         measure: `measure(shared, *arguments[i], gpus)` -> Probe, on a worker that has so many GPUs.
-        shared: What all workers need, such as weights.
-        arguments: Of each probe.
+        shared: Object that all workers need, such as weights.
+        arguments: Arguments of each probe.
     """
 
     folder: RunFolder
@@ -114,7 +114,7 @@ def probe(
 def summary(
     probes: Sequence[Probe], seconds: float, objective: str = "accuracy", unit: str = "%"
 ) -> dict[str, Any]:
-    """What trust.json holds: the objective, the probes, Kendall's tau-b and Spearman's rho with and
+    """Content of trust.json: the objective, the probes, Kendall's tau-b and Spearman's rho with and
     without recalibration.
 
     A correlation that is not defined, because one side has a single value, is 0: nothing was

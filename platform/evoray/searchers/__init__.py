@@ -23,8 +23,8 @@ def names() -> list[str]:
 
 
 def default(problem: Problem) -> str:
-    """What suits a problem: a surrogate where measuring is dear, NSGA-II where everything is
-    computed, NSGA-III from four targets on.
+    """Chooses the searcher that suits a problem: a surrogate where measuring is dear, NSGA-II where
+    everything is computed, NSGA-III from four targets on.
     """
     if problem.measured:
         return "predictor"

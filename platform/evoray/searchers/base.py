@@ -40,7 +40,7 @@ class Searcher(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """How candidates were made, as columns.
+    """Origin of candidates, as columns: the operators that made them, and their parents.
 
     Attributes:
         operators: (n,) "sample", "crossover+mutation", "grid" ...
@@ -54,7 +54,7 @@ class Lineage:
         return len(self.operators)
 
     def take(self, rows: NDArray[np.int64]) -> Lineage:
-        """These rows, in this order."""
+        """Takes these rows, in this order."""
         return Lineage(self.operators[rows], self.parents[rows])
 
     @staticmethod
@@ -83,7 +83,9 @@ class TracesCandidates(Protocol):
 
     @property
     def num_duplicates(self) -> int:
-        """How many proposals it has thrown away because their network had been asked for before."""
+        """Number of proposals that it has thrown away because their network had been asked for
+        before.
+        """
         ...
 
     def lineage(self) -> Lineage:
@@ -140,7 +142,9 @@ def num_infeasible_of(searcher: Searcher) -> int:
 
 
 def lineage_of(searcher: Searcher, num: int) -> Lineage:
-    """How the `num` candidates of its last `ask` were made; "asked" where it cannot say."""
+    """Lineage of the `num` candidates of its last `ask`; operator "asked" where the searcher traces
+    none.
+    """
     if isinstance(searcher, TracesCandidates):
         return searcher.lineage()
     return Lineage.same("asked", num)

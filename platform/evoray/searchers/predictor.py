@@ -280,8 +280,8 @@ class Predictor(Breeder):
         return self._evolved(best)
 
     def _evolved(self, best: Choices) -> Choices:
-        """What an evolution on optimistic predictions comes across, from the best known networks
-        and random ones.
+        """Evolves networks on optimistic predictions, from the best known ones and random ones, and
+        returns all that it met.
         """
         own = self._sources == 0
         choices, values = self._choices[own], self._values[own]

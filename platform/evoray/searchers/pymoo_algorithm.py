@@ -131,7 +131,7 @@ class PymooAlgorithm(Replayed):
 
 
 class _Indices(PymooProblem):  # type: ignore[misc]  # pymoo is not typed
-    """What pymoo must know of the search; it never evaluates."""
+    """Description of the search for pymoo; it never evaluates."""
 
     def __init__(self, counts: NDArray[np.int16], num_targets: int) -> None:
         super().__init__(

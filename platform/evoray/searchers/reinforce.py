@@ -178,8 +178,8 @@ class Reinforce(Replayed):
         self._scales = self._bounds()
 
     def _bounds(self) -> list[float]:
-        """Of each analytic constraint, the largest violation among hardware for the largest
-        networks; 0 where it does not bind.
+        """Largest violation of each analytic constraint among hardware for the largest networks; 0
+        where it does not bind.
         """
         rows = variation.sample(self._kinds, _BOUND_SAMPLES, self._rng)
         if self._phi:

@@ -37,7 +37,7 @@ class Checkpoint:
     """A verified checkpoint.
 
     Attributes:
-        folder: Where it is.
+        folder: Folder of its files.
         state: state.json: step, steps, seed, restarts, sampler, config, digests.
     """
 

@@ -119,8 +119,8 @@ def gradient(
 
 
 def used_weights(space: SearchSpace, supernet: nn.Module, architecture: Architecture) -> Tensors:
-    """Which entries of the supernet's parameters a subnet takes, by name, as booleans of the
-    parameter's shape.
+    """Marks the entries of the supernet's parameters that a subnet takes, by name, as booleans of
+    the parameter's shape.
 
     Found by extracting the subnet from a supernet whose weights are their own numbers, so any space
     that copies slices will do.

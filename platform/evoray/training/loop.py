@@ -284,7 +284,9 @@ class Training:
         return kept.state_dict()
 
     def optimizer(self) -> dict[str, torch.Tensor]:
-        """With the weights as they are trained where the checkpoint's are averages."""
+        """Tensors of the optimizer, with the weights as they are trained where the checkpoint's are
+        averages.
+        """
         names = {id(parameter): name for name, parameter in self._module.named_parameters()}
         tensors = checkpoints.optimizer_tensors(self._stepper.optimizer, names)
         if self._average is not None:

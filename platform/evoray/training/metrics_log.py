@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Intervals(Protocol):
-    """When to write."""
+    """Intervals of writing."""
 
     @property
     def log_every_steps(self) -> int: ...
@@ -30,11 +30,11 @@ class Intervals(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """How long a training is.
+    """Length of a training.
 
     Attributes:
-        steps: In all.
-        steps_per_epoch: Of one pass over the examples.
+        steps: Steps in all.
+        steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
     """
 
@@ -52,7 +52,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path | None, config: Intervals, length: Length) -> None:
-        """With `folder` None nothing is written."""
+        """Opens the log; with `folder` None nothing is written."""
         self._file = None if folder is None else folder / "metrics.jsonl"
         self._config = config
         self._length = length
@@ -86,7 +86,7 @@ class MetricsLog:
         self._seconds_before = lines[-1]["seconds"] if lines else 0.0
 
     def note(self, name: str, values: dict[str, float]) -> None:
-        """What the next line shall hold besides."""
+        """Adds values to the next line of the log."""
         self._notes[name] = values
 
     def add(
@@ -131,7 +131,7 @@ class MetricsLog:
         self._last_line = now
 
     def is_checkpoint_due(self) -> bool:
-        """Whether so many seconds have passed since this last was True."""
+        """Returns True once so many seconds have passed since it last did."""
         due = time.monotonic() - self._last_checkpoint >= self._config.checkpoint_every_seconds
         if due:
             self._last_checkpoint = time.monotonic()

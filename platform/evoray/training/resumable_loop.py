@@ -23,8 +23,8 @@ class StepReport:
     """One step as metrics.jsonl shows it.
 
     Attributes:
-        losses: By name; a name may come several times.
-        learning_rate: Of the step.
+        losses: Losses by name; a name may come several times.
+        learning_rate: Learning rate of the step.
         notes: Other figures, which the next line holds.
     """
 
@@ -74,7 +74,7 @@ class Restarts(Protocol):
 
 
 class LoopOptions(Intervals, Protocol):
-    """When to write, and how much of it stays."""
+    """Intervals of writing, and the number of checkpoints that stay."""
 
     @property
     def keep_checkpoints(self) -> int: ...
@@ -86,7 +86,7 @@ class ResumableLoop:
 
     Attributes:
         next_step: The one that comes next.
-        restarts: So far.
+        restarts: Restarts so far.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ResumableLoop:
         group: Group,
         device: torch.device,
     ) -> None:
-        """With `folder` None nothing is read or written."""
+        """Makes the loop; with `folder` None nothing is read or written."""
         self._learner, self._length, self._options = learner, length, options
         self._seed, self._folder, self._group, self._device = seed, folder, group, device
         self._writes = folder is not None and group.rank == 0

@@ -31,8 +31,8 @@ class ForwardPass:
     """One forward and backward of a step.
 
     Attributes:
-        name: Under which its loss is reported: "largest", "random", "smallest", "network".
-        forward: From a batch's inputs to outputs that the task's losses take.
+        name: Name under which its loss is reported: "largest", "random", "smallest", "network".
+        forward: Forward pass, from a batch's inputs to outputs that the task's losses take.
         teaches: Its soft labels teach the passes after it; of several that teach, the mean of
             theirs does.
         learns: From the teachers' soft labels, or else from hard ones.
@@ -51,8 +51,8 @@ class StepLosses:
     """The losses of a step, averaged over the ranks.
 
     Attributes:
-        totals: Of each pass, what was descended.
-        parts: Of each pass, its parts by name before they are weighted; empty where the loss has
+        totals: Loss of each pass, as it was descended.
+        parts: Parts of each pass's loss by name, before they are weighted; empty where the loss has
             one part.
     """
 
@@ -182,7 +182,7 @@ class Stepper:
 
 
 class _Taught:
-    """What the passes of a step that teach have said so far."""
+    """Outputs of the passes of a step that teach, and the soft labels made of them."""
 
     def __init__(self, task: Task) -> None:
         self._task, self.by = task, list[Outputs]()

@@ -1,5 +1,5 @@
-"""What a step trains: a pass for each subnet that the sampler drew, with who teaches and who
-learns.
+"""One training step of a supernet: a pass for each subnet that the sampler drew, with teachers and
+learners among them.
 """
 
 from __future__ import annotations

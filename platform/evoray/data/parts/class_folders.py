@@ -33,7 +33,7 @@ class Listing:
     """The pictures of one folder of classes.
 
     Attributes:
-        pictures: Of each class that has any, its files, sorted.
+        pictures: Files of each class that has any, sorted.
         left_out: Files that are no pictures, or that no class folder holds.
         empty: Folders without pictures.
     """
@@ -161,7 +161,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _looks_like_a_split(name: str, beside_splits: bool) -> bool:
-    """Beside folders that are splits, a slip of the pen counts too."""
+    """Judges a folder's name; beside folders that are splits, a slip of the pen counts too."""
     plain = re.sub(r"[\W\d_]+", "", name.casefold())
     return bool(_LIKE_A_SPLIT.fullmatch(plain)) or (
         beside_splits and bool(difflib.get_close_matches(plain, _SPLIT_OF, cutoff=0.75))

@@ -22,7 +22,7 @@ class Contents:
 
     Attributes:
         digest: SHA-256 of names, sizes and bytes, in hexadecimal.
-        files: How many.
+        files: Number of files.
         size: Bytes of all files.
     """
 

@@ -52,8 +52,8 @@ class Scale:
     """The values of deep pictures that are black and white.
 
     Attributes:
-        integers: Of whole numbers.
-        floats: Of floating-point numbers.
+        integers: Values of whole-number pictures.
+        floats: Values of floating-point pictures.
     """
 
     integers: tuple[float, float] = (0.0, 65535.0)

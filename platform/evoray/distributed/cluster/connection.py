@@ -44,7 +44,7 @@ def cluster(address: str = "", *, dashboard: bool = True) -> Iterator[str]:
         address: HOST:PORT of a cluster to join, "auto" for the one that `ray start` started on this
             machine, "local" for one of its own; "" for the cluster that this program was submitted
             to, or else one of its own.
-        dashboard: Whether a local cluster serves Ray's dashboard.
+        dashboard: Serves Ray's dashboard on a local cluster.
 
     Raises:
         ConnectionError: There is no cluster at `address`.

@@ -31,7 +31,7 @@ class Session:
     """The clusters that this process has started.
 
     Attributes:
-        folders: Of the sessions.
+        folders: Folders of the sessions.
         processes: The heads and everything below them.
     """
 

@@ -59,7 +59,9 @@ def shipped(working_dir: Path | None) -> dict[str, Any]:  # Any: a runtime envir
 
 
 def has_token() -> bool:
-    """Where Ray looks for one."""
+    """Looks for a token where Ray looks: its two environment variables and the file in the home
+    folder.
+    """
     named = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
     return (
         bool(os.environ.get("RAY_AUTH_TOKEN"))

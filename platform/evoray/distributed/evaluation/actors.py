@@ -50,8 +50,8 @@ class Actors:
     """Starts, follows and ends the actors of one objective.
 
     Attributes:
-        workers: Those that are there.
-        calls: What is in flight.
+        workers: Actors that are there.
+        calls: Calls in flight.
     """
 
     def __init__(

@@ -184,7 +184,7 @@ def fitting(
     Otherwise the actors that come last would wait for ever, and with them every candidate.
 
     Args:
-        needs: Of one actor of each objective.
+        needs: Resources of one actor of each objective.
         workers: Actors of each objective.
         has: Ray's resources, by its names.
     """

@@ -41,17 +41,17 @@ Measured = tuple[Attempt, Reading, str]  # candidate, its measurement, who measu
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions:
-    """How objective actors are run.
+    """Options of the objective actors.
 
     Attributes:
         workers: Actors of each objective, at most.
         workers_of: Objectives with another number of actors, by name.
         batch_size: Candidates in one call; None for what lasts a tenth of a second.
         timeout_seconds: A measurement that takes longer is stopped with its actor.
-        max_attempts: How often one measurement is started before its candidate counts as failed.
+        max_attempts: Times that one measurement is started before its candidate counts as failed.
         idle_seconds: Actors without work for so long are released; they are started again when
             there is work.
-        is_fixed: Whether the cluster never grows: actors that it cannot hold beside each other then
+        is_fixed: True if the cluster never grows: actors that it cannot hold beside each other then
             share what it has, instead of waiting for a node that joins.
     """
 
@@ -212,8 +212,8 @@ class Pool:
         self._actors.close()
 
     def _allowed_seconds(self, call: Call) -> float:
-        """How long a call may run: each of its candidates as long as is usual, one of them as long
-        as is allowed.
+        """Seconds that a call may run: each of its candidates as long as is usual, one of them as
+        long as is allowed.
         """
         if not call.worker.is_open:
             return _OPENING_SECONDS

@@ -1,4 +1,4 @@
-"""Which of many predicted candidates to measure next: those that would enlarge the dominated volume
+"""Choice of the predicted candidates to measure next: those that would enlarge the dominated volume
 the most, if things go well.
 """
 
@@ -42,7 +42,7 @@ def choose(
         known: (n, m) measured losses, at least one row.
         mean: (p, m) predicted losses.
         std: (p, m) their standard deviations; 0 where a value is known exactly.
-        count: How many to pick.
+        count: Number of candidates to pick.
         rng: Decides among candidates that promise nothing, and the directions with four targets and
             more.
         pending: (q, m) predicted losses of what is being measured.

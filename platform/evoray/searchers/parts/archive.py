@@ -60,7 +60,7 @@ class Archive:
         self.losses, self.violations = self.losses[indices], self.violations[indices]
 
     def state(self) -> dict[str, Any]:
-        """As JSON."""
+        """Networks, losses and violations as JSON."""
         return {
             "choices": self.choices.tolist(),
             "losses": self.losses.tolist(),

@@ -105,7 +105,7 @@ class GaussianProcess:
         return mean, scale
 
     def _columns(self, choices: Choices, sources: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        """For each gene, and last for the source, columns whose squared differences sum to the
+        """Columns for each gene, and last for the source, whose squared differences sum to the
         gene's distance.
         """
         columns = []
@@ -205,7 +205,7 @@ def compressed(losses: Floats, known: Floats) -> Floats:
 
 
 def as_json(weights: Floats | None) -> list[float] | None:
-    """What `from_json` reads."""
+    """Weights as a list, for `from_json` to read."""
     return None if weights is None else weights.tolist()
 
 

@@ -47,11 +47,13 @@ class InnerSearch:
 
     @property
     def asynchronous(self) -> bool:
-        """As the inner searcher wants it."""
+        """True if the inner searcher is asynchronous."""
         return is_asynchronous(self._inner)
 
     def ask(self, count: int) -> Choices:
-        """What no longer fits into `count` of the last row's replacements is dropped."""
+        """Asks the inner searcher and replaces each row by the rows that the inner search finds for
+        it; rows of the last one that no longer fit into `count` are dropped.
+        """
         found: list[Choices] = [np.zeros((0, self._num_genes), dtype=np.int16)]
         origins: list[Lineage] = [Lineage.same("sample", 0)]
         missing, empty = count, 0

@@ -38,7 +38,7 @@ class Replayed(ABC):
 
     @abstractmethod
     def _ask(self, count: int) -> tuple[Choices, Lineage]:
-        """As `ask`, with where the rows come from."""
+        """Does the work of `ask`, and returns the rows with their lineage."""
 
     @abstractmethod
     def _tell(

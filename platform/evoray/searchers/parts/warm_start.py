@@ -118,7 +118,7 @@ class WarmStarted:
 
     @property
     def asynchronous(self) -> bool:
-        """As the inner searcher wants it."""
+        """True if the inner searcher is asynchronous."""
         return is_asynchronous(self._inner)
 
     def ask(self, count: int) -> Choices:

@@ -19,9 +19,9 @@ class LatentCalibration:
 
     Attributes:
         latent: Length of a latent vector.
-        num_images: How many are drawn; a last batch of one alone is left out.
-        batch_size: In one forward pass.
-        seed: Of the latent vectors.
+        num_images: Number of vectors drawn; a last batch of one alone is left out.
+        batch_size: Latent vectors in one forward pass.
+        seed: Seeds the latent vectors.
     """
 
     latent: int

@@ -18,10 +18,10 @@ class Collapse:
     """One observation.
 
     Attributes:
-        step: When.
-        name: Whose: an architecture's key or a pair.
+        step: Step of the observation.
+        name: Key of the architecture, or name of the pair.
         reason: "loss is not finite", "images are not finite" or "images are alike".
-        spread: Of the generated images, as a share of the real images' spread; NaN where they are
+        spread: Spread of the generated images, as a share of the real images'; NaN where they are
             not finite.
     """
 
@@ -38,7 +38,7 @@ class CollapseWatch:
     all images are the same.
 
     Attributes:
-        seen: What was noticed, oldest first.
+        seen: Collapses so far, oldest first.
     """
 
     def __init__(self, real_bchw: Tensor, *, threshold: float = 0.1) -> None:
@@ -58,7 +58,7 @@ class CollapseWatch:
         self.seen: list[Collapse] = []
 
     def look(self, step: int, name: str, images_bchw: Tensor) -> Collapse | None:
-        """What is wrong with these images, also kept in `seen`; None when nothing is."""
+        """Returns the fault of these images, which `seen` keeps too, or None when there is none."""
         share = spread(images_bchw) / self._real
         if not math.isfinite(share):
             return self._note(Collapse(step, name, "images are not finite", math.nan))

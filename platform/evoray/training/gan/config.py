@@ -1,5 +1,5 @@
-"""How a GAN is trained, as EAGAN's paper has it and as its released code does (arXiv:2111.15097,
-section 5; they differ).
+"""Recipes of GAN training: EAGAN's paper's and its released code's, which differ (arXiv:2111.15097,
+section 5).
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ class GanConfig:
     """
 
     generator_rate: float = 2e-4
-    """Learning rate of the generator."""
+    """Learning rate of the generator, constant."""
     discriminator_rate: float = 2e-4
-    """Learning rate of the discriminator."""
+    """Learning rate of the discriminator, constant.
+    Lower it when the discriminator wins at once.
+    """
     betas: tuple[float, float] = (0.0, 0.9)
-    """Of Adam."""
+    """Adam's decay rates of the first and the second moment, each at least 0 and below 1."""
     generator_batch: int = 80
-    """Images in a generator's step."""
+    """Images in one step of the generator."""
     discriminator_batch: int = 40
-    """Real images in a discriminator's step, and as many generated ones."""
+    """Real images in one step of the discriminator, and as many generated ones."""
     critic_steps: int = 1
-    """Steps of the discriminator for one of the generator."""
+    """Steps of the discriminator for one of the generator.
+    More make a step longer and the generator's gradient better.
+    """
     clip_norm: float = 0.0
-    """Largest norm of a network's gradient; 0 for no clipping."""
+    """Largest norm of a network's gradient; 0 for no clipping.
+    Lower it when losses jump.
+    """
     average_decay: float = 0.0
-    """Of the moving average of the generator's weights; 0 for none."""
+    """Decay of the moving average of the generator's weights; 0 for none.
+    Long trainings score better with 0.999.
+    """
 
     def __post_init__(self) -> None:
         for name in (
@@ -54,21 +62,23 @@ class GanConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """How long a stage trains its supernet, and how."""
+    """Length and recipe of a stage's training."""
 
     gan: GanConfig = field(default_factory=GanConfig)
     warmup_epochs: float = 50.0
-    """Passes over the images on random genotypes, before the first round."""
+    """Passes over the images with random genotypes, before the first round."""
     rounds: int = 18
-    """Rounds of training, measuring and selecting."""
+    """Rounds of training, measuring and selecting, 1 or more."""
     epochs: float = 10.0
     """Passes over the images in one round."""
     log_every_steps: int = 100
-    """Steps between two lines of metrics.jsonl."""
+    """Steps between two lines of metrics.jsonl; fewer make finer curves and a larger file."""
     checkpoint_every_seconds: float = 120.0
-    """Seconds between two checkpoints; the end of a round always writes one."""
+    """Seconds between two checkpoints: at most so much work is lost in a crash.
+    The end of a round always writes one.
+    """
     keep_checkpoints: int = 2
-    """Newest checkpoints that stay."""
+    """Newest checkpoints to keep on disk, 1 or more."""
 
     def __post_init__(self) -> None:
         for name, least in (("rounds", 1), ("log_every_steps", 1), ("keep_checkpoints", 1)):

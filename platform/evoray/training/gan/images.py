@@ -23,8 +23,8 @@ def signed(x_bchw: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tenso
 
 
 def image_splits(source: ImageSource) -> tuple[str, ...]:
-    """What a generator learns from: all but the test images, also those without labels where a
-    source has them.
+    """Splits that a generator learns from: all but the test images, also those without labels where
+    a source has them.
     """
     return "train", "val", *unlabelled_splits(source)
 

@@ -1,5 +1,5 @@
-"""Who trains against whom: EAGAN's stage 1, many generators and one discriminator; stage 2, pairs
-with weight resetting; a pair alone.
+"""Pairings of generators and discriminators: EAGAN's stage 1, many generators and one
+discriminator; stage 2, pairs with weight resetting; a pair alone.
 
 Ying et al. 2022, arXiv:2111.15097, sections 4.1 and 4.2. All randomness is a function of the seed
 and the step.
@@ -26,7 +26,7 @@ from searchspaces.base import Architecture
 
 @dataclass(frozen=True)
 class Losses:
-    """Of one group: some steps of the discriminator, one of the generator.
+    """Losses of one group: some steps of the discriminator, one of the generator.
 
     Attributes:
         discriminator: Mean over the steps; NaN where one changed nothing because it was not finite.
@@ -42,8 +42,8 @@ class Losses:
 
 
 def drawn(count: int, seed: int, step: int) -> int:
-    """Which of `count` candidates trains in this step: uniform, with replacement, so that each has
-    the same expected share.
+    """Draws which of `count` candidates trains in this step: uniform, with replacement, so that
+    each has the same expected share.
     """
     if count < 1:
         raise ValueError(f"there must be at least 1 candidate to draw from, got {count}")
@@ -58,7 +58,7 @@ def latents(count: int, latent: int, seed: int, *words: str | int) -> Tensor:
 
 
 class _Game:
-    """What all pairings share: one group of steps of two players."""
+    """Base of all pairings: one group of steps of two players."""
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class Pair(_Game):
 
     @property
     def best(self) -> nn.Module:
-        """With what images are made: the averaged generator where there is one."""
+        """Generator that images are made with: the averaged one where there is one."""
         return self.generator if self.average is None else self.average.module
 
     def train(self, step: int, reals: Iterable[Tensor]) -> Losses:

@@ -12,13 +12,13 @@ from searchspaces.base import Architecture
 
 @dataclass(frozen=True)
 class Round:
-    """What one round trains.
+    """Population that one round trains, and the generators that its members start from.
 
     Attributes:
         members: The population.
         origins: Stage 2: the pair of the round before whose generator each member goes on with; ()
             for the warmed-up one.
-        resets: Whether all of them are deep copies of one generator, Adam's moments anew (weight
+        resets: True if all of them are deep copies of one generator, Adam's moments anew (weight
             resetting).
     """
 
@@ -29,13 +29,13 @@ class Round:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Which step is in which round.
+    """Calendar of a stage: says which step is in which round.
 
     Attributes:
         warmup: Steps before the first round.
-        steps: Of one round.
+        steps: Steps of one round.
         per_epoch: Steps of one pass over the images.
-        rounds: How many there are.
+        rounds: Number of rounds.
         batch_size: Real images of a step.
     """
 
@@ -70,7 +70,7 @@ class Calendar:
 
     @property
     def length(self) -> Length:
-        """Of the whole stage."""
+        """Length of the whole stage."""
         return Length(steps=self.total, steps_per_epoch=self.per_epoch, batch_size=self.batch_size)
 
 

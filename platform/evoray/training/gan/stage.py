@@ -24,13 +24,13 @@ from searchspaces.base import Architecture, SearchSpace
 
 
 class Game(Protocol):
-    """Who trains against whom, as `pairings` has it."""
+    """Players of a stage and their steps against each other, as `pairings` has them."""
 
     @property
     def players(self) -> Mapping[str, Player]: ...
 
     def begin(self, new: Round) -> None:
-        """Once before the first step of a round."""
+        """Prepares a round, once before its first step."""
         ...
 
     def play(
@@ -38,7 +38,7 @@ class Game(Protocol):
     ) -> Losses: ...
 
     def images(self, member: int, architecture: Architecture, z_bz: Tensor) -> Tensor:
-        """What the member's generator makes now."""
+        """Images that the member's generator makes with its present weights."""
         ...
 
 
@@ -204,7 +204,7 @@ class _SinglePair:
         self.players = game.players
 
     def begin(self, new: Round) -> None:
-        """It has begun with the weights given."""
+        """Begins nothing: the pair has its weights already."""
 
     def play(
         self, step: int, member: int, architecture: Architecture, reals: Sequence[Tensor]

@@ -27,7 +27,7 @@ class Player:
     In a group of several ranks, all of which run the same path, gradients are averaged over them.
 
     Attributes:
-        network: Whose weights are trained.
+        network: Network that is trained.
     """
 
     def __init__(

@@ -64,8 +64,8 @@ class StageTraining:
         )
 
     def run(self) -> None:
-        """To the end of the last of the rounds, from the newest checkpoint; a finished training
-        returns at once.
+        """Trains to the end of the last of the rounds, from the newest checkpoint; a finished
+        training returns at once.
 
         Raises:
             ValueError: The checkpoint belongs to another training.
@@ -73,8 +73,8 @@ class StageTraining:
         self._loop.run(until=self._calendar.start(len(self._rounds)))
 
     def run_share(self, share: RoundPart, until: int) -> dict[str, Any]:
-        """This share of the steps up to `until`, from the newest checkpoint and without writing
-        one: what `merged` takes.
+        """Trains this share of the steps up to `until`, from the newest checkpoint and without
+        writing one; returns it as `merged` takes it.
 
         Returns:
             weights and optimizer: Tensors by name, as in a checkpoint; losses; collapses.
@@ -160,7 +160,7 @@ class StageTraining:
         self._game.begin(self._rounds[self._calendar.round_of(step)])
 
     def _member(self, step: int) -> tuple[int, Architecture]:
-        """Who trains: in the warm-up a random network as member 0, then one of the round's
+        """Member that trains: in the warm-up a random network as member 0, then one of the round's
         population, uniformly drawn.
         """
         number = self._calendar.round_of(step)
@@ -224,7 +224,7 @@ def report(losses: Losses, config: GanConfig) -> StepReport:
 
 
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Those of one player, by their names in its network."""
+    """Takes the tensors of one player, by their names in its network."""
     start = f"{name}."
     return {
         key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)

@@ -16,7 +16,7 @@ _OPERATIONS = 2
 
 @dataclass(frozen=True)
 class Moves:
-    """How each image of a batch is shifted and mirrored; what belongs to its pixels moves along.
+    """Shift and mirroring of each image of a batch; labels that belong to pixels move along.
 
     Attributes:
         padding: Pixels by which a crop may be shifted.
@@ -32,7 +32,9 @@ class Moves:
     def draw(
         cls, count: int, generator: torch.Generator, *, crop_padding: int, mirror: bool
     ) -> Moves:
-        """Of `count` images; `generator` lives on the CPU, so that every device draws the same."""
+        """Draws the moves of `count` images; `generator` lives on the CPU, so that every device
+        draws the same.
+        """
         corners = (
             torch.randint(0, 2 * crop_padding + 1, (2, count), generator=generator)
             if crop_padding
@@ -87,11 +89,12 @@ def distort(
 
     Args:
         x_bchw: Normalised by `mean` and `std`.
-        seed: Of all draws.
-        magnitude: Of RandAugment (Cubuk et al. 2020, arXiv:1909.13719), up to 30; 0 for none.
+        seed: Seeds all draws.
+        magnitude: Magnitude of RandAugment (Cubuk et al. 2020, arXiv:1909.13719), up to 30; 0 for
+            none.
         erasing: Probability that an image is erased in part (Zhong et al. 2020, arXiv:1708.04896).
-        mean: Of each channel, on a scale of 0 to 1.
-        std: Likewise.
+        mean: Mean of each channel, on a scale of 0 to 1.
+        std: Standard deviation of each channel, on the same scale.
     """
     from torchvision.transforms import v2  # slow to import, and needed here only
 

@@ -25,12 +25,12 @@ class Calibration:
     process.
 
     Attributes:
-        source: Where training images come from.
-        num_images: How many are used; all when there are fewer.
+        source: Source of the training images.
+        num_images: Number of images used; all when there are fewer.
         batch_size: Images in one forward pass; a batch of one image alone is left out.
-        seed: Of the choice of images and their augmentation.
-        crop_padding: As in training.
-        mirror: As in training.
+        seed: Seeds the choice of images and their augmentation.
+        crop_padding: Pixels by which crops are shifted at most, the same as in training.
+        mirror: Mirrors images at random, if training does.
     """
 
     source: DataSource

@@ -24,7 +24,7 @@ class Sortable(Protocol):
     """A supernet some of whose units may change places."""
 
     def unit_orders(self) -> Sequence[Order]:
-        """For each group of units: (u,) indices, the strongest first, and (parameter name,
+        """Lists for each group of units: (u,) indices, the strongest first, and (parameter name,
         dimension) of everything that counts them.
         """
         ...

@@ -46,7 +46,7 @@ def adaptive_loss(
     student's log-probabilities alone.
 
     Args:
-        logits_bk: Of the student.
+        logits_bk: Logits of the student.
         target_bk: Probabilities of the teacher; cut off from its gradients here.
         clip: Largest inverse ratio of probabilities that alpha = -1 sees.
     """

@@ -29,7 +29,7 @@ class ImageBatch:
 
     @property
     def inputs(self) -> torch.Tensor:
-        """What the networks take."""
+        """Images, for the networks."""
         return self.x_bchw
 
     def to(self, device: torch.device) -> ImageBatch:

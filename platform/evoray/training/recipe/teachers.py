@@ -25,7 +25,8 @@ class Teacher:
 
     Attributes:
         place: Folder of an export as safetensors, or a .pt2 file.
-        space: What rebuilds the exported network; None for a .pt2 file, whose maker is trusted.
+        space: Space that rebuilds the exported network; None for a .pt2 file, whose maker is
+            trusted.
     """
 
     place: Path
@@ -35,7 +36,7 @@ class Teacher:
         """The network, from images to logits.
 
         Raises:
-            ValueError: What is there is not what it claims to be.
+            ValueError: The files are not what they claim to be.
             FileNotFoundError: It is not there.
         """
         if self.space is not None:

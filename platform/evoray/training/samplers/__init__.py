@@ -18,7 +18,7 @@ REGISTRY = Registry("evoray.training.samplers", "subnet sampler")
 
 @dataclass(frozen=True, kw_only=True)
 class Horizon:
-    """How long a training will be, for samplers that change their ways over it.
+    """Length of a training, for samplers that change their ways over it.
 
     Attributes:
         epochs: All epochs.
@@ -49,7 +49,7 @@ class SubnetSampler(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs, as JSON."""
+        """Returns as JSON all that `restore` needs."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None: ...
@@ -103,11 +103,11 @@ class Explorer(SubnetSampler, Protocol):
 
     @property
     def num_levels(self) -> int:
-        """How many kinds of steps there are, each with subnets of its own."""
+        """Number of kinds of steps, each with subnets of its own."""
         ...
 
     def level(self, step: int) -> int:
-        """Which of them a step is."""
+        """Number of the level that a step trains, below `num_levels`."""
         ...
 
     def candidates(self, step: int, count: int, rng: np.random.Generator) -> Choices:

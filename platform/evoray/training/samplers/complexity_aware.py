@@ -85,7 +85,7 @@ class ComplexityAware:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """There is no state: a step's subnets depend on the seed and the step alone."""
+        """Restores nothing: a step's subnets depend on the seed and the step alone."""
 
 
 def build(space: SearchSpace, *, seed: int, num_random: int, horizon: Horizon) -> ComplexityAware:

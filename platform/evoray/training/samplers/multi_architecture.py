@@ -37,7 +37,7 @@ class MultiArchitecture:
         self._options = [options_large_to_small(gene) for gene in space.genes]
 
     def num_open(self, gene: int, step: int) -> int:
-        """How many of a gene's options, from the largest on, are in use."""
+        """Number of a gene's options, from the largest on, that are in use."""
         count = len(self._options[gene])
         warmup = self._horizon.epochs * _WARMUP_SHARE
         return min(1 + int(self._horizon.epoch(step) * (count - 1) / warmup), count)
@@ -58,7 +58,7 @@ class MultiArchitecture:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """There is no state: a step's subnets depend on the seed and the step alone."""
+        """Restores nothing: a step's subnets depend on the seed and the step alone."""
 
 
 def options_large_to_small(gene: Gene) -> np.ndarray[Any, np.dtype[np.int16]]:

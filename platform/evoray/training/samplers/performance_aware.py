@@ -46,8 +46,8 @@ class PerformanceAware:
     step, and in the authors' training is once an epoch, as they do it.
 
     Attributes:
-        banks: For each level its (choices, score) entries.
-        last_learns: As of the sampler that it wraps.
+        banks: Entries (choices, score) of each level.
+        last_learns: Passed through from the sampler that it wraps.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class PerformanceAware:
     ) -> None:
         """
         Args:
-            inner: Whose random subnets are chosen.
+            inner: Sampler that offers the random subnets.
             space: Theirs.
-            seed: Of all choices.
-            horizon: How long the training will be.
-            capacities: Of the banks of the lower and the upper half of the levels.
-            prefer: Whether fresh subnets are compared by width and depth.
+            seed: Seeds all choices.
+            horizon: Length of the training.
+            capacities: Capacities of the banks of the lower and the upper half of the levels.
+            prefer: Compares fresh subnets by width and depth.
         """
         if min(capacities) < 1:
             raise ValueError(f"banks need room for at least one subnet, got {capacities}")
@@ -88,7 +88,7 @@ class PerformanceAware:
         return min(1.0, _FIRST_RATE + _RATE_STEP * int((self._horizon.epoch(step) + 1) / ramp))
 
     def capacity(self, level: int) -> int:
-        """How many entries the bank of a level holds."""
+        """Number of entries that the bank of a level holds."""
         return self._capacities[0 if level < (self._inner.num_levels + 1) // 2 else 1]
 
     def sample(self, step: int) -> Sequence[Architecture]:

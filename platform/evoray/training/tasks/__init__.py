@@ -1,4 +1,4 @@
-"""What is learned: one task a file; this folder is the registry.
+"""Tasks, the kinds of learning: one task a file; this folder is the registry.
 
 A task is a small picklable object (`tasks.base.Task`) of its data and recipe; the worker that
 trains opens it. Data that says nothing else is for classification.

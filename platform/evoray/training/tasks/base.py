@@ -24,7 +24,7 @@ class Batch(Protocol):
 
     @property
     def inputs(self) -> Any:
-        """What the networks take."""
+        """Inputs of the networks."""
         ...
 
     def to(self, device: torch.device) -> Self: ...
@@ -32,17 +32,17 @@ class Batch(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Where a training stands, on one rank: all that a batch and its augmentation may depend on.
+    """Position of a training, on one rank: all that a batch and its augmentation may depend on.
 
     Attributes:
-        seed: Of the training.
-        step: Counted from 0.
-        steps: Of the whole training.
-        steps_per_epoch: Of one pass over the examples.
+        seed: Seed of the training.
+        step: Number of the step, counted from 0.
+        steps: Steps of the whole training.
+        steps_per_epoch: Steps of one pass over the examples.
         batch_size: Examples of a step, over all ranks.
-        rank: Of this process.
+        rank: Rank of this process.
         world_size: Number of ranks.
-        restarts: After losses that were not finite; each goes on with other draws.
+        restarts: Restarts after losses that were not finite; each goes on with other draws.
     """
 
     seed: int
@@ -68,7 +68,7 @@ class Examples(Protocol):
     """A task's training examples, opened in the process that trains."""
 
     def batch(self, moment: Moment) -> Batch:
-        """This rank's examples, in memory, a function of the moment; `EpochOrder` draws them."""
+        """Examples of this rank, in memory, a function of the moment; `EpochOrder` draws them."""
         ...
 
     def augment(self, batch: Batch, moment: Moment) -> Batch:
@@ -80,7 +80,7 @@ class Examples(Protocol):
 
 
 class Task(Protocol):
-    """What is learned: small and picklable; a worker opens it."""
+    """Kind of learning: batches, losses, validation. Small and picklable; a worker opens it."""
 
     @property
     def name(self) -> str: ...
@@ -137,7 +137,9 @@ class Distillable(Protocol):
     def soft_losses(
         self, outputs: Outputs, batch: Batch, labels: SoftLabels
     ) -> Mapping[str, torch.Tensor]:
-        """As `losses`, where the network learns from soft labels instead of hard ones."""
+        """Losses as `losses` returns them, for a network that learns from soft labels instead of
+        hard ones.
+        """
         ...
 
 

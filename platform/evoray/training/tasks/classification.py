@@ -27,7 +27,7 @@ class Normalised(Protocol):
 
     @property
     def mean(self) -> Sequence[float]:
-        """Of each channel, on a scale of 0 to 1."""
+        """Mean of each channel, on a scale of 0 to 1."""
         ...
 
     @property
@@ -78,7 +78,9 @@ class Classification(LabelledImages):
 
     @contextmanager
     def training_heads(self, network: nn.Module) -> Iterator[Forward]:
-        """With heads for the patches where images are mixed patch by patch."""
+        """Yields the network's forward pass, with heads for the patches where images are mixed
+        patch by patch.
+        """
         if self.recipe.mixing != "tokens":
             yield network
             return

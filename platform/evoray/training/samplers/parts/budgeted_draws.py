@@ -33,7 +33,7 @@ class _Part:
 
     Attributes:
         own: (c, number of genes) choices of its own genes.
-        columns: Of these genes.
+        columns: Columns of these genes.
         bins: (x p w, c): its cost.
         before: (x w k, p) cumulative weights of the link before, given the cost of everything up to
             this part.
@@ -85,7 +85,7 @@ class BudgetedDraws:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing lies near the window."""
+        """True if nothing lies near the window."""
         return not self._ends[-1] > _NOISE * len(self._ends)
 
     def draw(self, count: int, rng: np.random.Generator) -> Choices:

@@ -47,7 +47,7 @@ class ComplexityLevelWalk:
         self._blocks: list[list[int]] = []  # where it is at every step, as far as was needed
 
     def at(self, step: int) -> int:
-        """Where it is at one step; depends on the seed and the step alone."""
+        """Level of one step of the walk; depends on the seed and the step alone."""
         block, within = divmod(step, _BLOCK)
         while len(self._blocks) <= block:
             moves = generator_for(self._seed, "walk", len(self._blocks)).integers(
@@ -65,13 +65,13 @@ class ComplexityLevelWalk:
 
 @dataclass(frozen=True)
 class ComplexityLevelRow:
-    """What is known of one level, for tables.
+    """Facts of one level, for tables.
 
     Attributes:
-        start: Where it begins, in the cost's unit.
-        end: Where it ends.
+        start: Lower end of the window, in the cost's unit.
+        end: Upper end of the window.
         floor: The network that none of its subnets is below.
-        floor_cost: What that costs.
+        floor_cost: Cost of that network.
         acceptance: Share of uniform draws above the floor that lie in the window.
     """
 
@@ -284,6 +284,6 @@ def _scaled(
 
 
 def gap_between(levels: ComplexityLevels) -> float:
-    """How far two subnets drawn at neighbouring levels may differ in cost at most."""
+    """Largest difference in cost that two subnets drawn at neighbouring levels may have."""
     gaps: Sequence[float] = [after - before for before, after in itertools.pairwise(levels.starts)]
     return max(gaps, default=0.0) + levels.span

@@ -1,4 +1,4 @@
-"""What classification and segmentation share: images whose labels are classes, cross-entropy, soft
+"""Base of classification and segmentation: images whose labels are classes, cross-entropy, soft
 labels.
 """
 
@@ -34,7 +34,7 @@ class LabelledImages:
 
     Attributes:
         source: The data.
-        recipe: How they are learned.
+        recipe: Recipe of the training: augmentation, smoothing, mixing, teachers.
     """
 
     source: LabelledSource
@@ -96,5 +96,5 @@ class LabelledExamples:
 
 
 def image_logits(outputs: Logits) -> torch.Tensor:
-    """Those of the images, without those of their patches."""
+    """Logits of the images, without those of their patches."""
     return outputs[0] if isinstance(outputs, tuple) else outputs
