@@ -26,7 +26,7 @@ class DetectionSearch(SupernetSearch):
             ValueError: The data is for another task, or the recipe does not fit it.
         """
         task: Any = super().task_of(source)
-        if task.name != "detection":
+        if task.name != "text_detection":
             raise ValueError(
                 f"data {self.data.name!r} is for {task.name}, and this job searches detectors: "
                 "choose --data text, total_text, ctw1500 or icdar2015"

@@ -100,7 +100,7 @@ class TextBatch:
 
 
 @dataclass(frozen=True)
-class Detection:
+class TextDetection:
     """Finding the texts of images as polygons.
 
     Attributes:
@@ -113,7 +113,7 @@ class Detection:
     recipe: TrainConfig
     schedule: LossSchedule = field(default_factory=LossSchedule)
 
-    name = "detection"
+    name = "text_detection"
     validated_by = "detection"
     timed_by = "detection_latency"
 
@@ -162,7 +162,7 @@ class Detection:
 class _Examples:
     """The training images, in an order of each epoch's own."""
 
-    def __init__(self, task: Detection) -> None:
+    def __init__(self, task: TextDetection) -> None:
         self._task = task
         self._split = task.source.open("train")
         self._order = EpochOrder(len(self._split))
@@ -186,6 +186,6 @@ class _Examples:
         return replace(batch, images=images, regions=regions, _labels={})
 
 
-def build(source: DataSource, recipe: TrainConfig) -> Detection:
+def build(source: DataSource, recipe: TrainConfig) -> TextDetection:
     """Learning the texts of a source by a recipe."""
-    return Detection(cast(TextSource, source), recipe)
+    return TextDetection(cast(TextSource, source), recipe)
