@@ -1,4 +1,4 @@
-"""Seconds that tests took, kept in `tests/durations.json` and shown: `--keep-durations` writes them,
+"""Seconds that tests took, kept in `tests/durations.json` and shown. `--keep-durations` keeps them,
 `--quick` runs what took less than a second in all its cases.
 """
 
