@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -232,3 +235,60 @@ def defined_in(file: Path) -> set[str]:
     return {node.name for node in body if isinstance(node, ast.FunctionDef)} | {
         target.id for target in targets if isinstance(target, ast.Name)
     }
+
+
+# A text that begins so is the end of a sentence whose beginning is the name beside it.
+_LEANS_ON_ITS_NAME = re.compile(r"(What|Of|As|Whether|Those|That|Which|Where|How)\b")
+_ENTRY = re.compile(r"\s*[\w, `*.|\[\]]+?: +(.*)")
+DOCUMENTED = [*HOMES.values(), ROOT / "tests", ROOT / "examples"]
+
+
+def texts_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Docstrings of modules, classes and functions, and the texts under fields, by line."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield statement.lineno, value.value
+
+
+def beginnings(line: int, text: str) -> Iterator[tuple[int, str]]:
+    """The first words of a text, and those of the entries of its sections, by line."""
+    yield line, text
+    inside = False
+    for offset, words in enumerate(text.splitlines()):
+        if words.strip() in ("Args:", "Attributes:", "Returns:", "Yields:", "Raises:"):
+            inside = True
+        elif inside and (entry := _ENTRY.fullmatch(words)):
+            yield line + offset, entry[1]
+
+
+@pytest.mark.parametrize("home", DOCUMENTED, ids=[home.name for home in DOCUMENTED])
+def test_docstrings_are_sentences_that_one_understands_alone(home: Path) -> None:
+    leaning = [
+        f"{file}:{number}: {words.splitlines()[0]}"
+        for file in sorted(home.rglob("*.py"))
+        for line, text in texts_in(ast.parse(file.read_text(encoding="utf-8")))
+        for number, words in beginnings(line, text)
+        if _LEANS_ON_ITS_NAME.match(words)
+    ]
+    assert not leaning, "begin with a verb, or with the noun that it is or returns:\n" + "\n".join(
+        leaning
+    )
+
+
+def test_an_options_text_breaks_between_sentences_alone() -> None:
+    broken = [
+        f"{file}:{after.lineno}: {line.strip()}"
+        for file in (*HOMES["jobs"].rglob("*.py"), *HOMES["evoray"].rglob("training/**/config.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for field, after in itertools.pairwise(node.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr)
+        for line in ast.literal_eval(after.value).strip().splitlines()
+        if line.strip()[-1:] not in ".:"
+    ]
+    assert not broken, (
+        "tyro keeps the breaks of a text, so give each sentence its own line:\n" + "\n".join(broken)
+    )

@@ -25,7 +25,7 @@ def test_there_are_digests_of_every_run() -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_small_run_is_what_it_was(tmp_path: Path) -> None:
-    """Of one system; `evoray bench identity --against` compares them all."""
+    """One system stands for all; `evoray bench identity --against` compares every one."""
     if GOLDEN["machine"] != machine():
         pytest.skip(f"the digests are of {GOLDEN['machine']}, this is {machine()}")
     assert run_small("quickstart", tmp_path / "run") == GOLDEN["digests"]["quickstart"]

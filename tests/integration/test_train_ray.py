@@ -104,14 +104,19 @@ def test_one_worker_that_fails_too_often_stops_with_the_reason(
 
 @dataclasses.dataclass(frozen=True)
 class Lacking:
-    """Data whose files are not there; each look for them is a line in `log`."""
+    """Data whose files the workers do not find, though their number is known where the training is
+    started; each worker's look for them is a line in `log`.
+    """
 
     log: Path
+    starter: int
     name = "lacking"
     num_classes = 10
     image_shape = (1, 16, 16)
 
     def open(self, split: str) -> Any:
+        if os.getpid() == self.starter:
+            return range(64)
         noted(self.log)
         raise FileNotFoundError(f"no pictures of split {split}")
 
@@ -142,7 +147,12 @@ def test_a_mistake_inside_workers_is_raised_after_one_attempt(
         RuntimeError, match="training failed: FileNotFoundError: no pictures of split train"
     ):
         train_on_ray(
-            SPACE, tasks.of(Lacking(log), CONFIG), CONFIG, seed=1, folder=tmp_path, num_workers=2
+            SPACE,
+            tasks.of(Lacking(log, os.getpid()), CONFIG),
+            CONFIG,
+            seed=1,
+            folder=tmp_path,
+            num_workers=2,
         )
     assert times(log) <= 2, "each of two workers looks once"
 
