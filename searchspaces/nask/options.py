@@ -109,6 +109,11 @@ def check_space(space: Any) -> None:  # Any: the space, which stands above this 
             f"{space.name} needs reductions above 0 and up to 1, and groups that begin with 1, "
             f"which divides any width, got {space.reductions} and {space.groups}"
         )
+    if space.in_channels < 1 or not space.roi_sizes:
+        raise ValueError(
+            f"{space.name}: in_channels must be at least 1, got {space.in_channels}, and roi_sizes "
+            f"must be at least one, got {space.roi_sizes}"
+        )
     for size in space.roi_sizes:
         rows_and_columns(size)
 

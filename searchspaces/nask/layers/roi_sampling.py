@@ -49,8 +49,10 @@ def sample_points(
 ) -> Tensor:
     """(k, samples x rows, samples x columns, 2): x and y in pixels of the network's resolution."""
     rows, columns = (samples * cells for cells in size)
-    along = ((torch.arange(columns, device=rois_k7.device) + 0.5) / columns - 0.5).to(rois_k7)
-    across = ((torch.arange(rows, device=rois_k7.device) + 0.5) / rows - 0.5).to(rois_k7)
+    along, across = (
+        (torch.arange(cells, dtype=rois_k7.dtype, device=rois_k7.device) + 0.5) / cells - 0.5
+        for cells in (columns, rows)
+    )
     along_kij, across_kij = along[None, None, :], across[None, :, None]
     if offsets is not None:
         dx, dy = (_to_each_point(offset, size, samples) for offset in offsets)

@@ -76,15 +76,14 @@ def augmented(
     maps = np.stack([_affine(some, (height, width), settings, rng) for some in regions])
     gain = 1.0 + settings.colour * rng.uniform(-1.0, 1.0, (len(images), 1, 1, 1))
     level = settings.colour * rng.uniform(-1.0, 1.0, (len(images), 3, 1, 1))
-    like = {"dtype": images.dtype, "device": images.device}
-    grid = F.affine_grid(
-        torch.as_tensor(_theta(maps, (height, width))).to(images), list(images.shape), False
-    )
+    theta = torch.from_numpy(_theta(maps, (height, width))).to(images)
+    grid = F.affine_grid(theta, list(images.shape), False)
     ones = torch.ones_like(images[:, :1])
     moved = F.grid_sample(torch.cat([images, ones], dim=1), grid, align_corners=False)
     # Colour changes what was seen and not what lies outside.
     seen = moved[:, 3:]
-    changed = moved[:, :3] * torch.as_tensor(gain, **like) + torch.as_tensor(level, **like) * seen
+    changed = moved[:, :3] * torch.from_numpy(gain).to(images)
+    changed += torch.from_numpy(level).to(images) * seen
     placed = tuple(
         moved_regions(some, matrix, (height, width))
         for some, matrix in zip(regions, maps, strict=True)
@@ -122,7 +121,7 @@ def _fewest_cuts(polygons: Sequence[Array], shifts: Array, size: tuple[int, int]
     low = np.stack([polygon.min(axis=0) for polygon in polygons]) + shifts[:, None]
     high = np.stack([polygon.max(axis=0) for polygon in polygons]) + shifts[:, None]
     limits = np.array([size[1], size[0]])
-    whole = ((low >= 0) & (high <= limits)).all(axis=-1)
+    whole = np.asarray(((low >= 0) & (high <= limits)).all(axis=-1))
     outside = ((high <= 0) | (low >= limits)).any(axis=-1)
     cuts = (~whole & ~outside).sum(axis=1)
     return int((2 * cuts + ~whole.any(axis=1)).argmin())
