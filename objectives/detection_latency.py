@@ -98,7 +98,10 @@ class DetectionLatency:
                 ).to(self._device)
                 second = partial(network.second, features, rows)
                 seconds.append(self._median(second))
-                look = drawn(rectangles, second().shape[-2:])
+                geometry = second()
+                if not torch.isfinite(geometry).all():
+                    raise MeasurementError(f"{candidate.architecture.key}: geometry is not finite")
+                look = drawn(rectangles, geometry.shape[-2:])
                 original = Original(int(size[1]), int(size[0]))
                 decodings.append(self._median(partial(detections, look, original, settings)))
         sums = [

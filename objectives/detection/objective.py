@@ -222,6 +222,8 @@ class TextDetection:
                 originals += [self._original(index, factor) for index in part.tolist()]
                 for one in self._roi_settings():
                     looks[one.of_rois] += look_twice(network, maps, features, one)
+        if not all(np.isfinite(one.geometry).all() for some in looks.values() for one in some):
+            raise MeasurementError(f"{candidate.architecture.key}: geometry is not finite")
         return Looks(looks, originals)
 
     def _original(self, index: int, factor: float) -> Original:

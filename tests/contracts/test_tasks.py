@@ -8,23 +8,32 @@ import dataclasses
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import searchspaces
 from evoray import data
 from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.tasks.base import Distillable, Examples, Moment, Task, weighted_sum
+from evoray.training.tasks.text_detection import TextBatch
+from searchspaces.base import smallest
 
+DETECTORS: Any = searchspaces.load("nask_v2:small")
 AT = Moment(seed=1, step=2, steps=9, steps_per_epoch=3, batch_size=8)
-RECIPE = TrainConfig(crop_padding=2, mirror=True)
+RECIPE = TrainConfig(crop_padding=2, mirror=True, distillation=False)
 # data and a network, by task; masks of pictures for those that stand not here
 FITTING: dict[str, tuple[Any, nn.Module]] = {
     "classification": (
         data.load("digits", image_size=16, limit=40),
         nn.Sequential(nn.Flatten(), nn.Linear(256, 10)),
-    )
+    ),
+    "text_detection": (
+        data.load("text", image_size=64, limit=40),
+        DETECTORS.build_subnet(None, smallest(DETECTORS)),
+    ),
 }
 MASKS = (data.load("strokes", limit=40), nn.Conv2d(1, 2, 3, padding=1))
 
@@ -37,7 +46,15 @@ def case(request: pytest.FixtureRequest) -> tuple[Task, Examples, nn.Module]:
 
 
 def same(one: Any, other: Any) -> bool:
-    return torch.equal(one.inputs, other.inputs) and torch.equal(one.labels, other.labels)
+    return all(map(torch.equal, contents(one), contents(other)))
+
+
+def contents(batch: Any) -> list[torch.Tensor]:
+    """Images and labels; of text the corners of its regions."""
+    if not isinstance(batch, TextBatch):
+        return [batch.inputs, batch.labels]
+    corners = [one.polygon for some in batch.regions for one in some]
+    return [batch.images, torch.tensor(np.concatenate([np.zeros((0, 2)), *corners]).sum(axis=0))]
 
 
 def test_a_task_travels_and_knows_its_size(case: Any) -> None:
@@ -60,7 +77,7 @@ def test_a_batch_is_a_function_of_the_moment(case: Any) -> None:
     assert same(batch(examples), batch(other)), "a batch depends on those before it"
     for changes in ({"step": 3}, {"seed": 2}, {"restarts": 1}, {"rank": 1, "world_size": 2}):
         assert not same(batch(examples), batch(other, **changes)), changes
-    assert len(batch(examples, rank=1, world_size=2).inputs) == 4
+    assert len(contents(batch(examples, rank=1, world_size=2))[0]) == 4
 
 
 def test_losses_are_scalars_with_gradients_and_say_the_same_twice(case: Any) -> None:
