@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchspaces.base import Graph
 from searchspaces.elastic.initialisation import initialise
 from searchspaces.elastic.resolution import resized_to_long_side
 from searchspaces.nask.layers.attention import (
@@ -18,7 +23,7 @@ from searchspaces.nask.layers.fox import Fox, start_fox
 from searchspaces.nask.layers.geo_align import Align, start_align
 from searchspaces.nask.layers.pyramid import Pyramid
 from searchspaces.nask.layers.text_head import TextHead, start_text_head
-from searchspaces.nask.outputs import FirstLook, TwoLooks, WithRegions
+from searchspaces.nask.outputs import STRIDE, FirstLook, TwoLooks, WithRegions
 from searchspaces.nask.plan import Plan
 
 # b batch, f feature channels, k RoIs, h height, w width
@@ -105,6 +110,55 @@ class NASKSubnet(nn.Module):
         """(b, f, h / 4, w / 4), (k, 7) -> (k, 6, rows, columns), see `TwoLooks.geometry`."""
         geometry: Tensor = self.second_part(features_bfhw, rois_k7)
         return geometry
+
+    def graphs(self, input_shape: tuple[int, ...]) -> Mapping[str, Graph]:
+        """The two parts for images of (channels, height, width): "first" and "second"."""
+        _, height, width = input_shape
+        scale = self.plan.resolution / max(height, width) if self.plan.resolution else 1.0
+        rows, columns = (-(-round(side * scale) // STRIDE) for side in (height, width))
+
+        def images(size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+            return (torch.randn(size, *input_shape, generator=generator),)
+
+        def features(size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+            width_f = self.plan.pyramid_width
+            drawn = torch.randn(size, width_f, rows, columns, generator=generator)
+            return drawn, _random_rois(size, (STRIDE * rows, STRIDE * columns), generator)
+
+        return {
+            "first": Graph(_Plain(self.first), images, ("images",), ("maps", "features")),
+            "second": Graph(self.second_part, features, ("features", "rois"), ("geometry",)),
+        }
+
+
+class _Plain(nn.Module):
+    """A part whose outputs are a plain tuple, which every format knows."""
+
+    def __init__(self, part: FirstPart) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps, features = self.part(images)
+        return maps, features
+
+
+def _random_rois(size: int, area: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Two RoIs in each of `size` images and one more, of random directions, in the area."""
+    count = 2 * size + 1
+    height, width = area
+    share = torch.rand(count, 4, generator=generator)
+    angle = math.pi * (torch.rand(count, generator=generator) - 0.5)
+    columns = (
+        torch.arange(count) % size,
+        share[:, 0] * width,
+        share[:, 1] * height,
+        angle.cos(),
+        angle.sin(),
+        width * (0.1 + 0.4 * share[:, 2]),
+        height * (0.05 + 0.2 * share[:, 3]),
+    )
+    return torch.stack([column.to(torch.float32) for column in columns], dim=1)
 
 
 def initialise_subnet(subnet: nn.Module) -> None:
