@@ -35,7 +35,8 @@ class DataOptions:
     """Which pictures."""
 
     name: Annotated[str, tyro.conf.arg(aliases=("--data",))] = "digits"
-    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder."""
+    """A data source: digits, cifar10, cifar100, fashion_mnist, stl10, image_folder; for detecting
+    text text, text:PRESET, total_text, ctw1500, icdar2015, text_folder."""
     root: Path | None = None
     """Folder of the data; without it EVORAY_DATA, or the source's own place."""
     image_size: int | None = None
