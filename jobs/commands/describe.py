@@ -1,4 +1,6 @@
-"""Describes one search space: genes, range of costs, published networks, complexity levels."""
+"""Describes one search space (genes, range of costs, published networks, complexity levels) or one
+data source.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,11 @@ import tyro
 from rich.table import Table
 
 import searchspaces
+from evoray import data as sources
 from evoray import variation
+from evoray.data.parts.images import HasClasses, HasFacts, ImageSource
 from evoray.seeds import generator_for
+from evoray.training import tasks
 from evoray.training.samplers.parts.complexity_levels import describe_levels, levels_of
 from jobs.terminal.console import Terminal
 from jobs.terminal.errors import user_input
@@ -26,21 +31,38 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def describe(
-    space: Annotated[str, tyro.conf.Positional], /, published: bool = False, levels: bool = False
+    space: Annotated[str, tyro.conf.Positional] = "",
+    /,
+    data: str = "",
+    published: bool = False,
+    levels: bool = False,
 ) -> None:
-    """Describes a search space.
+    """Describes a search space, or with --data a data source.
 
     Args:
         space: NAME or NAME:PRESET, as `evoray spaces` lists them, or a space of your own.
             That is named as package.module:object or path/to/file.py:object.
+        data: Data source in the place of a space, NAME or NAME:PRESET; without a preset all that it
+            has. Data on disk is looked for in EVORAY_DATA.
         published: Lists the published networks with their costs.
         levels: Lists the complexity levels of conflict-aware training.
             They are the authors', or else derived from the space's costs.
     """
     with user_input():
-        described = searchspaces.load(space)
-        of_levels = _levels(described) if levels else None
+        if bool(space) == bool(data):
+            raise ValueError(
+                "evoray describe takes a search space, as `evoray spaces` lists them, or --data "
+                f"NAME, got {f'both, {space} and {data}' if space else 'neither'}"
+            )
+        if data:
+            table = _data(data)
+        else:
+            described = searchspaces.load(space)
+            of_levels = _levels(described) if levels else None
     console = Terminal()
+    if data:
+        console.print(table)
+        return
     console.print(
         f"{described.name}: {space_size(described):.4g} architectures, {len(described.genes)} genes"
     )
@@ -53,6 +75,33 @@ def describe(
         console.print(_published(described))
     if of_levels is not None:
         console.print(of_levels)
+
+
+def _data(name: str) -> Table:
+    """A column for each preset.
+
+    Raises:
+        ValueError: There is no such source, or it cannot be read.
+        FileNotFoundError: It is not where EVORAY_DATA says.
+    """
+    source, _, preset = name.partition(":")
+    named = [name] if preset else [f"{source}:{one}" for one in sources.presets(source)] or [name]
+    facts = {one: _facts(sources.load(one)) for one in named}
+    table = Table("data", *named)
+    for row in next(iter(facts.values())):
+        table.add_row(row, *(column.get(row, "") for column in facts.values()))
+    return table
+
+
+def _facts(source: ImageSource) -> dict[str, str]:
+    found = {
+        "training images": f"{source.size:,}",
+        "shape": " x ".join(map(str, source.image_shape)),
+        "task": tasks.name_of(source),
+    }
+    if isinstance(source, HasClasses):
+        found["classes"] = str(source.num_classes)
+    return found | (dict(source.facts()) if isinstance(source, HasFacts) else {})
 
 
 def _costs(space: SearchSpace) -> Table:

@@ -37,6 +37,7 @@ class DataOptions:
     name: Annotated[str, tyro.conf.arg(aliases=("--data",))] = "digits"
     """Data set: digits, cifar10, cifar100, fashion_mnist, stl10 or image_folder.
     For pictures of your own take image_folder and name their folder with --data.root.
+    For finding text take text or text:PRESET, total_text, ctw1500, icdar2015 or text_folder.
     """
     root: Path | None = None
     """Folder of the data.

@@ -8,7 +8,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objectives.detection import protocols, score
+from objectives.detection import prepared, protocols, score
+from objectives.detection.matching import one_to_one
+from objectives.detection.tightness import tightness
 from objectives.parts.text.intersections import areas_shared
 from objectives.parts.text.polygons import Polygons
 from objectives.parts.text.regions import Detection, ImageRegions, TextRegion
@@ -137,3 +139,23 @@ def test_scores_lie_between_0_and_1_and_dont_care_regions_cost_nothing(
     }
     after = score(truth, again, protocol)
     assert (after.recall, after.precision) == (before.recall, before.precision)
+
+
+@FEW
+@given(seed=SEEDS)
+def test_what_a_match_loses_to_others_is_what_geos_cuts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    regions = [star(rng, 7, side=25) for _ in range(4)]
+    truth = ImageRegions("a", tuple(TextRegion(polygon) for polygon in regions))
+    found = {"a": [Detection(polygon + rng.normal(0, 1, polygon.shape)) for polygon in regions]}
+    those = prepared([truth], found)
+    matches = one_to_one(those, 0.5)
+    shapes, seen = those.truth.polygons.shapes(), those.found.shapes()
+    kept = []
+    for i, j in zip(those.i[matches], those.j[matches], strict=True):
+        others = shapely.union_all([shape for place, shape in enumerate(shapes) if place != i])
+        lost = (seen[j] - shapes[i]).intersection(others).area / those.found.areas[j]
+        kept.append(1.0 if lost <= 0.01 else 1.0 - lost)
+    np.testing.assert_allclose(
+        tightness(those, matches)[1], those.iou[matches] * np.array(kept), atol=1e-6
+    )

@@ -18,7 +18,7 @@ from objectives.parts.text.centre_lines import (
 )
 from objectives.parts.text.decoding.bands import bands, polygons
 from objectives.parts.text.decoding.suppression import suppressed
-from objectives.parts.text.rasterisation import filled
+from objectives.parts.text.rasterisation import filled, touched
 from objectives.parts.text.rectangles import (
     canonical,
     corners,
@@ -45,7 +45,7 @@ arcs = st.builds(
         (128, 128), radius, height * radius, (start, start + width), points
     ),
     st.floats(20, 120),
-    st.floats(0.1, 0.6),
+    st.floats(0.1, 0.25),  # four times as long as high: a stubby one may be cut in two equal ways
     st.floats(0, 360),
     st.floats(60, 200),
     st.integers(4, 12),
@@ -103,6 +103,9 @@ def test_ends_come_back_as_they_were_left_out(first: float, last: float, length:
 def test_filling_does_not_ask_for_the_direction(ring: np.ndarray) -> None:
     one, other = filled([ring, ring[::-1]], (40, 50))
     assert (one == other).all()
+    more, again = touched([ring, ring[::-1]], (40, 50))
+    assert (more == again).all()
+    assert (more | ~one).all()
 
 
 @given(st.lists(rectangles, max_size=12))

@@ -292,7 +292,8 @@ def test_faults_of_matlab_files_are_named(tmp_path: Path, content: bytes, words:
         ([1, 2, 3, 4, 5, 6, 7], "an odd number of coordinates, 7"),
         ([[1, 2], [3, 4], [5]], r"a corner needs x and y, got \[5\]"),
         ([[1, 2], [3, 4], [5, "6"]], "needs to be a number, got '6'"),
-        ([[1, 2], [3, 4], [5, float("nan")]], "needs to be a number, got nan"),
+        ([[1, 2], [3, 4], [5, float("nan")]], "needs to lie within 1e\\+09 pixels, got nan"),
+        ([[1, 2], [3, 4], [5, 10**400]], "needs to lie within .* got 1000000"),
         ([[1, 2], [3, 4], [5, True]], "needs to be a number, got True"),
     ],
 )
@@ -314,6 +315,7 @@ def test_faults_of_our_json_name_the_place(tmp_path: Path, document: Any, words:
         ("1,2,3,4,5,6\n1,2,3,4,5,6,7", "line 2: .* odd number of coordinates, 7"),
         ("1,2,3,4,5,6,word", "line 1: field 7 .* got 'word'"),
         ("1,2,3,4", "line 1: a polygon needs at least 3 corners, got 2"),
+        ("1,2,3,4,5,1e999", "line 1: a coordinate needs to lie within .* got inf"),
     ],
 )
 def test_faults_of_detections_name_the_line(tmp_path: Path, content: str, words: str) -> None:
@@ -369,6 +371,8 @@ def test_partners_are_found_by_name_and_a_missing_one_is_told_with_its_side() ->
     found: dict[str, list[Detection]] = {"res_img_1.txt": [], "img_2": []}
     images, detections = partners(truth, found)
     assert {image.image for image in images} == set(detections) == {"img_1", "img_2"}
+    dotted = [ImageRegions("a.b"), ImageRegions("a.c.JPG")]
+    assert set(partners(dotted, {"a.b": [], "a.c": []})[1]) == {"a.b", "a.c"}
     with pytest.raises(ValueError, match="1 images have no detections: gt_img_2"):
         partners(truth, {"img_1": []})
     assert set(partners(truth, {"img_1": []}, missing_is_empty=True)[1]) == {"img_1"}

@@ -309,6 +309,38 @@ def test_conflict_compares_samplers_and_draws_their_curves(
     )
 
 
+def test_describe_prints_each_preset_of_a_data_source(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evoray.data.text._DESCRIBED", 8)
+    main(["describe", "--data", "text"])
+    output = capsys.readouterr().out
+    assert "text:curved" in output
+    assert "text:total_text" in output
+    assert "IoU >= 0.7" in output
+    main(["describe", "--data", "text:hard"])
+    output = capsys.readouterr().out
+    assert "text:hard" in output
+    assert "text:curved" not in output
+    main(["describe", "--data", "digits"])
+    assert "classes" in capsys.readouterr().out
+
+
+def test_describe_takes_a_space_or_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "got neither" in complaint(["describe"], capsys)
+    assert "got both" in complaint(["describe", "bignas", "--data", "text"], capsys)
+    assert "no preset 'easy'" in complaint(["describe", "--data", "text:easy"], capsys)
+    assert "did you mean 'text'?" in complaint(["describe", "--data", "tex"], capsys)
+
+
+def test_data_without_classes_is_refused_by_what_needs_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "data source 'text' has no classes" in complaint(
+        ["run", "quickstart", "--data", "text"], capsys
+    )
+
+
 def test_levels_are_described(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "elasticvit", "--levels"])
     assert "complexity levels by released_macs" in capsys.readouterr().out

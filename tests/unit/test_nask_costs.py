@@ -58,7 +58,8 @@ def test_every_option_costs_what_its_convolutions_multiply() -> None:
     found: list[float] = []
     start = options_of(TINY, largest(TINY))
     for gene in TINY.genes:
-        for option in gene.options if gene.name not in TINY.decoding_genes else ():
+        decoding = gene.name in TINY.decoding_genes
+        for option in () if decoding else gene.options[:-1]:  # the start has the last ones
             architecture = architecture_of(TINY, start | {gene.name: option})
             subnet = NASKSubnet(TINY.plan(architecture)).eval()
             for module in subnet.modules():

@@ -111,6 +111,21 @@ def test_both_angles_are_unit_vectors_and_start_upright() -> None:
     assert fresh[:, 1].mean().item() == pytest.approx(0.5, abs=0.2)
 
 
+@pytest.mark.parametrize("standalone", [False, True])
+def test_mixed_precision_places_rectangles_exactly(standalone: bool) -> None:
+    supernet, architecture, inputs = stirred(TINY.build_supernet()), largest(TINY), looked()
+    network = TINY.build_subnet(supernet, architecture) if standalone else supernet
+    chosen = () if standalone else (architecture,)
+    exact = network(inputs, *chosen)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = network(inputs, *chosen)
+    assert found.geometry.dtype == torch.float32
+    assert (found.geometry - exact.geometry).abs().mean() < 0.1 * exact.geometry.std()
+    assert torch.allclose(found.geometry[:, 2:4].norm(dim=1), torch.ones(()), atol=1e-6)
+    (found.maps.float().sum() + found.geometry.sum()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_proposals_see_maps_without_a_gradient_and_boxes_of_the_batch() -> None:
     seen: list[Tensor] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,26 @@ def test_the_figures_of_the_published_scripts(
     for kind in ("matches", "one_to_one", "one_to_many", "many_to_one"):
         if kind in expected:
             assert scores.counts[kind] == expected[kind]
+
+
+def alike(overlaps: Overlaps, row: str) -> bool:
+    """Whether ICDAR 2015's protocol gives a row of Total-Text's oracles."""
+    scores = summed(load("icdar2015")(overlaps), overlaps, "icdar2015")
+    expected = fixtures()[1][TOTAL_TEXT[0]][row]
+    values = {name: round(getattr(scores, name), 4) for name in ("recall", "precision", "hmean")}
+    counts = {"matches": scores.counts["matches"], "det_care": scores.counts["found"]}
+    return {"source": "project", **values, **counts} == expected
+
+
+def test_other_rules_for_rings_that_cross_themselves_give_their_own_figures() -> None:
+    those = overlaps_of(TOTAL_TEXT)
+    cut = replace(those, found=replace(those.found), shared=those.shared_by("buffer"))
+    cut.found.__dict__["areas"] = those.found.areas_by("buffer")  # in the place of the ring's own
+    assert alike(cut, "iou50_shapely_buffer0")
+    simple = those.found.simple[those.j]
+    empty = replace(those, i=those.i[simple], j=those.j[simple], shared=those.shared[simple])
+    assert alike(empty, "iou50_invalid_as_empty")
+    assert not alike(those, "iou50_invalid_as_empty")
 
 
 def test_the_counts_of_the_real_sets() -> None:

@@ -126,6 +126,17 @@ def test_the_sample_images_are_ones_own_form(tmp_path: Path) -> None:
             assert split.scale(index) == 256 / max(shown.size)
 
 
+def test_facts_leave_out_what_does_not_count() -> None:
+    facts = source_of("text_folder", real_data("text_sample")).facts()
+    counted = [
+        region
+        for image in source_of("text_folder", real_data("text_sample")).images_of("train")
+        for region in image.regions
+        if not region.ignored
+    ]
+    assert facts["texts an image"] == f"{len(counted) / 8:.1f}"
+
+
 def test_own_images_may_have_parts_of_their_own(tmp_path: Path) -> None:
     own(tmp_path / "training", images=4)
     own(tmp_path / "valid", images=2)

@@ -17,7 +17,7 @@ from objectives.parts.text.centre_lines import (
     sides,
     without_ends,
 )
-from objectives.parts.text.rasterisation import filled
+from objectives.parts.text.rasterisation import filled, touched
 from objectives.parts.text.rectangles import (
     canonical,
     corners,
@@ -198,3 +198,21 @@ def test_frames_are_left_as_they_were_entered() -> None:
     points = np.random.default_rng(0).uniform(-50, 200, (2, 5, 3, 2))
     there = to_frame(points, rectangles, (16, 64))
     assert from_frame(there, rectangles, (16, 64)) == pytest.approx(points)
+
+
+def test_every_pixel_that_an_outline_passes_is_touched() -> None:
+    ring = np.array([[1.4, 0.6], [4.6, 0.6], [4.6, 2.5], [1.4, 2.5]])
+    thin = np.array([[0.2, 0.2], [3.8, 3.8], [0.3, 0.2]])
+    one, line, far, two_points = touched([ring, thin, ring + 100, ring[:2]], (4, 6))
+    assert one[:3, 1:5].all()
+    assert one.sum() == 12
+    assert line[range(4), range(4)].all()
+    assert not far.any()
+    assert not two_points.any()
+    assert touched([], (4, 6)).shape == (0, 4, 6)
+
+
+def test_what_is_touched_outside_the_plane_does_not_come_back_at_its_border() -> None:
+    left = np.array([[-9.0, 1], [-2, 1], [-2, 3], [-9, 3]])
+    for ring in (left, -left + 20, left[:, ::-1], -left[:, ::-1] + 20):
+        assert not touched([ring], (4, 6)).any()

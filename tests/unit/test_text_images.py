@@ -13,9 +13,10 @@ from PIL import Image
 
 from evoray import data
 from evoray.data.parts.text import backgrounds, fonts, rendering
+from evoray.data.parts.text.facts import facts_of, rectangle_share
 from evoray.data.parts.text.fonts import Fonts
 from evoray.data.parts.text.generator import Generator
-from evoray.data.parts.text.layouts import MARGIN, PlacedText, layout, rectangle_share
+from evoray.data.parts.text.layouts import MARGIN, PlacedText, layout
 from evoray.data.parts.text.presets import PRESETS
 from evoray.data.parts.text.strips import Arc, Strip, Wave
 from evoray.data.text import GeneratedText
@@ -246,6 +247,21 @@ def test_an_image_too_small_for_text_has_none() -> None:
     pixels, regions = source_of(image_size=8).generator("train").image(0)
     assert pixels.shape == (3, 8, 8)
     assert isinstance(regions, tuple)
+
+
+def test_facts_count_what_rectangles_fit() -> None:
+    square, flat = (
+        np.array([[0, 0], [9, 0], [9, 9], [0, 9.0]]),
+        np.array([[0, 0], [9, 0], [9.0, 0]]),
+    )
+    corner = np.array([[0, 0], [60, 0], [60, 60], [55, 60], [55, 5], [0, 5.0]])
+    facts = facts_of([[square, corner], []], [100.0, 100.0])
+    assert facts["texts an image"] == "1.0"
+    assert facts["over a third of the image"] == "50%"
+    assert facts["rectangle's IoU >= 0.5"] == "50.0%"
+    assert rectangle_share(corner) == pytest.approx(575 / 3600)
+    assert rectangle_share(flat) == 0.0
+    assert facts_of([[], []], [9.0, 9.0]) == {"texts an image": "0"}
 
 
 @pytest.mark.slow

@@ -30,11 +30,12 @@ def test_maps_hold_text_kernels_and_what_counts() -> None:
     maps, lines = batch_labels([[word, other, low], []], SIZE)
     assert maps.text.shape == maps.kernel.shape == maps.mask.shape == (2, 32, 64)
     assert maps.text.dtype == torch.float32
-    assert maps.text.sum() * 16 == pytest.approx(80 * 32)
-    # Moved by 2560 * 0.84 / 224 = 9.6: from 33.6 to 94.4 and 57.6 to 70.4, 16 by 4 centres.
-    assert maps.kernel.sum() == 64
+    # From 24 to 104 and 48 to 80: every pixel of four that is touched, its borders included.
+    assert maps.text.sum() == 21 * 9
+    # Moved by 2560 * 0.84 / 224 = 9.6: from 33.6 to 94.4 and 57.6 to 70.4.
+    assert maps.kernel.sum() == 16 * 4
     assert (maps.text >= maps.kernel).all()
-    assert (1 - maps.mask)[0].sum() == 20 * 8 + 20  # the low one covers one row of centres
+    assert (1 - maps.mask)[0].sum() == 21 * 9 + 21 * 3
     assert maps.mask[1].all()
     assert lines.images.tolist() == [0]
 
@@ -180,9 +181,29 @@ def test_proposals_that_match_are_mixed_in_and_no_more_of_them_than_regions() ->
     _, lines = batch_labels(regions, SIZE)
     good = np.array([[0.0, 66, 64, 1, 0, 96, 24], [1.0, 64, 66, 1, 0, 96, 24]])
     bad = good + np.eye(7)[1] * 100
-    rows = training_rois(lines, np.concatenate([bad, good, good]), np.random.default_rng(0))
+    rows = training_rois(lines, np.concatenate([bad, good]), np.random.default_rng(0))
     assert rows.dtype == np.float32
     assert rows[2:].tolist() == good.tolist()
+    many = training_rois(lines, np.concatenate([bad] + [good] * 9), np.random.default_rng(0))
+    assert len(many) == 4
+    assert all(row in good.tolist() for row in many[2:].tolist())
     assert training_rois(lines, bad, np.random.default_rng(0)).shape == (2, 7)
     overlap = rectangle_ious(rows[:2, 1:].astype(float), padded(lines.rectangles, 0.1))
     assert np.diag(overlap).min() > 0.4
+
+
+def test_a_limit_of_rois_is_kept_by_drawing_among_all_of_them() -> None:
+    _, lines = batch_labels([[TextRegion(box(64, 64, 80, 20))]] * 12, SIZE)
+    drawn = [
+        training_rois(lines, np.zeros((0, 7)), np.random.default_rng(seed), limit=4)
+        for seed in range(20)
+    ]
+    assert {len(rows) for rows in drawn} == {4}
+    assert {image for rows in drawn for image in rows[:, 0].tolist()} == set(range(12))
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
+def test_the_kernel_of_thin_text_is_one_component(degrees: float) -> None:
+    maps, lines = batch_labels([[TextRegion(box(128, 128, 150, 9, degrees))]], (256, 256))
+    assert len(lines.images) == 1
+    assert ndimage.label(maps.kernel[0].numpy())[1] == 1

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from objectives.parts.text.polygons import Polygons, Rule
 
 Places = NDArray[np.int64]
-_BLOCK = 1 << 16  # pairs of edges at once: half a megabyte an array, which stays in the cache
+_BLOCK = 1 << 14  # pairs of edges at once: 128 kB an array, so that all of them stay in the cache
+_TINY = 1e-300  # in the place of a sum that is 0
 _STEP = 2  # rings are padded to a multiple of so many edges, so that few forms of blocks occur
 
 
@@ -88,28 +89,28 @@ def _covered(polygons: Polygons, places: Places) -> NDArray[np.float64]:
 
 def _blocks(n: Places, m: Places, pairs: Places) -> Iterator[tuple[Places, int, int]]:
     """Pairs in blocks of like sizes, with the number of edges that each ring is padded to."""
-    padded = [np.maximum(-(-sizes[pairs] // _STEP), 1) * _STEP for sizes in (n, m)]
-    forms, group = np.unique(np.stack(padded, axis=1), axis=0, return_inverse=True)
-    for number, (rows, columns) in enumerate(forms.tolist()):
-        members = pairs[group == number]
-        many = max(1, _BLOCK // (rows * columns))
+    rows, columns = (np.maximum(-(-sizes[pairs] // _STEP), 1) * _STEP for sizes in (n, m))
+    order = np.lexsort((columns, rows))
+    changes = (np.diff(rows[order]) != 0) | (np.diff(columns[order]) != 0)
+    for members in np.split(order, np.flatnonzero(changes) + 1) if len(order) else ():
+        height, width = int(rows[members[0]]), int(columns[members[0]])
+        many = max(1, _BLOCK // (height * width))
         for begin in range(0, len(members), many):
-            yield members[begin : begin + many], rows, columns
+            yield pairs[members[begin : begin + many]], height, width
 
 
 def _edges(polygons: Polygons) -> NDArray[np.float64]:
-    """(5, v + 1): left and right x, height at the left, slope, sign of the direction in x. Vertical
+    """(5, v + 1): left and right x, slope, height at x = 0, sign of the direction in x. Vertical
     edges have sign 0, as has the last one, which pads.
     """
     start, end = polygons.points.T, polygons.points[polygons.following].T
     run = end[0] - start[0]
-    first = run > 0
     slope = np.divide(end[1] - start[1], run, out=np.zeros_like(run), where=run != 0)
     edges = np.zeros((5, len(run) + 1))
     edges[0, :-1] = np.minimum(start[0], end[0])
     edges[1, :-1] = np.maximum(start[0], end[0])
-    edges[2, :-1] = np.where(first, start[1], end[1])
-    edges[3, :-1] = slope
+    edges[2, :-1] = slope
+    edges[3, :-1] = start[1] - slope * start[0]
     edges[4, :-1] = np.sign(run)
     return edges
 
@@ -125,18 +126,29 @@ def _padded(
 
 
 def _distances(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(p,) the sum of the module's formula, of edges (5, p, n, 1) and (5, p, 1, m)."""
+    """(p,) the sum of the module's formula, of edges (5, p, n, 1) and (5, p, 1, m).
+
+    Over the x that both have, |l_i - l_j| is one line, or two that meet at 0 where the edges cross:
+    with the distances a and b at the ends its mean is (|a| + |b|) / 2, or, if their signs differ,
+    (a^2 + b^2) / (2 (|a| + |b|)), which is (|a| + |b|) / 2 + a b / (|a| + |b|).
+    """
     left = np.maximum(one[0], other[0])
-    width = np.minimum(one[1], other[1]) - left
+    width = np.minimum(one[1], other[1])
+    width -= left
     np.maximum(width, 0.0, out=width)
-    at_left = (one[2] - one[3] * one[0] - (other[2] - other[3] * other[0])) + (
-        one[3] - other[3]
-    ) * left
-    at_right = at_left + (one[3] - other[3]) * width
-    total = np.abs(at_left) + np.abs(at_right)
-    # |l_i - l_j| is one line, or two that meet at 0 where the edges cross.
-    crossed = np.divide(
-        at_left * at_left + at_right * at_right, total, out=np.zeros_like(total), where=total > 0
-    )
-    mean = np.where(at_left * at_right < 0, crossed, total) / 2.0
-    return np.asarray((one[4] * other[4] * width * mean).sum(axis=(1, 2)))
+    slope = one[2] - other[2]
+    at_left = left
+    at_left *= slope
+    at_left += one[3] - other[3]
+    at_right = slope
+    at_right *= width
+    at_right += at_left
+    crossing = np.minimum(at_left * at_right, 0.0)
+    total = np.abs(at_left, out=at_left)
+    total += np.abs(at_right, out=at_right)
+    crossing /= np.maximum(total, _TINY, out=at_right)
+    total *= 0.5
+    total += crossing
+    total *= width
+    signed = np.matmul(total, other[4].swapaxes(1, 2))
+    return np.asarray((signed * one[4]).sum(axis=(1, 2)))

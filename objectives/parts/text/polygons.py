@@ -129,14 +129,25 @@ class Polygons:
             shapes[there] = shapely.polygons(shapely.linearrings(self.points, indices=rings))
         return shapes
 
+    @cached_property
+    def _mended(
+        self,
+    ) -> dict[Rule, Any]:  # Any: object arrays of geometries, by rule once asked for
+        return {}
+
     def shapes(self, rule: Rule = "even_odd") -> Any:  # Any: an object array of geometries
-        """(k,) valid polygons or multipolygons: what each ring covers; empty for a refused one."""
-        shapes = self._raw.copy()
-        for place in np.flatnonzero(~self.simple):
-            shape = shapes[place]
-            mended = shape.buffer(0) if rule == "buffer" else shapely.make_valid(shape)
-            shapes[place] = _surface(mended)
-        return shapes
+        """(k,) valid polygons or multipolygons: what each ring covers; empty for a refused one. Not
+        to be written to: it is kept, for repair is dear.
+        """
+        if rule not in self._mended:
+            shapes = self._raw.copy()
+            for place in np.flatnonzero(~self.simple):
+                shape = shapes[place]
+                mended = shape.buffer(0) if rule == "buffer" else shapely.make_valid(shape)
+                shapes[place] = _surface(mended)
+            shapes.flags.writeable = False
+            self._mended[rule] = shapes
+        return self._mended[rule]
 
     def areas_by(self, rule: Rule) -> NDArray[np.float64]:
         """(k,) areas of what each ring covers: `areas` but for rings that cross themselves."""

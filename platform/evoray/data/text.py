@@ -13,6 +13,7 @@ from evoray.data.parts.contents import Contents, of_files
 from evoray.data.parts.images import check_split
 from evoray.data.parts.text import backgrounds, fonts
 from evoray.data.parts.text.backgrounds import Backgrounds
+from evoray.data.parts.text.facts import facts_of
 from evoray.data.parts.text.fonts import Fonts
 from evoray.data.parts.text.generator import GeneratedSplit, Generator
 from evoray.data.parts.text.presets import PRESETS
@@ -20,6 +21,7 @@ from evoray.seeds import seed_for
 
 _COUNTS = {"train": 2000, "val": 300, "test": 500}
 _MEMORY_BYTES = 8 * 1024**3
+_DESCRIBED = 400  # images whose texts are counted
 _VERSION = 1  # of the generator: another one makes other images of the same fonts and photos
 
 
@@ -69,6 +71,16 @@ class GeneratedText:
             _backgrounds(self.folder),
             seed_for(0, "text", split),
         )
+
+    def facts(self) -> dict[str, str]:
+        """How difficult the texts of some training images are."""
+        generator = self.generator("train")
+        images = [
+            [text.polygon for text in generator.texts(index)]
+            for index in range(min(self.size, _DESCRIBED))
+        ]
+        about = PRESETS[self.preset].about
+        return {"texts": about} | facts_of(images, [float(self.image_size)] * len(images))
 
     def contents(self) -> Contents:
         """Describes the fonts, the photos and the preset, which images are a function of."""

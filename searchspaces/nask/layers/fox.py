@@ -118,6 +118,7 @@ def start_fox(fox: Fox | ElasticFox) -> None:
 
 
 def geometry(raw_k6hw: Tensor) -> Tensor:
-    """Brings both pairs of cosine and sine to unit length."""
-    character, line = (F.normalize(pair, dim=1) for pair in (raw_k6hw[:, 2:4], raw_k6hw[:, 4:]))
-    return torch.cat([raw_k6hw[:, :2], character, line], dim=1)
+    """Brings both pairs of cosine and sine to unit length, in float32 at least."""
+    raw = raw_k6hw.to(torch.promote_types(raw_k6hw.dtype, torch.float32))
+    character, line = (F.normalize(pair, dim=1) for pair in (raw[:, 2:4], raw[:, 4:]))
+    return torch.cat([raw[:, :2], character, line], dim=1)

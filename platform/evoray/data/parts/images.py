@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -82,6 +82,15 @@ class HasClasses(Protocol):
 
     @property
     def num_classes(self) -> int: ...
+
+
+@runtime_checkable
+class HasFacts(Protocol):
+    """A source of which more is worth knowing than shapes and counts."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Numbers of its training images in words, by name."""
+        ...
 
 
 class LabelledImageSource(ImageSource, HasClasses, Protocol):

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from evoray.data.parts.annotations import read_annotations
 from evoray.data.parts.annotations.parts.members import key
@@ -23,6 +24,7 @@ from evoray.data.parts.images import Normalisation, check_split
 from evoray.data.parts.pictures import Scale, is_deep, scale_of, whole
 from evoray.data.parts.splitting import limited, stratified, train_or_val
 from evoray.data.parts.text import letterbox
+from evoray.data.parts.text.facts import facts_of
 from objectives.parts.text.regions import TextRegion
 
 _log = logging.getLogger(__name__)
@@ -122,6 +124,15 @@ class TextFolders:
         if "val" in parts:
             return tuple(found[i] for i in limited(same, self.limit))
         return tuple(found[i] for i in train_or_val(same, split, self.held_out, self.limit))
+
+    def facts(self) -> dict[str, str]:
+        """How difficult the texts of all training images are, "don't care" ones left out."""
+        images, sides = self.images_of("train"), []
+        for image in images:
+            with Image.open(image.file) as picture:
+                sides.append(float(max(picture.size)))
+        polygons = [[r.polygon for r in image.regions if not r.ignored] for image in images]
+        return {"texts": "annotated"} | facts_of(polygons, sides)
 
     def contents(self) -> Contents:
         named: dict[str, Path] = {}

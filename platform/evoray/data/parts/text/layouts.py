@@ -61,12 +61,6 @@ def layout(
     return tuple(placed)
 
 
-def rectangle_share(polygon: Polygon) -> float:
-    """IoU of a polygon and its smallest rotated rectangle."""
-    shape = shapely.make_valid(shapely.Polygon(polygon))
-    return float(shape.area / shapely.oriented_envelope(shape).area)
-
-
 def _proposed(
     preset: Preset, size: int, num_fonts: int, aspect: Aspect, rng: np.random.Generator
 ) -> PlacedText | None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from objectives.parts.text.centre_lines import SIDE_POINTS, framed_sides
-from objectives.parts.text.rasterisation import filled
+from objectives.parts.text.rasterisation import touched
 from objectives.parts.text.rectangles import Rectangles, min_area_rectangles
 from objectives.parts.text.regions import TextRegion
 from objectives.parts.text.shrinking import KERNEL_RATIO, shrunk
@@ -140,6 +140,6 @@ def _paint(
 ) -> None:
     """Adds shapes in pixels of the input to the planes of their images; holes are filled."""
     rings = [shapely.get_coordinates(ring) for ring in shapely.get_exterior_ring(shapes).tolist()]
-    masks = filled([ring / stride for ring in rings], (planes.shape[1], planes.shape[2]))
+    masks = touched([ring / stride for ring in rings], (planes.shape[1], planes.shape[2]))
     for mask, image in zip(masks, images.tolist(), strict=True):
         planes[image] |= mask

@@ -166,17 +166,30 @@ def jittered(lines: LineRegions, rng: np.random.Generator) -> Array:
 
 
 def training_rois(
-    lines: LineRegions, proposals: NDArray[np.floating], rng: np.random.Generator
+    lines: LineRegions,
+    proposals: NDArray[np.floating],
+    rng: np.random.Generator,
+    *,
+    limit: int | None = None,
 ) -> NDArray[np.float32]:
     """(k, 7) rows: every region's rectangle, jittered, and at most as many of the proposals.
 
     Args:
         lines: The batch's regions.
-        proposals: (p, 7) rows of the first look, best first; (0, 7) before it has learned. Those
-            taken overlap a region's rectangle by half. The best ones of the batch come first.
-        rng: Source of the jitter.
+        proposals: (p, 7) rows of the first look; (0, 7) before it has learned. Those taken overlap
+            a region's rectangle by half; which ones, where there are more, is drawn.
+        rng: Source of the jitter and of what is drawn.
+        limit: So many rows at most, drawn among all; none for no limit.
     """
     rows = np.asarray(proposals, dtype=np.float64).reshape(-1, 7)
     _, overlaps = best_regions(lines, rows)
-    matched = rows[overlaps >= MATCHED_IOU][: len(lines.images)]
-    return np.concatenate([jittered(lines, rng), matched]).astype(np.float32)
+    matched = _drawn(rows[overlaps >= MATCHED_IOU], len(lines.images), rng)
+    found = np.concatenate([jittered(lines, rng), matched])
+    return _drawn(found, len(found) if limit is None else limit, rng).astype(np.float32)
+
+
+def _drawn(rows: Array, count: int, rng: np.random.Generator) -> Array:
+    """At most `count` of the rows, in their order."""
+    if len(rows) <= count:
+        return rows
+    return np.asarray(rows[np.sort(rng.choice(len(rows), count, replace=False))])

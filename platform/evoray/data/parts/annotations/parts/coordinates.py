@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from objectives.parts.text.polygons import MAX_COORDINATE
 from objectives.parts.text.regions import Polygon, TextRegion
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # no "nan", "inf", "1_000"
@@ -36,7 +37,8 @@ def polygon(values: Sequence[float], where: str) -> Polygon:
     """The corners that x and y in turn make.
 
     Raises:
-        ValueError: Their number is odd, or there are fewer than three corners; names `where`.
+        ValueError: Their number is odd, there are fewer than three corners, or one is out of any
+            reach; names `where`.
     """
     if len(values) % 2:
         raise ValueError(
@@ -45,6 +47,11 @@ def polygon(values: Sequence[float], where: str) -> Polygon:
     if len(values) < 2 * MIN_CORNERS:
         raise ValueError(
             f"{where}: a polygon needs at least {MIN_CORNERS} corners, got {len(values) // 2}"
+        )
+    far = next((value for value in values if not abs(value) <= MAX_COORDINATE), None)
+    if far is not None:
+        raise ValueError(
+            f"{where}: a coordinate needs to lie within {MAX_COORDINATE:g} pixels, got {far}"
         )
     return np.array(values, dtype=np.float64).reshape(-1, 2)
 

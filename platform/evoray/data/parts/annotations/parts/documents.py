@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from evoray.data.parts.annotations.parts.coordinates import is_number
 from evoray.data.parts.annotations.parts.members import Member
+from objectives.parts.text.polygons import MAX_COORDINATE
 
 
 def document(member: Member) -> dict[str, Any]:  # Any: JSON
@@ -59,10 +59,11 @@ def coordinates(values: list[Any], where: str) -> list[float]:  # Any: JSON
             raise ValueError(f"{where}: a corner needs x and y, got {value!r}")
         flat += value if isinstance(value, list) else [value]
     for value in flat:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not is_number(str(value))
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{where}: a coordinate needs to be a number, got {value!r}")
+        if not abs(value) <= MAX_COORDINATE:  # nor NaN
+            raise ValueError(
+                f"{where}: a coordinate needs to lie within {MAX_COORDINATE:g} pixels, "
+                f"got {str(value)[:20]}"
+            )
     return [float(value) for value in flat]

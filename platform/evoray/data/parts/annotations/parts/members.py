@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 _SUFFIXES = (".txt", ".json", ".mat", ".xml")
 _PREFIX = re.compile(r"^(poly_)?(gt_|res_)")
+_SUFFIX = re.compile(r"\.(txt|json|mat|xml|jpe?g|png|bmp|tiff?|gif|webp)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Member:
 
 
 def key(name: str) -> str:
-    """The name by which annotations, detections and images meet: without folders, without suffix,
+    """The name by which annotations, detections and images meet: without folders and suffix,
     without the prefixes of the data sets: "poly_gt_img1.mat" and "img1.jpg" are both "img1".
     """
-    return _PREFIX.sub("", PurePosixPath(name.replace("\\", "/")).stem)
+    return _PREFIX.sub("", _SUFFIX.sub("", PurePosixPath(name.replace("\\", "/")).name))
 
 
 def members(path: Path) -> list[Member]:
