@@ -18,7 +18,7 @@ Truth = Sequence[ImageRegions] | GroundTruth
 
 @dataclass(frozen=True)
 class Summary:
-    """What a search of detectors looks at, all between 0 and 1.
+    """Values that a search of detectors looks at, all between 0 and 1.
 
     Attributes:
         f50: F-measure at IoU above 0.5, by ICDAR 2015's rules.
@@ -61,8 +61,8 @@ def summary(truth: Truth, found: Mapping[str, Sequence[Detection]]) -> Summary:
     computation of overlaps.
 
     Args:
-        truth: As of `score`.
-        found: As of `score`.
+        truth: The same as in `score`.
+        found: The same as in `score`.
 
     Raises:
         ValueError: There is no image, or detections are of an unknown image.

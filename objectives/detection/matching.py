@@ -77,6 +77,6 @@ def best_regions(i: Places, j: Places, value: NDArray[np.float64]) -> Places:
 
 
 def first_of_each(i: Places, pairs: Places) -> Places:
-    """Of `pairs`, in the order of detections, the first one of each region."""
+    """The first one of `pairs`, in the order of detections, of each region."""
     _, first = np.unique(i[pairs], return_index=True)
     return np.asarray(pairs[first], dtype=np.int64)

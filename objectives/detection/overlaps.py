@@ -1,4 +1,4 @@
-"""What detections and annotations of a whole set have in common, computed once for every protocol
+"""Areas that detections and annotations of a whole set share, computed once for every protocol
 that looks at it.
 """
 

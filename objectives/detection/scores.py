@@ -84,7 +84,7 @@ def tally(
     """The count of matched pairs.
 
     Args:
-        overlaps: Of the set.
+        overlaps: The overlaps of the set.
         passes: For each threshold (k,) places of the pairs that match, and each one's credit as a
             region and as a detection.
         kinds: As in `Tally`.

@@ -21,7 +21,7 @@ def tightness(
     """(k,) credit of each match as a region and as a detection.
 
     Args:
-        overlaps: Of the set.
+        overlaps: The overlaps of the set.
         matches: (k,) places in the list of pairs.
     """
     iou = overlaps.iou[matches]

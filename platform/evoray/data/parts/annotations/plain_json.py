@@ -21,7 +21,7 @@ from objectives.parts.text.regions import Detection, ImageRegions
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Whether each is a JSON object with a list of images."""
+    """True where each is a JSON object with a list of images."""
     return all(has(member, "images") for member in members)
 
 

@@ -15,7 +15,7 @@ MIN_CORNERS = 3
 
 
 def is_number(word: str) -> bool:
-    """Whether a field is a coordinate."""
+    """True where a field is a coordinate."""
     return _NUMBER.fullmatch(word.strip()) is not None
 
 
