@@ -1,4 +1,4 @@
-"""Which detection is counted for which region: each at most once."""
+"""Matching of detections and regions: each is counted at most once."""
 
 from __future__ import annotations
 
@@ -77,6 +77,6 @@ def best_regions(i: Places, j: Places, value: NDArray[np.float64]) -> Places:
 
 
 def first_of_each(i: Places, pairs: Places) -> Places:
-    """Of `pairs`, in the order of detections, the first one of each region."""
+    """The first pair of each region among `pairs`, which stand in the order of detections."""
     _, first = np.unique(i[pairs], return_index=True)
     return np.asarray(pairs[first], dtype=np.int64)

@@ -1,5 +1,5 @@
-"""What detections and annotations of a whole set have in common, computed once for every protocol
-that looks at it.
+"""Areas that detections and annotations of a whole set have in common, computed once for every
+protocol that looks at them.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def overlapping(
 
     Args:
         first: Polygons of any number of images.
-        second: As `first`.
+        second: Polygons of the same images.
         images: For each of the two, (k,) the number of the image that a polygon belongs to.
     """
     sets = (first, second)

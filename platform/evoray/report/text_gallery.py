@@ -73,12 +73,12 @@ def write_texts(
     values: Mapping[str, float],
     pictures: Sequence[tuple[bytes, Mapping[str, Any]]],  # Any: JSON
 ) -> None:
-    """Writes what the section shows.
+    """Writes the list and the pictures that the section shows.
 
     Args:
-        folder: Of the run.
-        key: Of the network.
-        values: Of it, by name.
+        folder: Folder of the run.
+        key: Key of the network.
+        values: Measured values of the network, by name.
         pictures: JPEG bytes, and what `texts.json` says of each beside its file and digest; those
             beyond the limits are left out.
     """
