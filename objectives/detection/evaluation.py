@@ -18,14 +18,14 @@ Truth = Sequence[ImageRegions] | GroundTruth
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures by which detectors are searched, all between 0 and 1.
+    """Values that a search of detectors looks at, all between 0 and 1.
 
     Attributes:
         f50: F-measure at IoU above 0.5, by ICDAR 2015's rules.
         f70: The same above 0.7.
         f_mean: Mean of the F-measures at .5, .55, ... .9.
-        recall: Recall at IoU above 0.5.
-        precision: Precision at IoU above 0.5.
+        recall: At IoU above 0.5.
+        precision: At IoU above 0.5.
         tiou: Harmonic mean of the tightness-aware recall and precision.
         truth_digest: SHA-256 of the ground truth.
     """
@@ -61,8 +61,8 @@ def summary(truth: Truth, found: Mapping[str, Sequence[Detection]]) -> Summary:
     computation of overlaps.
 
     Args:
-        truth: Annotated images, or their ground truth made ready.
-        found: Detections of each image, by its name.
+        truth: The same as in `score`.
+        found: The same as in `score`.
 
     Raises:
         ValueError: There is no image, or detections are of an unknown image.

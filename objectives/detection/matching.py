@@ -1,4 +1,4 @@
-"""Matching of detections and regions: each is counted at most once."""
+"""Which detection is counted for which region: each at most once."""
 
 from __future__ import annotations
 
@@ -77,6 +77,6 @@ def best_regions(i: Places, j: Places, value: NDArray[np.float64]) -> Places:
 
 
 def first_of_each(i: Places, pairs: Places) -> Places:
-    """The first pair of each region among `pairs`, which stand in the order of detections."""
+    """The first one of `pairs`, in the order of detections, of each region."""
     _, first = np.unique(i[pairs], return_index=True)
     return np.asarray(pairs[first], dtype=np.int64)

@@ -1,5 +1,5 @@
-"""Areas that detections and annotations of a whole set have in common, computed once for every
-protocol that looks at them.
+"""Areas that detections and annotations of a whole set share, computed once for every protocol
+that looks at it.
 """
 
 from __future__ import annotations

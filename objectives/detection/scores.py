@@ -84,10 +84,10 @@ def tally(
     """The count of matched pairs.
 
     Args:
-        overlaps: Overlaps of the whole set.
+        overlaps: The overlaps of the set.
         passes: For each threshold (k,) places of the pairs that match, and each one's credit as a
             region and as a detection.
-        kinds: Numbers of matches by kind.
+        kinds: As in `Tally`.
         found_ignored: (n,) detections that do not count; by ICDAR 2015's rule where None.
     """
     ignored = overlaps.found_ignored if found_ignored is None else found_ignored

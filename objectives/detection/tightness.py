@@ -1,4 +1,4 @@
-"""Tightness of a matched detection on its region.
+"""How tightly a matched detection lies on its region.
 
 Liu et al., "Tightness-aware evaluation protocol for scene text detection" (TIoU): the IoU of a
 match is reduced by what the detection cuts off its region, and by what it takes in of others.
@@ -21,7 +21,7 @@ def tightness(
     """(k,) credit of each match as a region and as a detection.
 
     Args:
-        overlaps: Overlaps of the whole set.
+        overlaps: The overlaps of the set.
         matches: (k,) places in the list of pairs.
     """
     iou = overlaps.iou[matches]

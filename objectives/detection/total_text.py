@@ -32,7 +32,7 @@ class Filtered:
 
     @classmethod
     def of(cls, overlaps: Overlaps) -> Filtered:
-        """Makes them of all pairs of a set."""
+        """The pairs of a set that count."""
         shared = overlaps.shared_by("buffer")
         inside = shared / (overlaps.found.areas[overlaps.j] + 1.0) > 0.5
         ignored = overlaps.ignoring(inside)

@@ -52,6 +52,7 @@ arcs = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=coordinates))
 def test_a_rectangle_holds_its_points_and_is_no_larger_than_the_upright_one(
     points: np.ndarray,
@@ -66,6 +67,7 @@ def test_a_rectangle_holds_its_points_and_is_no_larger_than_the_upright_one(
     assert np.abs(d_y * rectangle[2] - d_x * rectangle[3]).max() <= rectangle[5] / 2 + 1e-6
 
 
+@settings(deadline=None)
 @given(rectangles, hnp.arrays(np.float64, (1, 5, 2), elements=coordinates))
 def test_a_frame_is_left_as_it_was_entered(rectangle: np.ndarray, points: np.ndarray) -> None:
     there = to_frame(points, rectangle, (16, 64))
@@ -73,6 +75,7 @@ def test_a_frame_is_left_as_it_was_entered(rectangle: np.ndarray, points: np.nda
     assert np.allclose(canonical(rectangle), rectangle)
 
 
+@settings(deadline=None)
 @given(rectangles, st.floats(0, 3))
 def test_a_grown_rectangle_covers_the_one_it_grew_from(
     rectangle: np.ndarray, unclip: float
@@ -83,6 +86,7 @@ def test_a_grown_rectangle_covers_the_one_it_grew_from(
     assert outer.buffer(1e-6).covers(inner)
 
 
+@settings(deadline=None)
 @given(arcs, st.integers(0, 23), st.booleans())
 def test_sides_are_the_same_from_every_corner_in_either_direction(
     ring: np.ndarray, first: int, backwards: bool
@@ -92,6 +96,7 @@ def test_sides_are_the_same_from_every_corner_in_either_direction(
     assert np.allclose(sampled_sides(moved[::-1] if backwards else moved), plain, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 200), st.floats(0, 200), st.floats(0.1, 500))
 def test_ends_come_back_as_they_were_left_out(first: float, last: float, length: float) -> None:
     scales, whole = np.array([[first, last]]), np.array([[length]])
@@ -99,6 +104,7 @@ def test_ends_come_back_as_they_were_left_out(first: float, last: float, length:
     assert np.allclose(end_extensions(scales, whole - ends.sum()), ends, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(rings)
 def test_filling_does_not_ask_for_the_direction(ring: np.ndarray) -> None:
     one, other = filled([ring, ring[::-1]], (40, 50))
@@ -108,6 +114,7 @@ def test_filling_does_not_ask_for_the_direction(ring: np.ndarray) -> None:
     assert (more | ~one).all()
 
 
+@settings(deadline=None)
 @given(st.lists(rectangles, max_size=12))
 def test_what_remains_neither_overlaps_nor_lies_inside(found: list[np.ndarray]) -> None:
     boxes = np.concatenate([np.zeros((0, 6)), *found])

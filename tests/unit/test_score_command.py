@@ -78,7 +78,7 @@ def test_the_figures_of_the_published_scripts(
 
 
 def alike(overlaps: Overlaps, row: str) -> bool:
-    """Tells whether ICDAR 2015's protocol gives a row of Total-Text's oracles."""
+    """True where ICDAR 2015's protocol gives a row of Total-Text's oracles."""
     scores = summed(load("icdar2015")(overlaps), overlaps, "icdar2015")
     expected = fixtures()[1][TOTAL_TEXT[0]][row]
     values = {name: round(getattr(scores, name), 4) for name in ("recall", "precision", "hmean")}

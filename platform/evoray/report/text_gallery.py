@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import FiniteFloat, PositiveInt, with_config
 from typing_extensions import TypedDict
 
+from evoray.files.atomic import replace_bytes
 from evoray.records.run_files import read_optional
 from evoray.records.run_folder import RunFolder, write_json
 from evoray.report.markup import SECTIONS
@@ -90,7 +91,7 @@ def write_texts(
         if total > MOST_BYTES:
             break
         name = f"{number:02d}.jpg"
-        text_place(folder, name).write_bytes(content)
+        replace_bytes(text_place(folder, name), content)
         listed.append({"file": name, "digest": hashlib.sha256(content).hexdigest(), **about})
     write_json(place, {"key": key, "values": dict(values), "pictures": listed})
 

@@ -21,7 +21,7 @@ _PREFIX, _DONT_CARE, _CARE = "####", "###", "CARE"
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether the files are XML with segments, or all lines have a form of the text files."""
+    """True where the files are XML with segments, or all lines have one of the forms in text."""
     lines = 0
     for member in members:
         if member.suffix == ".xml":

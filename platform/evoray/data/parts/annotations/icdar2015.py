@@ -15,7 +15,7 @@ _DONT_CARE = "###"
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether every line has four corners and a text."""
+    """True where every line has four corners and a text."""
     lines = 0
     for member in members:
         if member.suffix != ".txt":

@@ -13,7 +13,7 @@ from objectives.parts.text.regions import ImageRegions
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether each is a JSON object with a data list."""
+    """True where each is a JSON object with a data list."""
     return all(has(member, "data_list") for member in members)
 
 

@@ -21,7 +21,7 @@ from objectives.parts.text.regions import Detection, ImageRegions
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether each is a JSON object with a list of images."""
+    """True where each is a JSON object with a list of images."""
     return all(has(member, "images") for member in members)
 
 
@@ -51,8 +51,7 @@ def read_detections(members: Sequence[Member]) -> dict[str, list[Detection]]:
     """The detections of each image.
 
     Raises:
-        ValueError: A file cannot be read as `read` does, a score is not between 0 and 1, or an
-            image is there twice.
+        ValueError: As of `read`; or a score is not between 0 and 1, or an image is there twice.
     """
     found: dict[str, list[Detection]] = {}
     for image, instances in _images(members):

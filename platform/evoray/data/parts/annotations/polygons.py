@@ -14,8 +14,8 @@ _DONT_CARE = "###"
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether every line has corners and a text: not four everywhere, not one of CTW1500's
-    forms, and not numbers alone, as detections have them. Files without any line are of this form.
+    """True where every line has corners and a text: not four everywhere, none of CTW1500's forms,
+    and not numbers alone, as detections have them. Files without any line are of this form.
     """
     lengths, texts, bare = set(), set(), set()
     for member in members:

@@ -16,7 +16,7 @@ _NEEDED = ("imnames", "wordBB", "txt")
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether it is one MATLAB file with SynthText's boxes."""
+    """True where it is one MATLAB file with its variables."""
     return len(members) == 1 and members[0].suffix == ".mat" and "wordBB" in variables(members[0])
 
 

@@ -28,7 +28,7 @@ _DONT_CARE = "#"
 
 
 def fits(members: Sequence[Member]) -> bool:
-    """Tells whether the files are MATLAB's with one of the two variables, or such records."""
+    """True where the files are MATLAB's with one of the two variables, or text of such records."""
     if all(member.suffix == ".mat" for member in members):
         return bool(set(variables(members[0])) & set(_VARIABLES))
     texts = [member.text().strip() for member in members if member.suffix == ".txt"]

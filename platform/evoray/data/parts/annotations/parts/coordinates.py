@@ -15,7 +15,7 @@ MIN_CORNERS = 3
 
 
 def is_number(word: str) -> bool:
-    """Tells whether a field is a coordinate."""
+    """True where a field is a coordinate."""
     return _NUMBER.fullmatch(word.strip()) is not None
 
 
@@ -60,7 +60,7 @@ def region(values: Sequence[float], text: str, ignored: bool, where: str) -> Tex
     """A region; None for a "don't care" one of too few corners, which data sets do have.
 
     Raises:
-        ValueError: `polygon` refuses the corners; names `where`.
+        ValueError: As of `polygon`.
     """
     if ignored and len(values) % 2 == 0 and len(values) < 2 * MIN_CORNERS:
         return None

@@ -27,7 +27,7 @@ def document(member: Member) -> dict[str, Any]:  # Any: JSON
 
 
 def has(member: Member, name: str) -> bool:
-    """Tells whether a file is a JSON object with a list of this name."""
+    """True where a file is a JSON object with a list of this name."""
     try:
         return member.suffix == ".json" and isinstance(document(member).get(name), list)
     except ValueError:

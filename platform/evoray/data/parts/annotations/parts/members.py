@@ -29,7 +29,7 @@ class Member:
 
     @property
     def suffix(self) -> str:
-        """Ending of the name, in small letters: ".txt"."""
+        """The ending of the name, in small letters: ".txt"."""
         return PurePosixPath(self.name).suffix.lower()
 
     @property
