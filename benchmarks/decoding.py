@@ -1,4 +1,4 @@
-"""How long decoding takes an instance on one core, and label maps a batch; one JSON line.
+"""Time that decoding takes an instance on one core, and label maps a batch; one JSON line.
 
     evoray bench decoding [--rois 8] [--side 640] [--repeats 9]
 

@@ -1,4 +1,4 @@
-"""How fast detections of text are scored, beside loops over pairs with shapely; one JSON line.
+"""Speed of scoring detections of text, beside loops over pairs with shapely; one JSON line.
 
     evoray bench detection_scores --data DIR [--repeats 5]
 

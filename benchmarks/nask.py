@@ -74,8 +74,8 @@ class Seen:
     """A network's looks at a split.
 
     Attributes:
-        names: Of the images.
-        regions: Annotated, by image.
+        names: Names of the images.
+        regions: Annotated regions of each image.
         looks: Both looks at each image.
         kernels: (h, w) kernel probabilities of each.
         originals: The images.

@@ -1,4 +1,4 @@
-"""How fast images of text are made: images a minute on one core; one JSON line.
+"""Speed of making images of text: images a minute on one core; one JSON line.
 
     evoray bench text_images [--images 200] [--sizes 256 640] [--presets curved hard]
 

@@ -60,7 +60,7 @@ def small(space: str = "nask_v1:small") -> DetectionSearch:
 
 
 def v2() -> DetectionSearch:
-    """As the smallest preset, with the second version's operators."""
+    """The smallest preset with the second version's operators."""
     return small("nask_v2:small")
 
 

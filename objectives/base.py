@@ -287,7 +287,7 @@ def answered(
 
     Args:
         objective: Its name.
-        names: Of the values that it yields.
+        names: Names of the values that it yields.
         answer: A number, numbers by name, or a `Measurement`.
 
     Raises:
@@ -311,7 +311,7 @@ def values_by_name(objective: Measurable, candidate: Candidate) -> dict[str, flo
     """Measures a candidate once: the objective's values by name, whatever it returns them as.
 
     Raises:
-        MeasurementError: As `objective.measure`.
+        MeasurementError: The candidate cannot be measured.
     """
     names = [value.name for value in values_of(objective)]
     values, _ = answered(objective.name, names, objective.measure(candidate))

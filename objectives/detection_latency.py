@@ -126,7 +126,7 @@ def spread(count: int, size: tuple[float, float]) -> Rectangles:
 
 
 def drawn(rectangles: Rectangles, size: tuple[int, int]) -> Look:
-    """What a network that has learned sees in these rectangles: a level band in each, for an
+    """A look as a network that has learned would have it: a level band in each rectangle, for an
     untrained one sees nothing that would take time to decode.
     """
     count, (height, width) = len(rectangles), size

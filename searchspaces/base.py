@@ -222,8 +222,8 @@ class Graph:
         module: Takes the inputs one by one and returns a tensor or a tuple of them.
         inputs: (size, generator) -> random inputs, each with a first dimension that may vary; it is
             `size`, or what fits that.
-        input_names: Of the inputs.
-        output_names: Of the outputs.
+        input_names: A name for each input, in the module's order.
+        output_names: A name for each output, in the module's order.
     """
 
     module: nn.Module

@@ -105,10 +105,10 @@ def timing_of(
     """The objective by which a task's networks are timed.
 
     Args:
-        task: Which names it.
-        input_shape: Of an image: channels, height, width.
+        task: Task that names the objective.
+        input_shape: Channels, height and width of an image.
         batch_size: Images in one timed forward pass.
-        threads: Of that pass.
+        threads: Threads of that pass.
 
     Raises:
         ValueError: There is no such objective.

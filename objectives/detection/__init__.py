@@ -1,10 +1,10 @@
-"""How well texts were found: protocols of the field on annotated regions and detections.
+"""Scores of detected texts: protocols of the field on annotated regions and detections.
 
     from objectives.detection import score, summary
     score(annotations, detections, "icdar2015").hmean
     summary(annotations, detections).f_mean
 
-`protocols` says which there are.
+`protocols` names them all.
 """
 
 from __future__ import annotations

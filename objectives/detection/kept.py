@@ -37,8 +37,8 @@ def as_parquet(
 
     Args:
         found: By the image's name: rectangles of the first look alone, polygons of both.
-        settings: By which they were decoded.
-        truth_digest: Of the annotations that they were scored against.
+        settings: Settings by which they were decoded.
+        truth_digest: Digest of the annotations that they were scored against.
     """
     images = list(found)
     while True:
@@ -73,7 +73,7 @@ def read_parquet(content: bytes, look: int = 2) -> dict[str, tuple[Detection, ..
     """The detections by the image's name; images without any are there too.
 
     Args:
-        content: Of the file.
+        content: Bytes of the file.
         look: 1 for rectangles of the first look alone, 2 for polygons of both.
 
     Raises:

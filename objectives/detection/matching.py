@@ -1,4 +1,4 @@
-"""Which detection is counted for which region: each at most once."""
+"""Matching of detections and regions: each is counted at most once."""
 
 from __future__ import annotations
 

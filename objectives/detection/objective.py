@@ -165,7 +165,7 @@ class TextDetection:
         """The same on the first images of a fixed random order, an even number of them.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: Maps or geometry of the network are not finite.
         """
         count = max(2, 2 * round(share * len(self._indices) / 2))
         return self.score(self._infer(candidate, count), candidate.decoding)
@@ -174,7 +174,7 @@ class TextDetection:
         """Both looks at every image, for all RoIs that a decoding gene could ask for.
 
         Raises:
-            MeasurementError: As `measure`.
+            MeasurementError: Maps or geometry of the network are not finite.
         """
         return self._infer(candidate, len(self._indices))
 
@@ -254,7 +254,7 @@ def look_twice(
         network: With the method `second(features, rois)`.
         maps: (b, 2, h, w) logits.
         features: (b, f, h, w).
-        settings: Of the RoIs.
+        settings: Settings by which RoIs are made of the maps.
     """
     kernels = torch.sigmoid(maps[:, 1].float()).cpu().numpy()
     found = [components(one, settings) for one in kernels]

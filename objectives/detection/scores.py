@@ -87,7 +87,7 @@ def tally(
         overlaps: The overlaps of the set.
         passes: For each threshold (k,) places of the pairs that match, and each one's credit as a
             region and as a detection.
-        kinds: As in `Tally`.
+        kinds: Numbers of matches by kind.
         found_ignored: (n,) detections that do not count; by ICDAR 2015's rule where None.
     """
     ignored = overlaps.found_ignored if found_ignored is None else found_ignored

@@ -1,4 +1,4 @@
-"""How tightly a matched detection lies on its region.
+"""Tightness of a matched detection on its region.
 
 Liu et al., "Tightness-aware evaluation protocol for scene text detection" (TIoU): the IoU of a
 match is reduced by what the detection cuts off its region, and by what it takes in of others.

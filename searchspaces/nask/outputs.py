@@ -1,4 +1,4 @@
-"""What NASK's networks take and return: a first look at whole images, a second one at regions of
+"""Inputs and outputs of NASK's networks: a first look at whole images, a second one at regions of
 interest (RoIs) of it.
 
 A RoI is a row of seven numbers: the image's index in the batch, the centre (x, y), the unit vector
@@ -20,11 +20,11 @@ STRIDE = 4  # pixels of the network's own resolution to a cell of its maps
 
 
 class FirstLook(NamedTuple):
-    """What the first part finds in whole images.
+    """Results of the first part for whole images.
 
     Attributes:
         maps: (b, 2, h / 4, w / 4) logits of text and of its shrunk kernel.
-        features: (b, f, h / 4, w / 4) what the second part looks at.
+        features: (b, f, h / 4, w / 4) feature map that the second part samples.
     """
 
     maps: Tensor
@@ -32,14 +32,14 @@ class FirstLook(NamedTuple):
 
 
 class TwoLooks(NamedTuple):
-    """What both parts find in training.
+    """Results of both parts in training.
 
     Attributes:
-        maps: As in `FirstLook`.
-        rois: (k, 7) where the second part looked.
-        geometry: (k, 6, H_r, W_r) what it found there: logit of the text centre line, character
-            scale as a share of the RoI's height, cos and sin of the character orientation, cos and
-            sin of the text-line orientation.
+        maps: (b, 2, h / 4, w / 4) logits of text and of its shrunk kernel.
+        rois: (k, 7) RoIs that the second part looked at.
+        geometry: (k, 6, H_r, W_r) results of the second part: logit of the text centre line,
+            character scale as a share of the RoI's height, cos and sin of the character
+            orientation, cos and sin of the text-line orientation.
     """
 
     maps: Tensor

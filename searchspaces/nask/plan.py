@@ -1,4 +1,4 @@
-"""What a NASK architecture decides, written out: the shape of every part with its exact costs; all
+"""Decisions of a NASK architecture, written out: the shape of every part with its exact costs; all
 that searching has to know, and so without torch.
 
 A MAC is a multiplication of a convolution. Resizing, sampling, norms, biases and the sums of
@@ -37,7 +37,7 @@ class BlockShape:
     Attributes:
         in_width: Input channels.
         width: Output channels.
-        halves: Whether it halves the sides; its shortcut is then a 1x1 convolution of 2x2 means.
+        halves: True if it halves the sides; its shortcut is then a 1x1 convolution of 2x2 means.
     """
 
     in_width: int
@@ -72,9 +72,9 @@ class AttentionShape:
     Attributes:
         width: Channels of the map.
         inner_width: Channels inside.
-        groups: Of the inner channels and of the map's.
-        placement: Where it acts: on the coarsest level, or on the fused map at stride 8 or 4.
-        kernel: How affinity is measured.
+        groups: Groups into which the inner channels, and the map's, are split.
+        placement: Place at which it acts: the coarsest level, or the fused map at stride 8 or 4.
+        kernel: Measure of affinity.
     """
 
     width: int
@@ -94,7 +94,7 @@ class AttentionShape:
 
     @property
     def weights(self) -> int:
-        """Of its four 1x1 convolutions."""
+        """Number of weights of its four 1x1 convolutions."""
         return 3 * self.width * self.inner_width + self.width * self.inner_width // self.groups
 
     @property
@@ -110,7 +110,7 @@ class AttentionShape:
 
 @dataclass(frozen=True, kw_only=True)
 class AlignShape:
-    """How a RoI becomes a map of fixed size.
+    """The step from a RoI to a map of fixed size.
 
     Attributes:
         width: Channels of the features.
@@ -128,12 +128,12 @@ class AlignShape:
 
     @property
     def bends(self) -> bool:
-        """Whether columns are moved along the rectangle's normal."""
+        """True if columns are moved along the rectangle's normal."""
         return self.operator in ("ga1", "ga2")
 
     @property
     def shifts(self) -> bool:
-        """Whether every cell is moved on its own too."""
+        """True if every cell is moved on its own too."""
         return self.operator == "ga2"
 
     @property
@@ -150,7 +150,7 @@ class AlignShape:
 
     @property
     def macs(self) -> int:
-        """Of one RoI."""
+        """MACs for one RoI."""
         high, wide = self.size
         hidden = head_width(self.width)
         bend = wide * (12 * self.width * hidden + hidden)
@@ -165,8 +165,8 @@ class FoxShape:
     Attributes:
         in_width: Channels of the features.
         width: Channels of its 3x3 convolutions.
-        depth: How many there are.
-        separable: Whether each is a depthwise one and a 1x1 instead.
+        depth: Number of those convolutions.
+        separable: True if each is a depthwise one and a 1x1 one instead.
         size: Rows and columns of the map.
     """
 
@@ -183,7 +183,7 @@ class FoxShape:
 
     @property
     def weights(self) -> int:
-        """Of all convolutions."""
+        """Number of weights of all convolutions."""
         layers = (
             9 * before + before * after if self.separable else 9 * before * after
             for before, after in self.widths
@@ -197,7 +197,7 @@ class FoxShape:
 
     @property
     def macs(self) -> int:
-        """Of one RoI."""
+        """MACs for one RoI."""
         return self.weights * self.size[0] * self.size[1]
 
 
@@ -211,7 +211,7 @@ class Plan:
         stem_width: Channels after the first 3x3 convolution, which halves the sides.
         stages: The blocks of the stages, whose outputs have strides 4, 8, 16 and 32.
         pyramid_width: Channels of the feature pyramid and of the fused map.
-        attention: Of the first part; None for none.
+        attention: Attention of the first part; None for none.
         align: From a RoI to a map of fixed size.
         fox: The head on that map.
     """

@@ -39,23 +39,24 @@ class NASK:
     project's proposal. A gene exists where there is more than one option.
 
     Attributes:
-        name: How `searchspaces.load` finds it.
+        name: Name by which `searchspaces.load` finds it.
         resolutions: Longer sides in pixels to which the network resizes its input.
         stem_widths: Channels after the first convolution.
         stages: Four, whose outputs have strides 4, 8, 16 and 32.
         pyramid_widths: Channels of the pyramid and of the fused map, multiples of 8.
-        placements: Of attention: "none", "p5", "stride8", "stride4".
+        placements: Places of attention: "none", "p5", "stride8", "stride4".
         reductions: Channels inside attention as a share of the map's.
-        groups: Of attention; those that do not divide its channels give way to the next smaller.
-        kernels: Of attention: "dot", "taylor2".
+        groups: Numbers of groups in attention; one that does not divide its channels gives way to
+            the next smaller.
+        kernels: Kernels of attention: "dot", "taylor2".
         roi_sizes: Rows x columns of the second part's maps, rows a multiple of 4: "16x64".
-        operators: From a RoI to a map: "text_roi_pooling", "ga0", "ga1", "ga2".
+        operators: Steps from a RoI to a map: "text_roi_pooling", "ga0", "ga1", "ga2".
         samples: Points a side of a cell.
         encoders: Numbers of 3x3 convolutions after sampling.
         fox_widths: Channels of the head, multiples of 8.
-        fox_depths: Its numbers of layers.
-        convolutions: Its kinds of layer: "separable", "plain".
-        decoding: How outputs are read.
+        fox_depths: Numbers of layers of the head.
+        convolutions: Kinds of layers of the head: "separable", "plain".
+        decoding: Options for reading the outputs.
         in_channels: Input channels.
     """
 
@@ -116,7 +117,7 @@ class NASK:
 
     @property
     def decoding_genes(self) -> tuple[str, ...]:
-        """Those of `decoding`; repair leaves them alone."""
+        """Names of the genes of `decoding`; repair leaves them alone."""
         return tuple(name for name in self._columns if name.startswith("decode."))
 
     @property

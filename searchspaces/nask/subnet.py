@@ -33,7 +33,7 @@ class FirstPart(nn.Module):
     """Images to maps and features: a graph of its own when the network is exported.
 
     Attributes:
-        plan: What it was built from.
+        plan: Shape of the network that it belongs to.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -82,7 +82,7 @@ class NASKSubnet(nn.Module):
     """The network of one plan, with running statistics of its own.
 
     Attributes:
-        plan: What it was built from.
+        plan: Shape of the network.
         first: Its first part.
         second_part: Its second part.
     """

@@ -85,10 +85,10 @@ class NASKSupernet(nn.Module):
         """
         Args:
             largest: The network of every largest option.
-            plan: What an architecture decides.
+            plan: Gives the shape of an architecture's network.
             attentions: By placement, the most channels inside the attention there.
-            plain: Whether some head has plain convolutions.
-            separable: Whether some head has depthwise-separable ones.
+            plain: True if some head has plain convolutions.
+            separable: True if some head has depthwise-separable ones.
         """
         super().__init__()
         self.plan = plan

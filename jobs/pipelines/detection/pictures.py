@@ -5,33 +5,44 @@ detections that were kept when it was measured.
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from evoray.records.ledger import read_ledger
 from evoray.records.run_folder import RunFolder
 from evoray.report.text_gallery import MOST_BYTES, MOST_PICTURES, write_texts
-from jobs.pipelines.evaluations import picked
+from evoray.results import picking
 from objectives.detection.kept import FILE, read_parquet
 from objectives.parts.text.regions import Detection
 from objectives.parts.text.source import TextSource, TextSplit
+
+_log = logging.getLogger(__name__)
 
 _VALUE = "f50"
 _SIDE = 640  # pixels of a picture's longer side at most
 
 
 def write_pictures(folder: RunFolder, source: TextSource) -> None:
-    """Writes the pictures of the network with the best F-measure; nothing where its detections were
-    not kept.
+    """Writes the pictures of the front's network with the best F-measure; nothing where no network
+    is feasible, or its detections were not kept. Damaged ones are named.
     """
-    row = picked(folder, f"best:{_VALUE}")
+    table, listed = read_ledger(folder.ledger), folder.job()["values"]
+    if table is None or not len(picking.front(table, listed)):
+        return
+    row = picking.pick(table, listed, f"best:{_VALUE}")
     file = folder.candidate_file(row["key"], "detection", FILE)
     if not file.is_file():
         return
     content = file.read_bytes()
-    rectangles, polygons = (read_parquet(content, look) for look in (1, 2))
+    try:
+        rectangles, polygons = (read_parquet(content, look) for look in (1, 2))
+    except ValueError as error:
+        _log.warning("%s is damaged (%s): the report has no pictures of texts", file, error)
+        return
     split = source.open("val")
     places = {split.name(index): index for index in range(len(split))}
     names = [name for name in polygons if name in places][:MOST_PICTURES]

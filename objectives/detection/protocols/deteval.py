@@ -97,7 +97,7 @@ class _Image:
         tau: (r, c) share of each detection that each region covers.
         recall: Threshold of sigma.
         precision: Threshold of tau.
-        credit: Of regions and of detections, so far.
+        credit: Credit of regions and of detections, so far.
         kinds: Matches by kind, so far.
     """
 

@@ -45,7 +45,7 @@ def sides(polygon: Array, *, annotated: bool = False, measure: Array | None = No
 
     Args:
         polygon: (n, 2), n >= 3, in either direction.
-        annotated: Whether the halves stand in the file, as in CTW1500: the first n/2 points are
+        annotated: True if the halves stand in the file, as in CTW1500: the first n/2 points are
             one side, the rest the other one, backwards.
         measure: (2, 2) linear map under which strokes are compared; none leaves them as they are.
 

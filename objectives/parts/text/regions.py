@@ -16,7 +16,7 @@ class TextRegion:
 
     Attributes:
         polygon: (n, 2) corners in pixels of the original image, in either direction.
-        text: What stands there; "" where that is unknown.
+        text: Words that stand there; "" if they are unknown.
         ignored: A "don't care" region: to find it is neither right nor wrong.
     """
 

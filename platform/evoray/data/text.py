@@ -62,7 +62,7 @@ class GeneratedText:
         return _opened(self, split)
 
     def generator(self, split: str) -> Generator:
-        """What makes the images of a split, as many as one likes."""
+        """The generator of a split's images, as many as one likes."""
         check_split(split)
         return Generator(
             PRESETS[self.preset],
@@ -73,7 +73,7 @@ class GeneratedText:
         )
 
     def facts(self) -> dict[str, str]:
-        """How difficult the texts of some training images are."""
+        """Difficulty of the texts of some training images."""
         generator = self.generator("train")
         images = [
             [text.polygon for text in generator.texts(index)]

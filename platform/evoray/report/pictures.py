@@ -69,7 +69,7 @@ def read_file(place: Callable[[], Path], beginning: bytes) -> bytes | None:
 
     Args:
         place: Raises ValueError where a name leads out of the folder.
-        beginning: Of every such file.
+        beginning: First bytes of every such file.
     """
     try:
         handle = os.open(place(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # waits for no pipe

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import FiniteFloat, PositiveInt, with_config
+from pydantic import Field, FiniteFloat, PositiveInt, with_config
 from typing_extensions import TypedDict
 
 from evoray.files.atomic import replace_bytes
@@ -21,6 +22,8 @@ from evoray.report.pictures import read_file
 from evoray.report.reading import RunView
 from evoray.report.sections import Section
 
+_log = logging.getLogger(__name__)
+
 MOST_PICTURES = 12
 MOST_BYTES = 2 << 20  # of all of them
 _JPEG = b"\xff\xd8\xff"
@@ -29,12 +32,14 @@ _TEXT = (
     "has not trained on. Regions that do not count are dashed."
 )
 
-Points = list[tuple[FiniteFloat, FiniteFloat]]
+# Strict checks of JSON take no list for a tuple, so a point is a list of two.
+_Point = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+_Points = list[_Point]
 
 
 @with_config(strict=True)
 class _Truth(TypedDict):
-    points: list[list[FiniteFloat]]
+    points: _Points
     ignored: bool
 
 
@@ -46,8 +51,8 @@ class _Picture(TypedDict):
     width: PositiveInt
     height: PositiveInt
     truth: list[_Truth]
-    rectangles: list[list[list[FiniteFloat]]]
-    polygons: list[list[list[FiniteFloat]]]
+    rectangles: list[_Points]
+    polygons: list[_Points]
 
 
 @with_config(strict=True)
@@ -74,12 +79,12 @@ def write_texts(
     values: Mapping[str, float],
     pictures: Sequence[tuple[bytes, Mapping[str, Any]]],  # Any: JSON
 ) -> None:
-    """Writes what the section shows.
+    """Writes the list and the pictures that the section shows.
 
     Args:
-        folder: Of the run.
-        key: Of the network.
-        values: Of it, by name.
+        folder: Folder of the run.
+        key: Key of the network.
+        values: Measured values of the network, by name.
         pictures: JPEG bytes, and what `texts.json` says of each beside its file and digest; those
             beyond the limits are left out.
     """
@@ -97,22 +102,40 @@ def write_texts(
 
 
 def text_sections(folder: RunFolder, run: RunView) -> Iterator[Section]:
-    """The pictures, each kind of outline to be switched off."""
+    """The pictures, each kind of outline to be switched off; no more than are written, for the list
+    may be somebody else's.
+    """
     texts = read_optional(text_place(folder, "texts.json"), Texts)
-    shown = [
-        picture for one in (texts or {}).get("pictures", []) if (picture := _shown(folder, one))
-    ]
+    shown, total = [], 0
+    for one in (texts or {}).get("pictures", [])[:MOST_PICTURES]:
+        content = _listed(folder, one)
+        total += len(content or b"")
+        if total > MOST_BYTES:
+            break
+        if content is not None:
+            shown.append(_shown(one, content))
     if texts and shown:
         values = ", ".join(f"{name} {value:.1f} %" for name, value in texts["values"].items())
         note = SECTIONS.note(f"{_TEXT} Network {texts['key']}: {values}.")
         yield Section("Texts found", [SECTIONS.texts(shown), note])
 
 
-def _shown(folder: RunFolder, picture: dict[str, Any]) -> dict[str, Any] | None:
-    """With the picture in base64; None where it is not the one listed."""
+def _listed(folder: RunFolder, picture: Mapping[str, Any]) -> bytes | None:
+    """The file; None where it is not the one listed, which is named."""
     content = read_file(lambda: text_place(folder, picture["file"]), _JPEG)
-    if content is None or hashlib.sha256(content).hexdigest() != picture["digest"]:
-        return None
+    if content is not None and hashlib.sha256(content).hexdigest() == picture["digest"]:
+        return content
+    _log.warning(
+        "picture %r of run %s is left out: it is not there, damaged, or no JPEG file of this "
+        "folder",
+        picture["file"],
+        folder.path,
+    )
+    return None
+
+
+def _shown(picture: Mapping[str, Any], content: bytes) -> dict[str, Any]:
+    """Arguments of the template: the picture in base64, outlines as SVG has them."""
     return {
         **picture,
         "jpeg": base64.b64encode(content).decode(),

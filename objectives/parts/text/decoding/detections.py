@@ -53,7 +53,7 @@ def two_look_detections(
     Args:
         found: The first look's components.
         rois: (k, 6) rectangles of theirs that the second look sampled.
-        second: What it saw in them.
+        second: Bands that the second look found in them.
         original: The image.
         settings: Its `of_rois` are those that `found` and `rois` were made with.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingSettings:
-    """How maps become polygons. The papers' own values are unknown; these are our defaults.
+    """Settings that turn maps into polygons. The papers' own are unknown; these are our defaults.
 
     Attributes:
         kernel_threshold: Kernel probability above which a pixel belongs to a component.
@@ -18,8 +18,9 @@ class DecodingSettings:
         score_threshold: Mean kernel probability of a component, at least.
         centre_line_threshold: Centre-line probability above which a cell belongs to the band.
         fiducial_points: Points of the centre line that a polygon is built on ("n").
-        nms_iou: Of two polygons that overlap more, the one of the higher score stays.
-        containment: Likewise where this share of the smaller one lies inside the other one.
+        nms_iou: IoU of two polygons above which only the one of the higher score stays.
+        containment: Share of the smaller polygon that lies inside another one; above it, again only
+            the one of the higher score stays.
     """
 
     kernel_threshold: float = 0.3

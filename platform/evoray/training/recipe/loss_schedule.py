@@ -1,4 +1,4 @@
-"""How much the parts of a detector's loss count, and from when on; imports no torch."""
+"""Weights of the parts of a detector's loss over the training; imports no torch."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ class TextBatch:
 
     Attributes:
         images: (b, 3, S, S).
-        regions: Of each image, in its pixels.
-        seed: Of the rectangles' jitter.
-        has_proposals: Whether the first look's own proposals are looked at as well.
+        regions: Regions of each image, in its pixels.
+        seed: Seed of the rectangles' jitter.
+        has_proposals: True if the first look's own proposals are looked at as well.
     """
 
     images: torch.Tensor
@@ -66,7 +66,7 @@ class TextBatch:
 
     @property
     def inputs(self) -> TextBatch:
-        """What the networks take."""
+        """Inputs of the networks: the batch itself."""
         return self
 
     def to(self, device: torch.device) -> TextBatch:
@@ -105,8 +105,8 @@ class TextDetection:
 
     Attributes:
         source: The data.
-        recipe: How it is learned.
-        schedule: How the parts of the loss count.
+        recipe: Settings of the training.
+        schedule: Weights of the parts of the loss.
     """
 
     source: TextSource

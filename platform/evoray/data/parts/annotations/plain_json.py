@@ -51,7 +51,8 @@ def read_detections(members: Sequence[Member]) -> dict[str, list[Detection]]:
     """The detections of each image.
 
     Raises:
-        ValueError: As of `read`; or a score is not between 0 and 1, or an image is there twice.
+        ValueError: A file cannot be read as `read` does, a score is not between 0 and 1, or an
+            image is there twice.
     """
     found: dict[str, list[Detection]] = {}
     for image, instances in _images(members):

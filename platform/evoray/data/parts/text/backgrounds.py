@@ -1,4 +1,4 @@
-"""What stands behind generated text: photos where there are some, noise, gradients, and shapes that
+"""Backgrounds of generated text: photos where there are some, noise, gradients, and shapes that
 are no letters.
 """
 

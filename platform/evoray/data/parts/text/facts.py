@@ -1,4 +1,4 @@
-"""How difficult a set of annotated texts is, in a few numbers."""
+"""Difficulty of a set of annotated texts, in a few numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def facts_of(images: Sequence[Sequence[Polygon]], long_sides: Sequence[float]) -
 
     Args:
         images: The polygons of each image that count.
-        long_sides: Of each image, in the polygons' pixels.
+        long_sides: Long side of each image, in the polygons' pixels.
     """
     polygons = [polygon for image in images for polygon in image]
     if not polygons:

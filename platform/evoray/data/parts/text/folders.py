@@ -69,10 +69,10 @@ class TextFolders:
     Pictures are decoded as they are stored: annotations are of those pixels, whatever EXIF says.
 
     Attributes:
-        name: Of the data set.
+        name: Name of the data set.
         folder: Holds the parts.
-        parts: Of train, val and test those that are there.
-        held_out: That share.
+        parts: The parts that are there, of train, val and test.
+        held_out: Share of the training images that is held out for a split without a part.
         image_size: Pictures are scaled to this long side and stand at the top left of a square.
         limit: At most so many training images.
     """
@@ -126,7 +126,7 @@ class TextFolders:
         return tuple(found[i] for i in train_or_val(same, split, self.held_out, self.limit))
 
     def facts(self) -> dict[str, str]:
-        """How difficult the texts of all training images are, "don't care" ones left out."""
+        """Difficulty of the texts of all training images, "don't care" ones left out."""
         images, sides = self.images_of("train"), []
         for image in images:
             with Image.open(image.file) as picture:
@@ -293,7 +293,7 @@ def _refuse(lacking: list[str], what: str, place: Path) -> None:
 
 
 def _within(image: AnnotatedImage, height: int, width: int) -> tuple[TextRegion, ...]:
-    """Those regions that touch the image; others are named and left out."""
+    """Regions that touch the image; a warning counts those that do not."""
     kept = tuple(
         region
         for region in image.regions

@@ -28,7 +28,7 @@ class Generator:
         size: Side in pixels.
         fonts: Letters are drawn with these.
         backgrounds: Behind them.
-        seed: Of all images together.
+        seed: Seed of all images together.
     """
 
     preset: Preset
@@ -38,7 +38,7 @@ class Generator:
     seed: int
 
     def texts(self, index: int) -> tuple[PlacedText, ...]:
-        """What stands where in an image; quick, for nothing is drawn."""
+        """Places the texts of an image; quick, for nothing is drawn."""
         rng = generator_for(self.seed, "layout", index)
         return layouts.layout(self.preset, self.size, len(self.fonts), self.fonts.aspect, rng)
 

@@ -1,4 +1,4 @@
-"""Where the texts of a generated image stand: nothing is drawn here, so that shares of many images
+"""Places of the texts of a generated image: nothing is drawn here, so that shares of many images
 are quickly counted.
 """
 
@@ -30,9 +30,9 @@ class PlacedText:
     """One text of a generated image.
 
     Attributes:
-        text: What is written.
+        text: Words that are written.
         font: The font's number.
-        strip: Where.
+        strip: Curved strip of the image that they fill.
         polygon: (n, 2) the strip's.
     """
 

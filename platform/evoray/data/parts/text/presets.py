@@ -1,4 +1,4 @@
-"""How difficult generated text is: sizes, bends, contrast.
+"""Difficulties of generated text: sizes, bends, contrast.
 
 `total_text` and `ctw` bend their lines so often that rectangles fit as many of them as in the real
 test sets: of Total-Text 96 % at IoU 0.5 and 77 % at 0.7, of CTW1500 92 % and 77 %, measured on
@@ -15,7 +15,7 @@ class Bend:
     """One kind of line.
 
     Attributes:
-        share: Of the lines that are proposed.
+        share: Share of the lines that are proposed.
         arc: Least and greatest angle that an arc spans, in degrees; (0, 0) for none.
         wave: Least and greatest amplitude, in lengths of the line; (0, 0) for none.
     """

@@ -40,7 +40,7 @@ class Arc:
     """A part of a circle; strokes stand at right angles to it.
 
     Attributes:
-        radius: Of the centre line; above 0 its ends bend downwards, below 0 upwards.
+        radius: Radius of the centre line; above 0 its ends bend downwards, below 0 upwards.
     """
 
     radius: float
@@ -99,11 +99,11 @@ class Strip:
     across.
 
     Attributes:
-        length: Of its centre line, in pixels.
-        height: In its middle, in pixels.
+        length: Length of its centre line, in pixels.
+        height: Height in its middle, in pixels.
         curve: Its centre line.
-        taper: How much higher the right end is than the middle, in heights; the left end is as
-            much lower.
+        taper: Heights by which the right end is higher than the middle; the left end is as much
+            lower.
         matrix: (a, b, c, d): turns and slants what the curve gives.
         offset: Place of its middle in the image.
     """

@@ -20,7 +20,7 @@ _VISIBLE = 0.95  # of a region's area; a region of which less is seen is no long
 
 @dataclass(frozen=True, kw_only=True)
 class TextAugmentation:
-    """How far images change. DB's and TextSnake's recipes span 0.5-3 and 10-20 degrees.
+    """Bounds within which images change. DB's and TextSnake's recipes span 0.5-3 and 10-20 degrees.
 
     Attributes:
         scale: Least and greatest factor; drawn evenly on a logarithmic axis.
@@ -65,8 +65,8 @@ def augmented(
 
     Args:
         images: (b, 3, h, w), normalised, on any device; what lies outside becomes 0.
-        regions: Of each image, in its pixels.
-        settings: How far images change.
+        regions: Regions of each image, in its pixels.
+        settings: Bounds within which images change.
         rng: All draws come from it, the same number whatever the images show.
 
     Returns:

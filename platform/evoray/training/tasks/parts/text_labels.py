@@ -28,9 +28,9 @@ class MapLabels:
     """Targets of the two maps of a batch, all (b, h / stride, w / stride) float32 of 0 and 1.
 
     Attributes:
-        text: Where text is.
-        kernel: Where it is still after shrinking.
-        mask: Where the loss looks; not at regions that are ignored.
+        text: 1 where there is text.
+        kernel: 1 where there is still text after shrinking.
+        mask: 1 where the loss looks, 0 at regions that are ignored.
     """
 
     text: torch.Tensor
@@ -76,7 +76,7 @@ def batch_labels(
     whose rectangle is lower than `min_side`, are taken out of the mask.
 
     Args:
-        regions: Of each image, in pixels of the network's input.
+        regions: Regions of each image, in pixels of the network's input.
         size: Height and width of the input, multiples of the stride.
 
     Raises:

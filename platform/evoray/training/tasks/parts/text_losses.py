@@ -23,7 +23,7 @@ def map_losses(maps: torch.Tensor, labels: MapLabels) -> dict[str, torch.Tensor]
 
     Args:
         maps: (b, 2, h, w) logits of text and kernel.
-        labels: Of the same size; where their mask is 0 everywhere, both parts are 0.
+        labels: Targets of the same size; where their mask is 0 everywhere, both parts are 0.
     """
     return {
         name: balanced_cross_entropy(logits, target, labels.mask)
@@ -43,7 +43,7 @@ def geometry_losses(geometry: torch.Tensor, labels: RoiLabels) -> dict[str, torc
 
     Args:
         geometry: (k, 6, H, W) centre-line logit, s / H, cos and sin of phi, cos and sin of theta.
-        labels: Of the same RoIs.
+        labels: Targets of the same RoIs.
     """
     geometry = geometry.float()
     nothing = geometry.sum() * 0.0

@@ -60,7 +60,7 @@ def region(values: Sequence[float], text: str, ignored: bool, where: str) -> Tex
     """A region; None for a "don't care" one of too few corners, which data sets do have.
 
     Raises:
-        ValueError: As of `polygon`.
+        ValueError: `polygon` refuses the corners; names `where`.
     """
     if ignored and len(values) % 2 == 0 and len(values) < 2 * MIN_CORNERS:
         return None
