@@ -39,13 +39,15 @@ from objectives.parts.text.decoding.detections import (
     contour_detections,
     rectangle_detections,
 )
-from objectives.parts.text.decoding.proposals import MAP_STRIDE
+from objectives.parts.text.decoding.proposals import MAP_STRIDE, components
 from objectives.parts.text.decoding.settings import DecodingSettings
 from objectives.parts.text.regions import Detection, ImageRegions, TextRegion
 from searchspaces.base import Architecture, SearchSpace, architectures
 
 _RECIPE = nask.small().train
-_UNCLIPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+_UNCLIPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
+_KERNELS = (0.3, 0.5)
+_CENTRES = (0.2, 0.3, 0.4, 0.5)
 _SCORES = (0.3, 0.4, 0.5, 0.6, 0.7)
 _POINTS = (3, 4, 5, 7, 8, 10)
 _WIDTHS = {
@@ -141,10 +143,12 @@ def decoded(of: Seen, way: str, settings: DecodingSettings) -> dict[str, tuple[D
     ):
         if way == "two looks":
             found[name] = detections(look, original, settings)
-        elif way == "rectangles":
-            found[name] = rectangle_detections(look.found, original, settings)
+            continue
+        first = components(kernel, settings)
+        if way == "rectangles":
+            found[name] = rectangle_detections(first, original, settings)
         else:
-            found[name] = contour_detections(look.found, kernel, original, settings)
+            found[name] = contour_detections(first, kernel, original, settings)
     return found
 
 
@@ -159,12 +163,18 @@ def scores(of: Seen, way: str, settings: DecodingSettings) -> dict[str, float]:
 
 def tuned(val: Seen, way: str) -> DecodingSettings:
     """The settings with the best mean F-measure on val."""
-    unclips = (2.0,) if way == "two looks" else _UNCLIPS
-    tried = [
-        DecodingSettings(unclip=unclip, score_threshold=score)
-        for unclip in unclips
-        for score in _SCORES
-    ]
+    if way == "two looks":  # where it looks is not tuned: its RoIs are those of the defaults
+        tried = [
+            DecodingSettings(centre_line_threshold=centre, score_threshold=score)
+            for centre in _CENTRES
+            for score in _SCORES
+        ]
+    else:
+        tried = [
+            DecodingSettings(kernel_threshold=kernel, unclip=unclip, score_threshold=0.5)
+            for kernel in _KERNELS
+            for unclip in _UNCLIPS
+        ]
     return max(tried, key=lambda settings: scores(val, way, settings)["f_mean"])
 
 
@@ -201,8 +211,11 @@ def looks(source: Any, seed: int, steps: int, images: int) -> Iterator[dict[str,
         yield {
             "way": way,
             "train CPU seconds": seconds,
-            "unclip": settings.unclip,
-            "score threshold": settings.score_threshold,
+            "settings": {
+                name: getattr(settings, name)
+                for name in ("kernel_threshold", "unclip", "score_threshold")
+            }
+            | {"centre_line_threshold": settings.centre_line_threshold},
             **scores(test, way, settings),
         }
     settings = tuned(val, "two looks")
