@@ -29,7 +29,7 @@ lint: $(STAMP)
 
 # One process a core, one thread each; Ray starts its own processes, so its tests come one after the other.
 quick: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not ray and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal --quick
 
 # Every part runs, whatever became of the one before; the end tells which failed.
 test: $(STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.py"))
 PRINTS = {
-    "chip_cosearch": "chip.",
+    "chip_cosearch": r"chip\.",
     "own_objective": "activations",
     "own_pictures": "accuracy",
     "own_space": "knee: {'depth':",
-    "read_a_run": "measured when it went on: 14\n",
+    # 14 are left; one that was measured and not yet durable when it stopped is measured again
+    "read_a_run": r"measured when it went on: 1[45]\n",
 }
 
 
@@ -22,7 +24,7 @@ PRINTS = {
 def test_an_example_runs(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert example.stem in PRINTS, f"say here what {example.name} must print"
     runpy.run_path(str(example), run_name="__main__")
-    assert PRINTS[example.stem] in capsys.readouterr().out
+    assert re.search(PRINTS[example.stem], capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[file.stem for file in EXAMPLES])
