@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 
 from evoray.training.config import TrainConfig
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from jobs import cli
 from jobs.pipelines.detection.config import DetectionSearch
 from jobs.pipelines.options import ClusterOptions, DataOptions
@@ -39,8 +40,8 @@ _RECIPE = TrainConfig(
 _SEARCH = SearchOptions(
     searcher=("nsga2",),
     targets=("f50", "f_mean", "latency"),
-    evaluations=48,
-    population=12,
+    evaluations=40,
+    population=10,
     shards=2,
 )
 
@@ -53,6 +54,7 @@ def small(space: str = "nask_v1:small") -> DetectionSearch:
         space=space,
         data=DataOptions(name="text", image_size=256, limit=1000),
         train=replace(_RECIPE, epochs=4.0, warmup_epochs=0.2),
+        augmentation=TextAugmentation(scale=(0.8, 1.25), degrees=5.0),
         search=_SEARCH,
         measure=MeasureOptions(calibration_images=128, validation_limit=60),
         cluster=ClusterOptions(train_workers=2, accuracy_workers=1, timeout_seconds=300.0),
@@ -70,6 +72,7 @@ def total_text() -> DetectionSearch:
         space="nask_v1",
         data=DataOptions(name="total_text", image_size=640),
         train=replace(_RECIPE, epochs=300.0, warmup_epochs=3.0, learning_rate=1e-3, batch_size=16),
+        augmentation=TextAugmentation(scale=(0.5, 3.0), degrees=10.0),
         search=replace(_SEARCH, evaluations=400, population=40),
         measure=MeasureOptions(calibration_images=512),
         cluster=ClusterOptions(train_workers=4, train_gpus=True, timeout_seconds=900.0),

@@ -53,7 +53,7 @@ class Decoding:
     kernel_thresholds: tuple[float, ...] = (0.3,)
     unclips: tuple[float, ...] = (1.5, 2.0)
     score_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.7)
-    centre_thresholds: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6)
+    centre_thresholds: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5)
 
     @property
     def decisions(self) -> dict[str, tuple[Option, ...]]:

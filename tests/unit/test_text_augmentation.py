@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from evoray.training.tasks.parts.text_augmentation import (
-    TextAugmentation,
     augmented,
     moved_regions,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from evoray.training.recipe.loss_schedule import LossSchedule
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from jobs.pipelines.supernet.config import SupernetSearch
 
 if TYPE_CHECKING:  # named only: they import torch
@@ -18,6 +19,7 @@ class DetectionSearch(SupernetSearch):
     """Trains a supernet of text detectors and searches it."""
 
     losses: LossSchedule = field(default_factory=LossSchedule)
+    augmentation: TextAugmentation = field(default_factory=TextAugmentation)
 
     def task_of(self, source: DataSource) -> Task:
         """Detection with this schedule of losses.
@@ -31,5 +33,5 @@ class DetectionSearch(SupernetSearch):
                 f"data {self.data.name!r} is for {task.name}, and this job searches detectors: "
                 "choose --data text, total_text, ctw1500 or icdar2015"
             )
-        found: Task = replace(task, schedule=self.losses)
+        found: Task = replace(task, schedule=self.losses, augmentation=self.augmentation)
         return found

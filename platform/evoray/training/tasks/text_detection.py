@@ -16,8 +16,9 @@ from torch import nn
 
 from evoray.training.config import TrainConfig
 from evoray.training.recipe.loss_schedule import LossSchedule
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from evoray.training.tasks.base import EpochOrder, Moment, weighted_sum
-from evoray.training.tasks.parts.text_augmentation import TextAugmentation, augmented
+from evoray.training.tasks.parts.text_augmentation import augmented
 from evoray.training.tasks.parts.text_labels import LineRegions, MapLabels, batch_labels
 from evoray.training.tasks.parts.text_losses import geometry_losses, map_losses
 from evoray.training.tasks.parts.text_rois import roi_labels, training_rois
@@ -107,11 +108,13 @@ class TextDetection:
         source: The data.
         recipe: Settings of the training.
         schedule: Weights of the parts of the loss.
+        augmentation: Bounds within which images change.
     """
 
     source: TextSource
     recipe: TrainConfig
     schedule: LossSchedule = field(default_factory=LossSchedule)
+    augmentation: TextAugmentation = field(default_factory=TextAugmentation)
 
     name = "text_detection"
     validated_by = "detection"
@@ -182,7 +185,7 @@ class _Examples:
 
     def augment(self, batch: TextBatch, moment: Moment) -> TextBatch:
         rng = np.random.default_rng(moment.seed_of("augmentation"))
-        images, regions = augmented(batch.images, batch.regions, TextAugmentation(), rng)
+        images, regions = augmented(batch.images, batch.regions, self._task.augmentation, rng)
         return replace(batch, images=images, regions=regions, _labels={})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -11,46 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from objectives.parts.text.regions import TextRegion
 
 Array = NDArray[np.float64]
 Regions = tuple[TextRegion, ...]
 _VISIBLE = 0.95  # of a region's area; a region of which less is seen is no longer asked for
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextAugmentation:
-    """Bounds within which images change. DB's and TextSnake's recipes span 0.5-3 and 10-20 degrees.
-
-    Attributes:
-        scale: Least and greatest factor; drawn evenly on a logarithmic axis.
-        degrees: Greatest turn to either side.
-        mirror: Share of images that are mirrored; text is not read that way.
-        colour: Greatest change of contrast, as a share, and of each channel's level, in standard
-            deviations of the normalised images.
-        attempts: Crops that are drawn for an image; the one that cuts the fewest texts is taken.
-    """
-
-    scale: tuple[float, float] = (0.5, 2.0)
-    degrees: float = 10.0
-    mirror: float = 0.0
-    colour: float = 0.2
-    attempts: int = 10
-
-    def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0.0 < low <= high < float("inf"):
-            raise ValueError(f"scale is two factors above 0, the lower one first, got {self.scale}")
-        if not 0.0 <= self.mirror <= 1.0 or not 0.0 <= self.colour < 1.0:
-            raise ValueError(
-                "mirror lies between 0 and 1, colour between 0 and below 1, got "
-                f"{self.mirror!r} and {self.colour!r}"
-            )
-        if self.degrees < 0.0 or self.attempts < 1:
-            raise ValueError(
-                f"degrees is 0 or above and attempts 1 or above, got {self.degrees!r} and "
-                f"{self.attempts!r}"
-            )
 
 
 def augmented(
