@@ -128,9 +128,10 @@ def seen(network: Any, source: Any, split: str, limit: int) -> Seen:
             factor = MAP_STRIDE * maps.shape[-1] / images.shape[-1]
             looks += look_twice(network, maps, features, settings)
             kernels += list(torch.sigmoid(maps[:, 1]).numpy())
-    originals = [
-        Original(*opened.pixels(i).shape[:0:-1], opened.scale(i) * factor) for i in indices
-    ]
+    originals = []
+    for i in indices:
+        _, height, width = opened.pixels(i).shape
+        originals.append(Original(width, height, opened.scale(i) * factor))
     names = [opened.name(i) for i in indices]
     return Seen(names, [opened.regions(i) for i in indices], looks, kernels, originals)
 
