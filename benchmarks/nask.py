@@ -8,7 +8,8 @@ Every network is trained alone by one recipe, and paired by seed: same images, s
 number of steps; it differs in the one thing named. "looks": one network, and what its maps alone
 give: rectangles, and contours of the grown kernel as one-stage detectors have them; their growth is
 tuned on val, as are the second look's thresholds, and all are reported on test. "attention" and
-"operators" train other networks of the same widths. "overfit" trains on the images of DIR (a folder
+"operators" train other networks of the same widths, beside that of "looks", which has no
+attention and samples rectangles as they are (Text RoI Pooling, and GA-0 with one sample). "overfit" trains on the images of DIR (a folder
 of `--data text_folder`) and is measured on them. One process of one thread.
 """
 
@@ -64,11 +65,10 @@ _WIDTHS = {
     "gsca.placement": "none",
 }
 _ATTENTION = {
-    "none": {},
     "dot": {"gsca.placement": "stride8", "gsca.kernel": "dot", "gsca.groups": 4},
     "taylor2": {"gsca.placement": "stride8", "gsca.kernel": "taylor2", "gsca.groups": 4},
 }
-_OPERATORS = ("ga0", "ga1", "ga2")
+_OPERATORS = ("ga1", "ga2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +218,7 @@ def looks(source: Any, seed: int, steps: int, images: int) -> Iterator[dict[str,
             }
             | {"centre_line_threshold": settings.centre_line_threshold},
             **scores(test, way, settings),
+            **(by_length(test, settings) if way == "two looks" else {}),
         }
     settings = tuned(val, "two looks")
     for points in _POINTS:
