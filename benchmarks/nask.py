@@ -8,9 +8,10 @@ Every network is trained alone by one recipe, and paired by seed: same images, s
 number of steps; it differs in the one thing named. "looks": one network, and what its maps alone
 give: rectangles, and contours of the grown kernel as one-stage detectors have them; their growth is
 tuned on val, as are the second look's thresholds, and all are reported on test. "attention" and
-"operators" train other networks of the same widths, beside that of "looks", which has no
-attention and samples rectangles as they are (Text RoI Pooling, and GA-0 with one sample). "overfit" trains on the images of DIR (a folder
-of `--data text_folder`) and is measured on them. One process of one thread.
+"operators" train other networks of the same widths, beside that of "looks", which has no attention
+and samples rectangles as they are (Text RoI Pooling, and GA-0 with one sample). "overfit" trains on
+the images of DIR (a folder of `--data text_folder`) and is measured on them. One process of one
+thread.
 """
 
 from __future__ import annotations
