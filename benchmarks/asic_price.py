@@ -15,6 +15,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -93,10 +94,10 @@ def main() -> None:
     for constants in ("maestro2019", "physical"):
         line[constants] = {
             "rows_per_second": rate(
-                lambda c=constants: asic.price(layers, chips, constants=c), options.count
+                partial(asic.price, layers, chips, constants=constants), options.count
             ),
             "grid_pairs_per_second": rate(
-                lambda c=constants: asic.price_grid(few, many, constants=c),
+                partial(asic.price_grid, few, many, constants=constants),
                 30 * (options.count // 30),
             ),
         }

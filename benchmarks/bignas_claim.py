@@ -27,6 +27,7 @@ import torch
 
 import searchspaces
 from evoray import data
+from evoray.data.parts.images import with_classes
 from evoray.seeds import seed_for
 from evoray.training import tasks
 from evoray.training.config import TrainConfig
@@ -52,7 +53,7 @@ def networks(space: Any) -> dict[str, Architecture]:
 def piece(options: dict[str, Any], variant: str, seed: int) -> dict[str, Any]:
     """One supernet, or one network alone; accuracies in percent by network."""
     torch.set_num_threads(1)
-    source = data.load("cifar10", limit=options["images"])
+    source = with_classes(data.load("cifar10", limit=options["images"]))
     space: Any = dataclasses.replace(
         searchspaces.load(options["space"]), num_classes=10, in_channels=3
     )  # type: ignore[type-var]

@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -80,9 +81,7 @@ def decoding(
         "together": lambda: polygons(bands(band, geometry, 0.5), rois, 8),
         "one by one": one_by_one,
     }
-    times = interleaved(
-        {name: lambda c=call: cpu_seconds(c) for name, call in ways.items()}, repeats
-    )
+    times = interleaved({name: partial(cpu_seconds, call) for name, call in ways.items()}, repeats)
     each = {name: [1e3 * value / count for value in values] for name, values in times.items()}
     whole = [sum(parts) for parts in zip(*(each[n] for n in list(ways)[:3]), strict=True)]
     return {

@@ -19,6 +19,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def timed(ways: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list
     """Seconds of each way in each repeat; the first round of all does not count."""
     for way in ways.values():
         way()
-    return interleaved({name: lambda w=way: cpu_seconds(w) for name, way in ways.items()}, repeats)
+    return interleaved({name: partial(cpu_seconds, way) for name, way in ways.items()}, repeats)
 
 
 def main() -> None:

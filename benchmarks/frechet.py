@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -70,7 +71,7 @@ def main() -> None:
 
 def _rotation(rng: np.random.Generator, dimension: int) -> Array:
     """Random mixing, so that features correlate."""
-    return rng.normal(size=(dimension, dimension)) / dimension**0.5
+    return rng.normal(size=(dimension, dimension)) / math.sqrt(dimension)
 
 
 if __name__ == "__main__":

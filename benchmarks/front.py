@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -38,14 +38,15 @@ from evoray.engine.generational import Search
 from evoray.engine.schedule import Schedule
 from evoray.engine.shard import LocalShards, searchers_for
 from evoray.evaluation.evaluator import LocalEvaluator
-from evoray.evaluation.worker import EvaluationWorker
+from evoray.evaluation.worker import EvaluationWorker, Weights
 from evoray.pareto import dominance
 from evoray.problem.problem import Problem
 from evoray.records.ledger import MemoryLedger
 from evoray.records.run_folder import RunFolder
 from jobs.pipelines.supernet import pipeline
 from jobs.pipelines.supernet.build import build_setup
-from searchspaces.base import architectures
+from objectives.base import Candidate, Objective
+from searchspaces.base import SearchSpace, architectures
 
 MOST_REPEATS = (
     6  # proposals for each distinct network, for algorithms that propose what they know already
@@ -55,7 +56,7 @@ MOST_REPEATS = (
 class Remembering:
     """An objective that measures each network once and keeps the value."""
 
-    def __init__(self, inner: Any, space: Any, weights: Any) -> None:
+    def __init__(self, inner: Objective, space: SearchSpace, weights: Weights | None) -> None:
         self.name, self.unit, self.goal, self.needs = (
             inner.name,
             inner.unit,
@@ -68,7 +69,7 @@ class Remembering:
     def open(self, device: torch.device) -> None:
         """Opened already."""
 
-    def measure(self, candidate: Any) -> float:
+    def measure(self, candidate: Candidate) -> float:
         architecture = candidate.architecture
         if architecture.key not in self.values:
             reading = self._worker.measure(architecture)
@@ -107,7 +108,7 @@ def evolve_with_pymoo(
     seen: dict[str, NDArray[np.float64]] = {}
     measured = problem.measured[0]
 
-    class Wrapped(PymooProblem):
+    class Wrapped(PymooProblem):  # type: ignore[misc]  # pymoo is not typed
         def __init__(self) -> None:
             super().__init__(n_var=len(counts), n_obj=2, xl=0, xu=counts - 1, vtype=int)
 
@@ -118,15 +119,15 @@ def evolve_with_pymoo(
             costs = problem.cost_values(np.array([a.choices for a in rows], dtype=np.int16))["macs"]
             for a, macs in zip(rows, costs, strict=True):
                 if a.key not in seen:
-                    value = measured.measure(type("C", (), {"architecture": a})())
+                    value = measured.measure(Candidate(space, a))
                     seen[a.key] = np.array([-value, macs])
             out["F"] = np.array([seen[a.key] for a in rows])
 
-    class Canonical(Repair):
+    class Canonical(Repair):  # type: ignore[misc]
         def _do(self, _: Any, x: NDArray[np.int64], **kwargs: Any) -> NDArray[np.int64]:
             return space.repair(np.round(x).astype(np.int16)).astype(int)
 
-    class Equal(ElementwiseDuplicateElimination):
+    class Equal(ElementwiseDuplicateElimination):  # type: ignore[misc]
         def is_equal(self, a: Any, b: Any) -> bool:
             return bool((a.X == b.X).all())
 
@@ -157,7 +158,8 @@ def evolve_with_optuna(
     study = optuna.create_study(
         directions=["minimize"] * 2, sampler=getattr(optuna.samplers, sampler)(seed=seed, **sized)
     )
-    measured, seen = problem.measured[0], {}
+    seen: dict[str, list[float]] = {}
+    measured = problem.measured[0]
     for _ in range(MOST_REPEATS * evaluations):
         if len(seen) == evaluations:
             break
@@ -168,7 +170,7 @@ def evolve_with_optuna(
         rows = problem.space.repair(np.array([row], dtype=np.int16))
         architecture = architectures(problem.space, rows)[0]
         if architecture.key not in seen:
-            value = measured.measure(type("C", (), {"architecture": architecture})())
+            value = measured.measure(Candidate(problem.space, architecture))
             seen[architecture.key] = [-value, float(problem.cost_values(rows)["macs"][0])]
         study.tell(trial, seen[architecture.key])
     return np.array(list(seen.values()))
@@ -186,7 +188,9 @@ def main() -> None:
     weights, _ = pipeline.supernet_weights(folder)
     whole = setup.problem
     accuracy = Remembering(
-        next(o for o in whole.measured if o.name == "accuracy"), setup.space, weights
+        cast(Objective, next(o for o in whole.measured if o.name == "accuracy")),
+        setup.space,
+        weights,
     )
     macs = tuple(c for c in whole.costs if c.name == "macs")
     problem = Problem(setup.space, (accuracy,), macs, ("accuracy", "macs"))

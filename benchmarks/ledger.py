@@ -17,6 +17,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def rates(
         for batch in group:
             append(batch)
 
-    return [per_group * size / seconds(lambda group=group: write(group)) for group in batches]  # type: ignore[misc]
+    return [per_group * size / seconds(partial(write, group)) for group in batches]
 
 
 def ours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

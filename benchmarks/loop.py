@@ -104,7 +104,7 @@ def evolve_with_pymoo(
 ) -> None:
     """pymoo's NSGA-II with its integer operators on whole arrays."""
 
-    class Wrapped(PymooProblem):
+    class Wrapped(PymooProblem):  # type: ignore[misc]  # pymoo is not typed
         def __init__(self) -> None:
             super().__init__(n_var=GENES, n_obj=2, xl=0, xu=OPTIONS - 1, vtype=int)
 

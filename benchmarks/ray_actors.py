@@ -131,7 +131,7 @@ def through_bare_calls(num: int) -> float:
 def through_tune(num: int) -> float:
     from ray import tune
 
-    class Nothing(tune.Trainable):
+    class Nothing(tune.Trainable):  # type: ignore[misc]  # Ray has no types
         def step(self) -> dict[str, float]:
             return {"value": 0.0}
 
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--sleeping", type=int, default=800, help="evaluations of 10 ms")
     options = parser.parse_args()
     space = Grid()
-    problem = Problem(space, (Nothing(),), (), ("nothing",))  # type: ignore[arg-type]
+    problem = Problem(space, (Nothing(),), (), ("nothing",))
     rng = np.random.default_rng(0)
     candidates = architectures(
         space,

@@ -34,6 +34,7 @@ import torch
 import searchspaces
 from benchmarks.parts.timing import spread
 from evoray import data, variation
+from evoray.data.parts.images import with_classes
 from evoray.seeds import generator_for
 from evoray.training import tasks
 from evoray.training.config import TrainConfig
@@ -73,7 +74,9 @@ def piece(options: dict[str, Any], sampler: str, seed: int) -> dict[str, Any]:
     """One supernet; accuracies in percent."""
     torch.set_num_threads(1)
     name, _, num_random = sampler.partition(":")
-    source = data.load(options["data"], image_size=options["image_size"], limit=options["images"])
+    source = with_classes(
+        data.load(options["data"], image_size=options["image_size"], limit=options["images"])
+    )
     space: Any = fitted(searchspaces.load(options["space"]), source)
     config = TrainConfig(
         epochs=options["epochs"],

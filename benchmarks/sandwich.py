@@ -20,9 +20,11 @@ from typing import Any
 import torch
 
 import searchspaces
+from benchmarks.parts.image_steps import classification, moment_of
 from evoray.training import samplers
 from evoray.training.config import TrainConfig
 from evoray.training.process_group import SingleProcess
+from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.step import ForwardPass, Stepper
 from evoray.training.supernet_step import supernet_forward_passes
 from searchspaces.base import largest, smallest
@@ -37,24 +39,27 @@ def main() -> None:
     torch.set_num_threads(1)
     space: Any = dataclasses.replace(searchspaces.load(options.space), in_channels=3)  # type: ignore[type-var]
     side = max(space.genes[0].options)
-    x, y = torch.randn(options.batch, 3, side, side), torch.randint(0, 10, (options.batch,))
+    batch = ImageBatch(
+        torch.randn(options.batch, 3, side, side), torch.randint(0, 10, (options.batch,))
+    )
     config, device = TrainConfig(batch_size=options.batch), torch.device("cpu")
+    learned = (classification(config), batch, moment_of(options.batch))
     supernet = space.build_supernet()
     stepper = Stepper(supernet, config, SingleProcess(), device)
     sampler = samplers.load("sandwich", space, seed=0, num_random=2)
     ratios, ours, theirs = [], [], []
     for step in range(options.repeats + 2):
         forward_passes = supernet_forward_passes(
-            supernet, sampler, config, largest(space), smallest(space), step
+            supernet, supernet, sampler, config, largest(space), smallest(space), step
         )
         alone = [space.build_subnet(supernet, a).train() for a in sampler.sample(step)]
         steppers = [Stepper(network, config, SingleProcess(), device) for network in alone]
         start = time.perf_counter()
-        stepper.gradients(forward_passes, x, y)
+        stepper.gradients(forward_passes, *learned)
         stepper.step(0.01)
         middle = time.perf_counter()
         for network, one in zip(alone, steppers, strict=True):
-            one.gradients([ForwardPass("network", network)], x, y)
+            one.gradients([ForwardPass("network", network)], *learned)
             one.step(0.01)
         end = time.perf_counter()
         if step >= 2:  # the first two warm up

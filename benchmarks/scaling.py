@@ -106,8 +106,8 @@ class Instant:
     def __init__(self) -> None:
         self._queue: list[Architecture] = []
 
-    def submit(self, candidates: Sequence[Architecture]) -> None:
-        self._queue += candidates
+    def submit(self, architectures: Sequence[Architecture], share: float = 1.0) -> None:
+        self._queue += architectures
 
     def collect(self, timeout: float) -> list[Record]:
         architecture = self._queue.pop(0)

@@ -31,6 +31,7 @@ import evoray
 import searchspaces
 from benchmarks.parts.timing import ratios, spread
 from evoray import data
+from evoray.data.parts.images import with_classes
 from evoray.training import tasks
 from evoray.training.config import TrainConfig
 from evoray.training.loop import fresh_network, train_network, train_supernet
@@ -58,8 +59,8 @@ class Contest:
     def __init__(self, job: str, options: dict[str, Any]) -> None:
         preset = importlib.import_module(f"jobs.{job}").digits()
         self.options = options
-        self.source = data.load(
-            options["data"], image_size=options["image_size"], limit=options["images"]
+        self.source = with_classes(
+            data.load(options["data"], image_size=options["image_size"], limit=options["images"])
         )
         self.space: Any = fitted(searchspaces.load(preset.space), self.source)
         epochs = options["epochs"] or preset.train.epochs

@@ -17,7 +17,6 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,19 +25,28 @@ import torch.nn.functional as F
 from torch import nn
 
 import searchspaces
+from benchmarks.parts.image_steps import classification, moment_of
 from benchmarks.parts.timing import interleaved, seconds
 from evoray import variation
 from evoray.training.config import TrainConfig
 from evoray.training.process_group import SingleProcess
+from evoray.training.recipe.image_batch import ImageBatch
 from evoray.training.step import ForwardPass, Stepper
-from searchspaces.base import Architecture, architectures, largest
+from evoray.training.supernet_step import RunsTogether
+from evoray.training.tasks.base import Forward
+from searchspaces.base import Architecture, SearchSpace, architectures, largest
 
 CONFIG = TrainConfig(optimizer="adamw", learning_rate=1e-4)
 SHARING = (1, 2, 4, 8)
 SKIPPED = 2  # first repeats, which warm up
 
 
-def drawn(space: Any, count: int) -> list[Architecture]:
+def view(supernet: nn.Module, architecture: Architecture) -> Forward:
+    """A subnet as the supernet runs it."""
+    return lambda images: supernet(images, architecture)
+
+
+def drawn(space: SearchSpace, count: int) -> list[Architecture]:
     """Uniform subnets, ordered by multiply-accumulates."""
     rows = space.repair(
         variation.sample(variation.GeneKinds.of(space.genes), count, np.random.default_rng(0))
@@ -46,20 +54,21 @@ def drawn(space: Any, count: int) -> list[Architecture]:
     return architectures(space, rows[np.argsort(space.costs(rows)["macs"], kind="stable")])
 
 
-def step_of(
-    module: nn.Module,
-    forward: Callable[[torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    y: torch.Tensor,
-) -> Callable[[], float]:
+def step_of(module: nn.Module, forward: Forward, batch: ImageBatch) -> Callable[[], float]:
     """Times one optimizer step."""
     stepper = Stepper(module, CONFIG, SingleProcess(), torch.device("cpu"))
+    task, moment = classification(CONFIG), moment_of(len(batch.labels))
 
     def work() -> None:
-        stepper.gradients([ForwardPass("network", forward)], x, y)
+        stepper.gradients([ForwardPass("network", forward)], task, batch, moment)
         stepper.step(1e-4)
 
     return lambda: seconds(work)
+
+
+def shared(supernet: RunsTogether, chosen: Sequence[Architecture], *, masked: bool) -> Forward:
+    """Several subnets that divide a batch among them; their logits."""
+    return lambda images: supernet.forward_together(images, chosen, masked=masked)[0]
 
 
 def compared(ways: dict[str, Callable[[], float]], over: str, repeats: int) -> dict[str, Any]:
@@ -81,51 +90,46 @@ def quartiles(values: Sequence[float]) -> list[float]:
     return [round(middle, 3), round(low, 3), round(high, 3)]
 
 
-def alone(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict[str, list[float]]:
+def alone(space: SearchSpace, batch: ImageBatch, repeats: int) -> dict[str, list[float]]:
     line = {}
     for size, architecture in (("largest", largest(space)), ("median", drawn(space, 501)[250])):
         supernet = space.build_supernet()
         subnet = space.build_subnet(supernet, architecture).train()
         ways = {
-            "elastic": step_of(
-                supernet, lambda images, s=supernet, a=architecture: s(images, a), x, y
-            ),
-            "stand_alone": step_of(subnet, subnet, x, y),
+            "elastic": step_of(supernet, view(supernet, architecture), batch),
+            "stand_alone": step_of(subnet, subnet, batch),
         }
         line[size] = compared(ways, "stand_alone", repeats)["elastic"]
     return line
 
 
-def together(space: Any, x: torch.Tensor, y: torch.Tensor, repeats: int) -> dict[str, Any]:
+def together(space: SearchSpace, batch: ImageBatch, repeats: int) -> dict[str, Any]:
     supernet, line = space.build_supernet(), {}
+    assert isinstance(supernet, RunsTogether)
     of_each = drawn(space, 501)
     for count in SHARING:
         chosen = of_each[250 - count // 2 : 250 - count // 2 + count]
 
-        def through(
-            images: torch.Tensor, chosen: Sequence[Architecture] = chosen, *, masked: bool
-        ) -> torch.Tensor:
-            logits: torch.Tensor = supernet.forward_together(images, chosen, masked=masked)[0]
-            return logits
-
         ways = {
-            "masked": step_of(supernet, partial(through, masked=True), x, y),
-            "grouped": step_of(supernet, partial(through, masked=False), x, y),
-            "one": step_of(supernet, lambda images: supernet(images, of_each[250]), x, y),
+            "masked": step_of(supernet, shared(supernet, chosen, masked=True), batch),
+            "grouped": step_of(supernet, shared(supernet, chosen, masked=False), batch),
+            "one": step_of(supernet, view(supernet, of_each[250]), batch),
         }
         line[str(count)] = compared(ways, "one", repeats)
     return line
 
 
-def equal_gradients(space: Any, x: torch.Tensor, y: torch.Tensor) -> float:
+def equal_gradients(space: SearchSpace, batch: ImageBatch) -> float:
     """Largest difference between a gradient by masks and on slices, relative to the largest
     gradient.
     """
     supernet, chosen = space.build_supernet(), drawn(space, 8)
+    assert isinstance(supernet, RunsTogether)
     found = []
     for masked in (True, False):
         supernet.zero_grad(set_to_none=True)
-        F.cross_entropy(supernet.forward_together(x, chosen, masked=masked)[0], y).backward()
+        logits = shared(supernet, chosen, masked=masked)(batch.x_bchw)
+        F.cross_entropy(logits, batch.labels).backward()  # type: ignore[no-untyped-call]
         found.append(
             {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
         )
@@ -153,13 +157,13 @@ def main() -> None:
         "goals": {"largest": 1.05, "median": 1.10},
     }
     for name in options.spaces:
-        space: Any = searchspaces.load(name)
+        space: Any = searchspaces.load(name)  # Any: a space of images, with channels and classes
         x = torch.randn(options.batch, space.in_channels, options.side, options.side)
-        y = torch.arange(options.batch) % space.num_classes
-        line[name] = {"alone": alone(space, x, y, options.repeats)}
-        if hasattr(space.build_supernet(), "forward_together"):
-            line[name]["together_over_one"] = together(space, x, y, options.repeats)
-            line[name]["largest_difference_of_gradients"] = equal_gradients(space, x, y)
+        batch = ImageBatch(x, torch.arange(options.batch) % space.num_classes)
+        line[name] = {"alone": alone(space, batch, options.repeats)}
+        if isinstance(space.build_supernet(), RunsTogether):
+            line[name]["together_over_one"] = together(space, batch, options.repeats)
+            line[name]["largest_difference_of_gradients"] = equal_gradients(space, batch)
     print(json.dumps(line))
 
 

@@ -15,12 +15,13 @@ import argparse
 import json
 import random
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-import searchspaces
 from benchmarks.parts.timing import interleaved, ratios, spread
 from evoray.training.samplers.parts.complexity_levels import (
     ComplexityLevelDraws,
@@ -28,6 +29,7 @@ from evoray.training.samplers.parts.complexity_levels import (
     levels_of,
 )
 from searchspaces.base import Architecture, ComplexityLevels
+from searchspaces.elasticvit import ElasticViT, build
 from searchspaces.elasticvit.costs import (
     Costs,
     added,
@@ -65,26 +67,42 @@ def cost_of(plan: Plan) -> Costs:
     )
 
 
-def draw_one(space: Any, floor: Architecture, rng: random.Random) -> tuple[int, ...]:
+def decisions_of(space: ElasticViT) -> list[tuple[str, tuple[int, ...]]]:
+    """The genes, as names with numbers to choose from."""
+    return [(gene.name, space.decisions[gene.name]) for gene in space.genes]
+
+
+def draw_one(
+    decisions: Sequence[tuple[str, tuple[int, ...]]], floor: Architecture, rng: random.Random
+) -> tuple[int, ...]:
     """One row above a floor, a gene at a time."""
     row: list[int] = []
     before = 0
-    for gene, low in zip(space.genes, floor.choices, strict=True):
-        choice = rng.randrange(low, len(gene.options))
-        if gene.name.endswith(".width"):
-            while gene.options[choice] < before:
-                choice = rng.randrange(low, len(gene.options))
-            before = gene.options[choice]
+    for (name, options), low in zip(decisions, floor.choices, strict=True):
+        choice = rng.randrange(low, len(options))
+        if name.endswith(".width"):
+            while options[choice] < before:
+                choice = rng.randrange(low, len(options))
+            before = options[choice]
         row.append(choice)
     return tuple(row)
 
 
-def looped(space: Any, levels: ComplexityLevels, level: int, draws: int, seed: int) -> float:
-    """Draws a second, costed."""
-    rng = random.Random(seed)
+def vectorised(
+    drawer: ComplexityLevelDraws, level: int, count: int, rng: np.random.Generator
+) -> float:
+    """Draws a second, all inside."""
+    start = time.perf_counter()
+    drawer.draw(level, count, rng)
+    return count / (time.perf_counter() - start)
+
+
+def looped(space: ElasticViT, levels: ComplexityLevels, level: int, draws: int, seed: int) -> float:
+    """Draws a second, costed, inside or not."""
+    decisions, rng = decisions_of(space), random.Random(seed)
     start = time.perf_counter()
     for _ in range(draws):
-        row = draw_one(space, levels.floors[level], rng)
+        row = draw_one(decisions, levels.floors[level], rng)
         cost = cost_of(space.plan(Architecture(space.name, row, "")))[2]
         assert cost > 0
     return draws / (time.perf_counter() - start)
@@ -97,31 +115,22 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    space: Any = searchspaces.load("elasticvit")
+    space = build()
     levels = levels_of(space)
     drawer, table = ComplexityLevelDraws(space, levels), describe_levels(space, levels)
-    checked = draw_one(space, levels.floors[0], random.Random(0))
+    checked = draw_one(decisions_of(space), levels.floors[0], random.Random(0))
     known = space.costs(np.array([checked], dtype=np.int16))["released_macs"][0]
     assert cost_of(space.plan(Architecture(space.name, checked, "")))[2] == known
     line: dict[str, Any] = {"benchmark": "windows", **vars(options), "goal": 1000}
     for level in options.levels:
         rng = np.random.default_rng(level)
-
-        def vectorised(level: int = level, rng: np.random.Generator = rng) -> float:
-            start = time.perf_counter()
-            drawer.draw(level, options.count, rng)
-            return options.count / (time.perf_counter() - start)
-
+        ways = {
+            "vectorised": partial(vectorised, drawer, level, options.count, rng),
+            "loop": partial(looped, space, levels, level, options.draws, level),
+        }
         inside = table[level].acceptance
-        found = interleaved(
-            {
-                "vectorised": vectorised,
-                "loop": lambda level=level, inside=inside: (
-                    inside * looped(space, levels, level, options.draws, level)
-                ),
-            },
-            REPEATS,
-        )
+        found = interleaved(ways, REPEATS)
+        found["loop"] = [inside * rate for rate in found["loop"]]
         line[f"level_{level}"] = {
             "share_inside": inside,
             **{name: spread(values, 1) for name, values in found.items()},

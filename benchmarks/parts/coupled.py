@@ -8,27 +8,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from evoray.seeds import seed_for
 from evoray.training.gan.pairings import ManyToOne
 from evoray.training.gan.rounds import Round
 from evoray.training.gan.stage import GeneratorStage
-from searchspaces.base import Architecture, Choices
-from searchspaces.parts.product import Product
+from searchspaces.base import Architecture, Choices, builds
+from searchspaces.parts.product import JointNetwork, Product
 
 
 class Coupled(Product):
     """Pairs as one genome; what is measured is the generator."""
 
-    def costs(self, choices: Choices) -> Mapping[str, Any]:
-        return self.parts[0].costs(self.split(choices)[0][1])  # type: ignore[attr-defined]
+    def costs(self, choices: Choices) -> Mapping[str, NDArray[np.float64]]:
+        generators, own = self.split(choices)[0]
+        assert builds(generators), "the part that is measured comes first"
+        return generators.costs(own)
 
     def build_subnet(self, supernet: nn.Module | None, architecture: Architecture) -> nn.Module:
         network = super().build_subnet(supernet, architecture)
-        found: nn.Module = network.networks["g"]  # type: ignore[index,assignment]
-        return found
+        assert isinstance(network, JointNetwork)
+        return network.networks["g"]
 
 
 class _CoupledGame:

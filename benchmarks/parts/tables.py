@@ -121,7 +121,7 @@ def tabular_problem(table: Table, names: Sequence[str], *, computed: Sequence[st
     """Minimise the named columns; those in `computed` are known without measuring."""
     measured = tuple(Entry(table, name) for name in names if name not in computed)
     costs = tuple(EntryCost(table, name) for name in names if name in computed)
-    return Problem(table, measured, costs, tuple(names))  # type: ignore[arg-type]
+    return Problem(table, measured, costs, tuple(names))
 
 
 def _grid(counts: Sequence[int]) -> Choices:
