@@ -40,8 +40,8 @@ _RECIPE = TrainConfig(
 _SEARCH = SearchOptions(
     searcher=("nsga2",),
     targets=("f50", "f_mean", "latency"),
-    evaluations=40,
-    population=10,
+    evaluations=32,
+    population=8,
     shards=2,
 )
 
@@ -56,7 +56,7 @@ def small(space: str = "nask_v1:small") -> DetectionSearch:
         train=replace(_RECIPE, epochs=4.0, warmup_epochs=0.2),
         augmentation=TextAugmentation(scale=(0.8, 1.25), degrees=5.0),
         search=_SEARCH,
-        measure=MeasureOptions(calibration_images=128, validation_limit=60),
+        measure=MeasureOptions(calibration_images=64, validation_limit=48),
         cluster=ClusterOptions(train_workers=2, accuracy_workers=1, timeout_seconds=300.0),
     )
 

@@ -49,7 +49,7 @@ class DetectionLatency:
     )
 
     def __init__(
-        self, input_shape: tuple[int, int, int], *, repeats: int = 20, threads: int = 1
+        self, input_shape: tuple[int, int, int], *, repeats: int = 10, threads: int = 1
     ) -> None:
         """`input_shape` is (channels, height, width)."""
         if repeats < 3 or threads < 1:
@@ -88,30 +88,33 @@ class DetectionLatency:
             maps, features = network(image)
             if not torch.isfinite(maps).all():
                 raise MeasurementError(f"{candidate.architecture.key}: maps are not finite")
-            first = self._median(lambda: network(image))
+            first = self._median(lambda: network(image), self._repeats)
             size = (4.0 * maps.shape[-2], 4.0 * maps.shape[-1])
             seconds, decodings = [], []
             for count in (ROIS, *MORE_ROIS):
+                repeats = self._repeats if count == ROIS else 3  # the others are for the record
                 rectangles = spread(count, size)
                 rows = torch.from_numpy(
                     np.column_stack([np.zeros(count), rectangles]).astype(np.float32)
                 ).to(self._device)
                 second = partial(network.second, features, rows)
-                seconds.append(self._median(second))
+                seconds.append(self._median(second, repeats))
                 geometry = second()
                 if not torch.isfinite(geometry).all():
                     raise MeasurementError(f"{candidate.architecture.key}: geometry is not finite")
                 look = drawn(rectangles, geometry.shape[-2:])
                 original = Original(int(size[1]), int(size[0]))
-                decodings.append(self._median(partial(detections, look, original, settings)))
+                decodings.append(
+                    self._median(partial(detections, look, original, settings), repeats)
+                )
         sums = [
             first + second + decoding for second, decoding in zip(seconds, decodings, strict=True)
         ]
         parts = (sums[0], first, seconds[0], decodings[0], *sums[1:])
         return dict(zip((value.name for value in self.yields), parts, strict=True))
 
-    def _median(self, run: Callable[[], object]) -> float:
-        return median_milliseconds(run, repeats=self._repeats, device=self._device)
+    def _median(self, run: Callable[[], object], repeats: int) -> float:
+        return median_milliseconds(run, repeats=repeats, device=self._device)
 
 
 def spread(count: int, size: tuple[float, float]) -> Rectangles:
