@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ import searchspaces
 from evoray import data
 from evoray.training.loop import fresh_network, train_network
 from evoray.training.recipe.calibration import Calibration
+from evoray.training.recipe.text_augmentation import TextAugmentation
 from jobs import nask
 from objectives.detection.evaluation import summary
 from objectives.detection.ground_truth import GroundTruth
@@ -51,6 +52,7 @@ _UNCLIPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
 _KERNELS = (0.3, 0.5)
 _CENTRES = (0.2, 0.3, 0.4, 0.5)
 _SCORES = (0.3, 0.4, 0.5, 0.6, 0.7)
+_LARGE = 640  # pixels of the images to overfit, whose texts are small
 _POINTS = (3, 4, 5, 7, 8, 10)
 _WIDTHS = {
     "resolution": 256,
@@ -100,13 +102,23 @@ def network_of(space: SearchSpace, wanted: Mapping[str, Any]) -> Architecture:
 
 
 def trained(
-    space: SearchSpace, architecture: Architecture, source: Any, seed: int, steps: int
+    space: SearchSpace,
+    architecture: Architecture,
+    source: Any,
+    seed: int,
+    steps: int,
+    *,
+    batch: int = _RECIPE.batch_size,
+    augmentation: TextAugmentation | None = None,
 ) -> Any:
     """A network trained alone for so many steps, its batch norm recalibrated."""
+    per_epoch = max(1, source.size // batch)
     recipe = dataclasses.replace(
-        _RECIPE, epochs=steps * _RECIPE.batch_size / source.size, warmup_epochs=0.05
+        _RECIPE, epochs=steps / per_epoch, warmup_epochs=10 / per_epoch, batch_size=batch
     )
     task: Any = nask.small().task_of(source)
+    if augmentation is not None:
+        task = dataclasses.replace(task, augmentation=augmentation)
     network = fresh_network(space, architecture, seed)
     train_network(network, dataclasses.replace(task, recipe=recipe), recipe, seed=seed)
     Calibration(source=source, num_images=128, batch_size=32, seed=seed)(
@@ -264,11 +276,15 @@ def _alone(
 
 def overfit(folder: Path, seed: int, steps: int) -> Iterator[dict[str, Any]]:
     """Trains on all images of a folder and measures on them."""
-    source: Any = _Whole(data.load("text_folder", root=folder, image_size=512))
-    space = searchspaces.load("nask_v1:small")
-    genes = {**_WIDTHS}
+    source: Any = _Whole(data.load("text_folder", root=folder, image_size=_LARGE))
+    space: Any = dataclasses.replace(
+        cast(Any, searchspaces.load("nask_v1:small")), resolutions=(_LARGE,)
+    )
+    still = TextAugmentation(scale=(1.0, 1.0), degrees=0.0, colour=0.0)
     start = time.monotonic()
-    network = trained(space, network_of(space, genes), source, seed, steps)
+    network = trained(
+        space, network_of(space, _WIDTHS), source, seed, steps, batch=4, augmentation=still
+    )
     of = seen(network, source, "train", 1000)
     settings = tuned(of, "two looks")
     yield {
