@@ -52,7 +52,6 @@ _UNCLIPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
 _KERNELS = (0.3, 0.5)
 _CENTRES = (0.2, 0.3, 0.4, 0.5)
 _SCORES = (0.3, 0.4, 0.5, 0.6, 0.7)
-_LARGE = 640  # pixels of the images to overfit, whose texts are small
 _POINTS = (3, 4, 5, 7, 8, 10)
 _WIDTHS = {
     "resolution": 256,
@@ -67,6 +66,8 @@ _WIDTHS = {
     "fox.convolution": "plain",
     "gsca.placement": "none",
 }
+_LARGE = 1024  # pixels of the images to overfit, whose texts are small
+_NARROW = {"resolution": _LARGE, "pyramid.width": 24, "fox.width": 24, "fox.convolution": "plain"}
 _ATTENTION = {
     "dot": {"gsca.placement": "stride8", "gsca.kernel": "dot", "gsca.groups": 4},
     "taylor2": {"gsca.placement": "stride8", "gsca.kernel": "taylor2", "gsca.groups": 4},
@@ -283,7 +284,7 @@ def overfit(folder: Path, seed: int, steps: int) -> Iterator[dict[str, Any]]:
     still = TextAugmentation(scale=(1.0, 1.0), degrees=0.0, colour=0.0)
     start = time.monotonic()
     network = trained(
-        space, network_of(space, _WIDTHS), source, seed, steps, batch=4, augmentation=still
+        space, network_of(space, _NARROW), source, seed, steps, batch=4, augmentation=still
     )
     of = seen(network, source, "train", 1000)
     settings = tuned(of, "two looks")
