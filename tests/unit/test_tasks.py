@@ -42,11 +42,14 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_source_says_which_task_it_is_for() -> None:
-    assert tasks.names() == ["classification", "segmentation"]
+    assert tasks.names() == ["classification", "segmentation", "text_detection"]
     kinds = {name: tasks.of(data.load(name), TrainConfig()) for name in ("digits", "strokes")}
+    hard = dataclasses.replace(TrainConfig(), distillation=False)
+    kinds["text"] = tasks.of(data.load("text"), hard)
     assert {n: (t.name, t.validated_by) for n, t in kinds.items()} == {
         "digits": ("classification", "accuracy"),
         "strokes": ("segmentation", "iou"),
+        "text": ("text_detection", "detection"),
     }
     assert pickle.loads(pickle.dumps(kinds["strokes"])) == kinds["strokes"]
     odd = dataclasses.replace(data.load("strokes"), task="segmentatoin")  # type: ignore[type-var]

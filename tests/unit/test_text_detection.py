@@ -219,7 +219,8 @@ def test_a_first_look_that_proposes_nothing_or_thousands_scores_nothing_and_does
     quality: Quality, spots: bool
 ) -> None:
     settings = DecodingSettings(min_pixels=1)
-    made = Quality(SOURCE, None, limit=4, settings=settings)
+    unclips = {"decode.unclip": SPACE.decoding.unclips}
+    made = Quality(SOURCE, None, limit=4, settings=settings, choices=unclips)
     made.open(torch.device("cpu"))
     candidate = BuiltCandidate(SPACE, smallest(SPACE), Dreamer(-9.0, spots=spots))
     values = made.measure(candidate).values

@@ -10,8 +10,8 @@ from evoray.training.recipe.text_augmentation import TextAugmentation
 from jobs.pipelines.supernet.config import SupernetSearch
 
 if TYPE_CHECKING:  # named only: they import torch
+    from evoray.data.parts.images import ImageSource
     from evoray.training.tasks.base import Task
-    from objectives.base import DataSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +21,15 @@ class DetectionSearch(SupernetSearch):
     losses: LossSchedule = field(default_factory=LossSchedule)
     augmentation: TextAugmentation = field(default_factory=TextAugmentation)
 
-    def task_of(self, source: DataSource) -> Task:
+    def task_of(self, source: ImageSource) -> Task:
         """Detection with this schedule of losses.
 
         Raises:
             ValueError: The data is for another task, or the recipe does not fit it.
         """
-        task: Any = super().task_of(source)
+        from evoray.training import tasks  # imports torch, which no help needs
+
+        task: Any = tasks.of(source, self.train)
         if task.name != "text_detection":
             raise ValueError(
                 f"data {self.data.name!r} is for {task.name}, and this job searches detectors: "

@@ -16,8 +16,8 @@ from evoray.training.config import TrainConfig
 from jobs.pipelines.options import ClusterOptions, CodeOptions, DataOptions, check_least
 
 if TYPE_CHECKING:  # named only: they import torch
+    from evoray.data.parts.images import ImageSource
     from evoray.training.tasks.base import Task
-    from objectives.base import DataSource
 
 _BIGGEST_POPULATION = 1_000_000
 
@@ -214,12 +214,13 @@ class SupernetSearch(CodeOptions):
     seed: int = 0
     """Seeds all randomness: the same seed repeats the run, another one shows its spread."""
 
-    def task_of(self, source: DataSource) -> Task:
+    def task_of(self, source: ImageSource) -> Task:
         """The task that this data is for, learned by the recipe.
 
         Raises:
-            ValueError: The recipe does not fit it.
+            ValueError: The recipe does not fit it, or it has no classes.
         """
-        from evoray.training import tasks  # imports torch, which no help needs
+        from evoray.data.parts.images import with_classes  # these import torch, which no help needs
+        from evoray.training import tasks
 
-        return tasks.of(source, self.train)
+        return tasks.of(with_classes(source), self.train)
