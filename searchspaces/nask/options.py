@@ -160,7 +160,7 @@ def attention_of(
 
 
 def align_of(width: int, size: str, operator: Operator, samples: int, encoder: int) -> AlignShape:
-    """From a RoI to a map, on features of `width` channels."""
+    """Shape of what turns a RoI into a map, on features of `width` channels."""
     return AlignShape(
         width=width,
         size=rows_and_columns(size),

@@ -94,10 +94,10 @@ class Mine(Pipeline[Config, Setup]):
     def exported_networks(
         self, folder: RunFolder, config: Config, pick: str
     ) -> tuple[ExportedNetwork, ...]:
-        raise NotImplementedError
+        raise ValueError("this system exports nothing")
 
     def probing(self, folder: RunFolder, config: Config, probes: int) -> Probing:
-        raise NotImplementedError
+        raise ValueError("this system inherits no values")
 
 
 def test_one_class_makes_a_system_that_runs_resumes_and_reports(

@@ -1,4 +1,4 @@
-"""From a RoI to a map of fixed size with features of its own, plain and elastic: Text RoI Pooling
+"""Alignment of a RoI with a map of fixed size, plain and elastic: Text RoI Pooling
 (arXiv:2004.12436) and GeoAlign (arXiv:2106.12720).
 
 GeoAlign's mechanism is not known to us; the papers say that it brings rectangles to a fixed size

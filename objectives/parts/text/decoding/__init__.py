@@ -1,1 +1,1 @@
-"""From a detector's maps to text regions: rectangles of the first look, polygons of the second."""
+"""Decoding of a detector's maps: rectangles of the first look, polygons of the second."""
