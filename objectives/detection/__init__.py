@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from objectives.detection.evaluation import Summary, prepared, score, summary
 from objectives.detection.ground_truth import GroundTruth
-from objectives.detection.objective import TextDetection, build
+from objectives.detection.objective import DetectionQuality, build
 from objectives.detection.overlaps import Overlaps
 from objectives.detection.scores import ImageScores, Scores
 
 __all__ = [
+    "DetectionQuality",
     "GroundTruth",
     "ImageScores",
     "Overlaps",
     "Scores",
     "Summary",
-    "TextDetection",
     "build",
     "prepared",
     "score",

@@ -83,7 +83,7 @@ class Looks:
     originals: Sequence[Original]
 
 
-class TextDetection:
+class DetectionQuality:
     """F-measure at IoU 0.5 and its mean over .5 to .9, with recall, precision and tightness, in
     percent, of one split. Deterministic on one kind of machine.
 
@@ -300,12 +300,12 @@ def build(
     limit: int | None = None,
     needs: Needs | None = None,
     space: SearchSpace | None = None,
-) -> TextDetection:
+) -> DetectionQuality:
     """F-measures on `split` of `source`, of at most `limit` of its images, for the networks of
     `space`.
     """
     genes = [] if space is None else [space.genes[column] for column in decoding_columns(space)]
-    return TextDetection(
+    return DetectionQuality(
         source,
         recalibrate,
         split=split,

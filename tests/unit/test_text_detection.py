@@ -25,8 +25,7 @@ from jobs import nask
 from objectives import detection
 from objectives.base import BuiltCandidate, Candidate
 from objectives.detection.kept import FILE, read_parquet
-from objectives.detection.objective import TextDetection as Quality
-from objectives.detection.objective import settings_of
+from objectives.detection.objective import DetectionQuality, settings_of
 from objectives.parts.text.decoding.settings import DecodingSettings
 from objectives.parts.text.regions import TextRegion
 from searchspaces.base import architectures, smallest
@@ -160,13 +159,13 @@ def test_a_supernet_of_detectors_is_trained_with_every_part(tmp_path: Any) -> No
 
 
 @pytest.fixture
-def quality() -> Quality:
+def quality() -> DetectionQuality:
     made = detection.build(SOURCE, None, limit=6, space=SPACE)
     made.open(torch.device("cpu"))
     return made
 
 
-def test_decoding_genes_cost_no_forward_pass(quality: Quality) -> None:
+def test_decoding_genes_cost_no_forward_pass(quality: DetectionQuality) -> None:
     subnet, rng = network(), np.random.default_rng(0)
     passes: list[int] = []
     subnet.register_forward_hook(lambda *_: passes.append(1))
@@ -185,7 +184,7 @@ def test_decoding_genes_cost_no_forward_pass(quality: Quality) -> None:
         passes[seen:] = []
 
 
-def test_detections_are_kept_and_come_back(quality: Quality) -> None:
+def test_detections_are_kept_and_come_back(quality: DetectionQuality) -> None:
     measured = quality.measure(Candidate(SPACE, smallest(SPACE), SPACE.build_supernet()))
     content = measured.files[FILE]
     assert len(content) < 1_000_000
@@ -216,11 +215,11 @@ class Dreamer(torch.nn.Module):
 
 @pytest.mark.parametrize("spots", [False, True])
 def test_a_first_look_that_proposes_nothing_or_thousands_scores_nothing_and_does_not_fail(
-    quality: Quality, spots: bool
+    quality: DetectionQuality, spots: bool
 ) -> None:
     settings = DecodingSettings(min_pixels=1)
     unclips = {"decode.unclip": SPACE.decoding.unclips}
-    made = Quality(SOURCE, None, limit=4, settings=settings, choices=unclips)
+    made = DetectionQuality(SOURCE, None, limit=4, settings=settings, choices=unclips)
     made.open(torch.device("cpu"))
     candidate = BuiltCandidate(SPACE, smallest(SPACE), Dreamer(-9.0, spots=spots))
     values = made.measure(candidate).values
@@ -232,7 +231,7 @@ def test_a_gene_that_no_setting_has_is_named() -> None:
         settings_of({"decode.temperature": 1.0}, DecodingSettings())
 
 
-def test_a_part_of_the_images_is_measured_for_less(quality: Quality) -> None:
+def test_a_part_of_the_images_is_measured_for_less(quality: DetectionQuality) -> None:
     candidate = Candidate(SPACE, smallest(SPACE), SPACE.build_supernet())
     measured = quality.measure_part(candidate, 0.3)
     assert len(read_parquet(measured.files[FILE])) == 2
